@@ -1,0 +1,127 @@
+"""What the vote path computes for one task, or a few, from stored parameters: microseconds of numpy.
+
+The arithmetic is that of the label models' E-step, so a refit's posterior and a live recomputation from the same
+votes and parameters agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregation.core.fit import DENSE_LABELS, LIKELIHOOD_FLOOR
+from aggregation.core.votes import Floats
+
+#: A learner's prediction never drives the prior of a label below this: people can always overrule it.
+PRIOR_FLOOR = 1e-6
+#: Beyond DENSE_LABELS labels only probabilities above this are stored one by one.
+SPARSE_ABOVE = 1e-4
+
+
+class SparsePosterior(TypedDict):
+    """Labels with p > SPARSE_ABOVE, ascending, and their p; the remainder is spread evenly over the other labels."""
+
+    labels: list[int]
+    p: list[float]
+
+
+def vote_likelihood(
+    voted: int,
+    n_labels: int,
+    vector: Sequence[float] | Floats | None,
+    accuracy: float | None,
+    pooled_accuracy: float,
+    pooled_error_column: Sequence[float] | Floats,
+) -> Floats:
+    """P(this annotator votes `voted` | true label k) for every k, f8[K], each at least LIKELIHOOD_FLOOR.
+
+    vector: the annotator's stored confusion[annotator, :, voted], or None if there is none. Then the confusion is
+    structured: from the annotator's own accuracy, or from pooled_accuracy if that is None too, and from
+    pooled_error_column = pooled_errors[:, voted]. Raises ValueError if `voted` is no label or a length differs from K.
+    """
+    if not 0 <= voted < n_labels:
+        raise ValueError(f"voted is {voted}; expected 0..{n_labels - 1}")
+    if vector is not None:
+        likelihood = np.array(vector, dtype=np.float64)
+    else:
+        p = pooled_accuracy if accuracy is None else accuracy
+        likelihood = (1.0 - p) * np.asarray(pooled_error_column, dtype=np.float64)
+        likelihood[voted] = p if n_labels > 1 else 1.0
+    if likelihood.shape != (n_labels,):
+        raise ValueError(f"likelihood has shape {likelihood.shape}; expected ({n_labels},)")
+    return np.maximum(likelihood, LIKELIHOOD_FLOOR)
+
+
+def task_prior(label_prior: Floats, prediction: Floats | None, weight: float) -> Floats:
+    """Label prior and prediction pooled log-linearly: prior^(1-w) * prediction^w, normalised.
+
+    label_prior: f8[K]. prediction: f8[K] or f8[T, K], or None. weight: w in 0..1, how far the prediction may replace
+    the label prior. Returns the shape of prediction, or f8[K] without one.
+    """
+    prior = np.maximum(np.asarray(label_prior, dtype=np.float64), PRIOR_FLOOR)
+    if prediction is None or weight == 0.0:
+        pooled = np.log(prior)
+        if prediction is not None:
+            pooled = np.broadcast_to(pooled, np.shape(prediction))
+    else:
+        pooled = (1.0 - weight) * np.log(prior) + weight * np.log(np.maximum(prediction, PRIOR_FLOOR))
+    return softmax(pooled)
+
+
+def posterior(prior: Floats, likelihoods: Floats) -> Floats:
+    """Posterior f8[K] of one task from its prior f8[K] and the likelihoods f8[n, K] of its n >= 0 votes."""
+    log = np.log(np.maximum(prior, np.finfo(np.float64).tiny))
+    return softmax(log + np.log(likelihoods).reshape(-1, len(log)).sum(axis=0))
+
+
+def with_prior(fit_posterior: Floats, label_prior: Floats, task_priors: Floats) -> Floats:
+    """A fit's posterior f8[T, K] with the label prior f8[K] that is in it replaced by task_priors f8[T, K].
+
+    Certain rows (clamped gold) stay certain.
+    """
+    tiny = np.finfo(np.float64).tiny
+    with np.errstate(divide="ignore"):
+        log = np.log(fit_posterior)
+    return softmax(log - np.log(np.maximum(label_prior, tiny)) + np.log(np.maximum(task_priors, tiny)))
+
+
+def summary(posterior: Floats) -> tuple[NDArray[np.int32], Floats, NDArray[np.int32]]:
+    """Winning label int32[T], its probability f8[T] and the runner-up int32[T] for posterior rows f8[T, K].
+
+    A single row f8[K] is taken as T = 1. The lowest index wins ties; with one label the runner-up is -1.
+    """
+    rows = np.atleast_2d(posterior)
+    label = rows.argmax(axis=1)
+    confidence = rows.max(axis=1)
+    if rows.shape[1] < 2:
+        return label.astype(np.int32), confidence, np.full(len(rows), -1, np.int32)
+    others = rows.copy()
+    others[np.arange(len(rows)), label] = -1.0
+    return label.astype(np.int32), confidence, others.argmax(axis=1).astype(np.int32)
+
+
+def encode_posterior(posterior: Floats) -> list[float] | SparsePosterior:
+    """A posterior f8[K] as plain JSON: a list up to DENSE_LABELS labels, sparse beyond."""
+    if len(posterior) <= DENSE_LABELS:
+        return [float(p) for p in posterior]
+    kept = np.flatnonzero(posterior > SPARSE_ABOVE)
+    return {"labels": [int(k) for k in kept], "p": [float(p) for p in posterior[kept]]}
+
+
+def decode_posterior(encoded: Sequence[float] | SparsePosterior, n_labels: int) -> Floats:
+    """The posterior f8[K] that encode_posterior wrote; beyond DENSE_LABELS exact to SPARSE_ABOVE per label."""
+    if not isinstance(encoded, dict):
+        return np.array(encoded, dtype=np.float64)
+    rest = max(0.0, 1.0 - sum(encoded["p"]))
+    decoded = np.full(n_labels, rest / max(n_labels - len(encoded["labels"]), 1))
+    decoded[encoded["labels"]] = encoded["p"]
+    return decoded
+
+
+def softmax(log: Floats) -> Floats:
+    """exp(log) normalised along the last axis, without overflow."""
+    shifted = np.exp(log - log.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))

@@ -1,0 +1,69 @@
+"""Pieces shared by the label models: counting votes by truth, and the structured confusion matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aggregation.core.votes import Floats, Ints, Votes
+
+#: Pseudo-votes with which a pooled error row is drawn towards what people vote for overall.
+ERROR_WEIGHT = 1.0
+
+
+def shares(counts: Floats) -> Floats:
+    """Counts along the last axis as shares that sum to 1; even where there is nothing to share."""
+    total = counts.sum(axis=-1, keepdims=True)
+    return np.where(total > 0, counts / np.where(total > 0, total, 1), 1 / counts.shape[-1])
+
+
+def clamp(posterior: Floats, gold: Ints) -> Floats:
+    """A copy of posterior f8[T, K] in which tasks with gold (int32[T], -1 unknown) are certain of it."""
+    clamped = posterior.copy()
+    known = np.flatnonzero(gold >= 0)
+    clamped[known] = 0.0
+    clamped[known, gold[known]] = 1.0
+    return clamped
+
+
+def confusion_counts(votes: Votes, posterior: Floats) -> Floats:
+    """Expected votes of each annotator by true and voted label, f8[A, K, K]."""
+    A, K = votes.n_annotators, votes.n_labels
+    cell = votes.annotator.astype(np.int64) * K + votes.label
+    counts = np.empty((K, A * K))
+    for true in range(K):  # one column at a time: n floats in memory, never n * K
+        counts[true] = np.bincount(cell, posterior[votes.task, true], minlength=A * K)
+    return np.ascontiguousarray(counts.reshape(K, A, K).transpose(1, 0, 2))
+
+
+def pooled_level(votes: Votes, posterior: Floats) -> tuple[float, Floats]:
+    """Pooled accuracy (0..1) and pooled errors f8[K, K] of all votes together, smoothed so that none is 0 or 1."""
+    counts = posterior.T @ votes.per_task()
+    correct = float(np.trace(counts))
+    accuracy = (correct + 1.0) / (len(votes) + 1.0 + 1.0 / max(votes.n_labels - 1, 1))
+    return accuracy, error_rows(counts, votes)
+
+
+def error_target(votes: Votes) -> Floats:
+    """Where an error goes when nothing is known, f8[K, K]: in proportion to all votes; zero diagonal, rows sum to 1."""
+    K = votes.n_labels
+    target = np.tile(np.bincount(votes.label, minlength=K) + 1.0, (K, 1))
+    np.fill_diagonal(target, 0.0)
+    return without_diagonal(target)
+
+
+def error_rows(counts: Floats, votes: Votes) -> Floats:
+    """Pooled errors f8[K, K] from expected counts [true, voted]: the diagonal left out, smoothed, rows sum to 1."""
+    return without_diagonal(counts + ERROR_WEIGHT * error_target(votes))
+
+
+def without_diagonal(rows: Floats) -> Floats:
+    """Rows f8[K, K] with a zero diagonal, scaled to sum to 1. A single label has no errors: [[0]]."""
+    off = rows * (1.0 - np.eye(len(rows)))
+    return off / np.maximum(off.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+
+
+def structured(accuracy: Floats, pooled_errors: Floats) -> Floats:
+    """Confusions f8[A, K, K] with accuracy[a] on the diagonal and (1 - accuracy[a]) * pooled_errors off it."""
+    if len(pooled_errors) == 1:
+        return np.ones((len(accuracy), 1, 1))
+    return accuracy[:, None, None] * np.eye(len(pooled_errors)) + (1 - accuracy)[:, None, None] * pooled_errors

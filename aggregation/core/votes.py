@@ -1,0 +1,78 @@
+"""Votes as arrays: the one input of every label model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """n votes, one per row, on T tasks by A annotators with K labels.
+
+    task, annotator, label: int32[n], indices in 0..T-1, 0..A-1 and 0..K-1. Other integer types are
+    converted into a copy; what the caller passed in is never changed.
+
+    Raises ValueError naming the field and the first bad row.
+    """
+
+    task: Ints
+    annotator: Ints
+    label: Ints
+    n_tasks: int
+    n_annotators: int
+    n_labels: int
+
+    def __post_init__(self) -> None:
+        if self.n_labels < 1:
+            raise ValueError(f"n_labels is {self.n_labels}; at least one label is needed")
+        sizes = {"task": self.n_tasks, "annotator": self.n_annotators, "label": self.n_labels}
+        for field, size in sizes.items():
+            object.__setattr__(self, field, _indices(field, getattr(self, field), size))
+        for field in ("annotator", "label"):
+            if len(getattr(self, field)) != len(self.task):
+                raise ValueError(f"{field} has {len(getattr(self, field))} rows, task has {len(self.task)}")
+
+    def __len__(self) -> int:
+        return len(self.task)
+
+    def per_task(self) -> Floats:
+        """Votes of each task for each label, f8[T, K]."""
+        cell = self.task.astype(np.int64) * self.n_labels + self.label
+        counts = np.bincount(cell, minlength=self.n_tasks * self.n_labels)
+        return counts.astype(np.float64).reshape(self.n_tasks, self.n_labels)
+
+
+def check_gold(gold: Ints | None, votes: Votes) -> Ints:
+    """Gold as int32[T], -1 where unknown; None means all unknown. Raises ValueError naming the first bad task."""
+    if gold is None:
+        return np.full(votes.n_tasks, -1, np.int32)
+    values = np.asarray(gold)
+    if values.shape != (votes.n_tasks,):
+        raise ValueError(f"gold has shape {values.shape}; expected ({votes.n_tasks},)")
+    if values.size and not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(f"gold must hold integers, not {values.dtype}")
+    _check_range("gold", values, -1, votes.n_labels)
+    return values.astype(np.int32)
+
+
+def _indices(field: str, values: Ints, size: int) -> Ints:
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"{field} must be one-dimensional, not {array.ndim}-dimensional")
+    if array.size and not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"{field} must hold integers, not {array.dtype}")
+    _check_range(field, array, 0, size)
+    return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def _check_range(field: str, values: NDArray[np.integer], low: int, size: int) -> None:
+    bad = np.flatnonzero((values < low) | (values >= size))
+    if bad.size:
+        row = int(bad[0])
+        raise ValueError(f"{field} in row {row} is {values[row]}; expected {low}..{size - 1}")
