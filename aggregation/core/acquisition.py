@@ -25,7 +25,7 @@ def entropy(posterior: Floats) -> Floats:
     if K < 2:
         return np.zeros(posterior.shape[:-1])
     p = np.where(posterior > 0, posterior, 1.0)  # p log p is 0 at p = 0
-    return np.clip(-(posterior * np.log(p)).sum(axis=-1) / np.log(K), 0.0, 1.0)
+    return np.asarray(np.clip(-(posterior * np.log(p)).sum(axis=-1) / np.log(K), 0.0, 1.0))
 
 
 def margin(posterior: Floats) -> Floats:
@@ -41,7 +41,7 @@ def least_confidence(posterior: Floats) -> Floats:
     K = posterior.shape[-1]
     if K < 2:
         return np.zeros(posterior.shape[:-1])
-    return np.clip((1.0 - posterior.max(axis=-1)) * K / (K - 1), 0.0, 1.0)
+    return np.asarray(np.clip((1.0 - posterior.max(axis=-1)) * K / (K - 1), 0.0, 1.0))
 
 
 ACQUISITIONS: dict[str, Acquisition] = {

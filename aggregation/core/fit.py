@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aggregation.core.votes import Floats
+from aggregation.core.votes import Floats, Ints
 
 #: Up to this many labels each annotator has a free confusion matrix; beyond, a structured one.
 #: 200 x 200 free cells per annotator could never be estimated from an annotator's few hundred votes.
@@ -43,9 +43,9 @@ class Fit:
         """Expected accuracy of each annotator on tasks drawn by label_prior, f8[A], 0..1."""
         if self.confusion is None:
             return self.accuracy
-        return np.einsum("akk,k->a", self.confusion, self.label_prior)
+        return np.asarray(np.einsum("akk,k->a", self.confusion, self.label_prior))
 
     @property
-    def label(self) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    def label(self) -> Ints:
         """Most probable label of each task, int32[T]; the lowest index wins a tie."""
-        return self.posterior.argmax(axis=1).astype(np.int32)
+        return np.asarray(self.posterior.argmax(axis=1), dtype=np.int32)

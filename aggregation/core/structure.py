@@ -59,7 +59,7 @@ def error_rows(counts: Floats, votes: Votes) -> Floats:
 def without_diagonal(rows: Floats) -> Floats:
     """Rows f8[K, K] with a zero diagonal, scaled to sum to 1. A single label has no errors: [[0]]."""
     off = rows * (1.0 - np.eye(len(rows)))
-    return off / np.maximum(off.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+    return np.asarray(off / np.maximum(off.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny))
 
 
 def structured(accuracy: Floats, pooled_errors: Floats) -> Floats:
