@@ -1,0 +1,70 @@
+"""Runs, and what consumers read: published consensus."""
+
+from django.db import models
+from django.db.models.functions import Now
+
+from projects.models import Project, Task
+
+
+class RunKind(models.TextChoices):
+    REFIT = "refit"
+    RETRAINING = "retraining"
+
+
+class RunStatus(models.TextChoices):
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Run(models.Model):
+    """One persisted fit of the label model or the learner."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs", db_index=False)
+    kind = models.CharField(max_length=12, choices=RunKind.choices)
+    status = models.CharField(max_length=8, choices=RunStatus.choices, default=RunStatus.RUNNING)
+    parameters = models.JSONField(default=dict)
+    counts = models.JSONField(default=dict)
+    metrics = models.JSONField(default=dict)
+    error = models.TextField(blank=True, default="")
+    started_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "kind", "-id"], name="run_latest")]  # lists; "when was the last?"
+
+
+class LearnerArtefact(models.Model):
+    """A trained learner: arrays as npz (no pickle, DESIGN 5.9) and its SHA-256."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="artefact")
+    content = models.BinaryField()
+    sha256 = models.CharField(max_length=64)
+
+
+class ConsensusSource(models.TextChoices):
+    VOTES = "votes"
+    GOLD = "gold"
+    VOTES_AND_MACHINE = "votes+machine"
+
+
+class Consensus(models.Model):
+    """A task's published label: whole rows that name their run. ``revision`` is the feed's order (DESIGN 5.15)."""
+
+    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="consensus")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    label = models.SmallIntegerField()
+    confidence = models.FloatField()
+    votes = models.IntegerField()
+    posterior = models.JSONField()  # core.live.encode_posterior
+    source = models.CharField(max_length=14, choices=ConsensusSource.choices)
+    retired = models.CharField(max_length=12, null=True)
+    run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="+", db_index=False)
+    # The transaction that wrote the row (pg_current_xact_id): with the task id, the feed's cursor.
+    revision = models.BigIntegerField()
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["project", "revision", "task"], name="consensus_feed"),  # feed and export
+        ]

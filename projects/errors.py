@@ -1,0 +1,122 @@
+"""Named domain errors. The HTTP layer turns each into a 4xx of one shape (``crowd/errors.py``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One thing wrong with one field (``votes.0.label``) or line (``line 40312.gold``) of a request."""
+
+    field: str
+    code: str
+    detail: str
+
+    def as_dict(self) -> dict[str, str]:
+        return {"field": self.field, "code": self.code, "detail": self.detail}
+
+
+class DomainError(Exception):
+    """Something a caller asked for that can't be done; the docstring of each kind is its message."""
+
+    status = 400
+    code = "invalid"
+
+    def __init__(
+        self,
+        detail: str | None = None,
+        *,
+        field: str | None = None,
+        errors: list[FieldError] | None = None,
+        code: str | None = None,
+    ) -> None:
+        self.detail = detail or " ".join((self.__doc__ or "").split())
+        self.code = code or self.code
+        self.errors = errors or ([FieldError(field, self.code, self.detail)] if field else [])
+        super().__init__(self.detail)
+
+    def as_dict(self) -> dict[str, object]:
+        return {"code": self.code, "detail": self.detail, "errors": [error.as_dict() for error in self.errors]}
+
+
+class Invalid(DomainError):
+    """The request is not valid: see the fields."""
+
+
+class NotFound(DomainError):
+    """There is nothing here that you may see."""
+
+    status, code = 404, "not_found"
+
+
+class Conflict(DomainError):
+    """The request does not fit the present state."""
+
+    status, code = 409, "conflict"
+
+
+class EditedMeanwhile(Conflict):
+    """Somebody else edited this project since you read it: read it again and repeat your change."""
+
+    code = "edited_meanwhile"
+
+
+class ProjectPaused(Conflict):
+    """The project is paused: no tasks are handed out and no votes are taken until a manager resumes it."""
+
+    code = "project_paused"
+
+
+class UnknownAssignment(NotFound):
+    """This assignment does not exist or is not yours: ask for assignments of your own."""
+
+    code = "unknown_assignment"
+
+
+class AssignmentExpired(Conflict):
+    """The lease of this assignment has ended and its task may be with somebody else: ask for new assignments."""
+
+    code = "assignment_expired"
+
+
+class AssignmentClosed(Conflict):
+    """This assignment was already answered or skipped."""
+
+    code = "assignment_closed"
+
+
+class VoteConflict(Conflict):
+    """You have already voted otherwise on this task, and that vote was stored: it stays."""
+
+    code = "vote_conflict"
+
+
+class UnknownLabel(Invalid):
+    """This is not one of the project's labels."""
+
+    code = "unknown_label"
+
+
+class InvalidTasks(Invalid):
+    """Nothing was stored: some lines are not right. Mend them and upload the whole file again."""
+
+    code = "invalid_tasks"
+
+
+class InvalidVotes(Invalid):
+    """Nothing was stored: some lines are not right. Mend them and import the whole file again."""
+
+    code = "invalid_votes"
+
+
+class TooLarge(DomainError):
+    """The request is too large."""
+
+    status, code = 413, "too_large"
+
+
+class InvalidLink(Invalid):
+    """This link is unknown, used up or has expired: ask for a new one."""
+
+    code = "invalid_link"

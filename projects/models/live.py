@@ -1,0 +1,74 @@
+"""The live model: what a vote's transaction reads to recompute its task's posterior.
+
+The numbers are made by refits and retrainings (the ``aggregation`` app), which replace these tables' contents; nothing
+here knows them. Runs are named by number, not by foreign key, because ``projects`` lies below ``aggregation``.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from projects.models.people import Member
+from projects.models.project import Project
+from projects.models.work import Task
+
+
+class LiveModel(models.Model):
+    """One row a project: the parameters that all its tasks share."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="live_model")
+    run = models.BigIntegerField(null=True)  # the current refit
+    label_prior = ArrayField(models.FloatField())  # K label frequencies, sum 1
+    pooled_accuracy = models.FloatField()  # of an annotator nobody knows yet
+    # How much a task's prediction replaces the label prior, 0..1: measured out of fold, 0 without a held-out gain.
+    prediction_weight = models.FloatField(default=0.0)
+    learner_run = models.BigIntegerField(null=True)  # the current retraining
+    calibration = models.JSONField(null=True)  # null: confidence is uncalibrated
+    updated_at = models.DateTimeField(db_default=Now())
+
+
+class PooledError(models.Model):
+    """How people err when they err: P(voted | true, wrong) for one voted label, over all true labels."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    voted = models.SmallIntegerField()
+    vector = ArrayField(models.FloatField())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "voted"], name="pooled_error_once")]
+
+
+class Skill(models.Model):
+    """An annotator's accuracy (which beyond 16 labels stands for the whole confusion) and skill."""
+
+    annotator = models.OneToOneField(Member, on_delete=models.CASCADE, primary_key=True, related_name="skill")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    accuracy = models.FloatField()
+    skill = models.FloatField()  # expected accuracy under the label prior
+    run = models.BigIntegerField()
+
+
+class Confusion(models.Model):
+    """P(voted | true) of one annotator for one voted label, over all true labels: a vote reads one short vector."""
+
+    annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="confusions", db_index=False)
+    voted = models.SmallIntegerField()
+    vector = ArrayField(models.FloatField())
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["annotator", "voted"], name="confusion_once")]
+
+
+class TaskPosterior(models.Model):
+    """A task's posterior in a row of its own, since it can be wide (``core.live.encode_posterior``)."""
+
+    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="posterior")
+    posterior = models.JSONField()
+
+
+class Prediction(models.Model):
+    """What the learner thinks of a task: out of fold where the task has votes."""
+
+    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="prediction")
+    posterior = models.JSONField()  # as the learner gives it, not yet weighed
+    run = models.BigIntegerField()

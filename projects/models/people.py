@@ -1,0 +1,89 @@
+"""People: users, their ways in, and their membership of projects."""
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+
+class User(AbstractBaseUser):
+    """A person who can sign in, by password, one-time link or API token."""
+
+    name = models.CharField(max_length=100, unique=True, validators=[UnicodeUsernameValidator()])
+    may_create_projects = models.BooleanField(default=False)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    USERNAME_FIELD = "name"
+    objects = BaseUserManager["User"]()
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ApiToken(models.Model):
+    """A key for scripts: shown once, stored as a SHA-256 (it has 256 random bits, so a slow hash buys nothing)."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=16)
+    digest = models.BinaryField(max_length=32, unique=True)  # read by every request that carries a token
+    created_at = models.DateTimeField(db_default=Now())
+    revoked_at = models.DateTimeField(null=True)
+
+
+class SignInLink(models.Model):
+    """A one-time link into an account."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="sign_in_links")
+    digest = models.BinaryField(max_length=32, unique=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+
+class Role(models.TextChoices):
+    MANAGER = "manager"  # configures, uploads, watches; may also vote
+    ANNOTATOR = "annotator"  # votes
+    CONSUMER = "consumer"  # reads consensus only
+
+
+class Member(models.Model):
+    """A person in a project. Annotators of imported votes have a name and no user."""
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="members")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="memberships")
+    name = models.CharField(max_length=200)
+    role = models.CharField(max_length=12, choices=Role.choices)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "user"], name="member_once_per_project"),
+            # An import finds its annotators by name.
+            models.UniqueConstraint(
+                fields=["project", "name"], condition=Q(user__isnull=True), name="member_imported_name_once"
+            ),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="member_role_known"),
+        ]
+
+
+class Invite(models.Model):
+    """A link by which people join a project in one role."""
+
+    project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="invites")
+    role = models.CharField(max_length=12, choices=Role.choices)
+    digest = models.BinaryField(max_length=32, unique=True)
+    uses = models.PositiveIntegerField(default=0)
+    max_uses = models.PositiveIntegerField(null=True)
+    created_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(max_uses__isnull=True) | Q(uses__lte=F("max_uses")), name="invite_not_overused"
+            ),
+        ]

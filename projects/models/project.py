@@ -1,0 +1,79 @@
+"""A project: one labelling campaign and its settings."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+
+class ProjectStatus(models.TextChoices):
+    ACTIVE = "active"
+    PAUSED = "paused"
+
+
+class LabelType(models.TextChoices):
+    CHOICE = "choice"
+
+
+class Acquisition(models.TextChoices):
+    ENTROPY = "entropy"
+    MARGIN = "margin"
+    LEAST_CONFIDENCE = "least_confidence"
+
+
+class Learner(models.TextChoices):
+    TEXT = "text"
+    NUMERIC = "numeric"
+
+
+class Project(models.Model):
+    """Settings only: nothing here changes with a vote."""
+
+    name = models.CharField(max_length=200)
+    instructions = models.TextField(blank=True, default="")
+    status = models.CharField(max_length=12, choices=ProjectStatus.choices, default=ProjectStatus.ACTIVE)
+    label_type = models.CharField(max_length=20, choices=LabelType.choices, default=LabelType.CHOICE)
+    labels = ArrayField(models.CharField(max_length=200))
+
+    redundancy = models.PositiveIntegerField(default=3)
+    lease_seconds = models.PositiveIntegerField(default=600)
+    # Stop collecting votes for a task at this confidence; null = never before its redundancy is reached.
+    target_confidence = models.FloatField(null=True)
+    min_votes = models.PositiveIntegerField(default=1)
+
+    label_model = models.CharField(max_length=40, default="hierarchical_dawid_skene")
+    acquisition = models.CharField(max_length=20, choices=Acquisition.choices, default=Acquisition.ENTROPY)
+    learner = models.CharField(max_length=20, choices=Learner.choices, null=True)
+    learner_fields = ArrayField(models.CharField(max_length=200), default=list)
+    retrain_after_votes = models.PositiveIntegerField(default=200)
+    retrain_after_minutes = models.PositiveIntegerField(default=60)
+
+    # What the rows say is due on request; the sweeper re-sends the hint until it is done.
+    refit_requested_at = models.DateTimeField(null=True)
+    retrain_requested_at = models.DateTimeField(null=True)
+
+    # Grows with every edit: two managers editing at once are told, not merged.
+    version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(labels__len__gte=2) & Q(labels__len__lte=200), name="project_2_to_200_labels"
+            ),
+            models.CheckConstraint(
+                condition=Q(redundancy__gte=1) & Q(redundancy__lte=1000), name="project_redundancy_1_to_1000"
+            ),
+            models.CheckConstraint(
+                condition=Q(lease_seconds__gte=10) & Q(lease_seconds__lte=86400), name="project_lease_10s_to_1d"
+            ),
+            models.CheckConstraint(
+                condition=Q(target_confidence__isnull=True)
+                | (Q(target_confidence__gte=0.5) & Q(target_confidence__lt=1)),
+                name="project_target_half_to_one",
+            ),
+            models.CheckConstraint(condition=Q(min_votes__gte=1), name="project_min_votes_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

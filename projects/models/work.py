@@ -1,0 +1,168 @@
+"""Work: tasks in three places (DESIGN 5.5: wide payload, narrow hot state, indexed queue), assignments, votes, gold, events."""
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from projects.models.people import Member
+from projects.models.project import Project
+
+
+class Task(models.Model):
+    """The payload: written once, never changed."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tasks", db_index=False)
+    key = models.CharField(max_length=200, null=True)  # the caller's own, for idempotent uploads
+    data = models.JSONField()
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            # Read by uploads and vote imports, which know tasks by the caller's key.
+            models.UniqueConstraint(fields=["project", "key"], name="task_key_once_per_project"),
+        ]
+        indexes = [
+            models.Index(fields=["project", "id"], name="task_by_project"),  # lists, exports, a learner's pool
+        ]
+
+
+class TaskState(models.Model):
+    """The hot row: scalars that change with every vote. No column of it is indexed, so every update can be HOT."""
+
+    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="state")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    votes = models.IntegerField(default=0)  # counted votes
+    leases = models.IntegerField(default=0)  # open assignments
+    redundancy = models.IntegerField()  # votes wanted
+    version = models.IntegerField(default=0)  # grows whenever the counted votes or the gold change
+    label = models.SmallIntegerField(null=True)  # index of the winning label
+    runner_up = models.SmallIntegerField(null=True)
+    confidence = models.FloatField(null=True)
+    retired = models.CharField(max_length=12, null=True)  # why it collects no more votes; null = open
+    run = models.BigIntegerField(null=True)  # the refit whose skills the confidence stands on
+
+    class Meta:
+        constraints = [
+            # Redundancy is never exceeded, counting open leases: by the database, under any concurrency.
+            models.CheckConstraint(
+                condition=Q(votes__gte=0) & Q(leases__gte=0) & Q(redundancy__gte=F("votes") + F("leases")),
+                name="task_redundancy_not_exceeded",
+            ),
+        ]
+
+
+class TaskQueue(models.Model):
+    """What the lease statement scans: apart from the hot row because an update of an indexed column is never HOT."""
+
+    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="queue")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    open = models.BooleanField(default=True)
+    priority = models.SmallIntegerField(default=1000)  # 0..1000, the most uncertain first
+
+    class Meta:
+        indexes = [
+            # Read by the lease statement: open tasks, the most uncertain first, then in upload order.
+            models.Index("project", F("priority").desc(), "task", name="queue_next", condition=Q(open=True)),
+        ]
+
+
+class AssignmentStatus(models.TextChoices):
+    OPEN = "open"
+    VOTED = "voted"
+    SKIPPED = "skipped"
+    EXPIRED = "expired"
+
+
+class Assignment(models.Model):
+    """A task reserved for an annotator until its lease ends. Its id is random: it tells an annotator nothing."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments", db_index=False)
+    annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="assignments", db_index=False)
+    status = models.CharField(max_length=8, choices=AssignmentStatus.choices, default=AssignmentStatus.OPEN)
+    leased_at = models.DateTimeField(db_default=Now())
+    expires_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            # Nobody gets the same task twice; an expired lease may come back. Also read by the lease statement ("not seen").
+            models.UniqueConstraint(
+                fields=["task", "annotator"], condition=~Q(status="expired"), name="assignment_once_per_annotator"
+            ),
+        ]
+        indexes = [
+            # Read by the sweeper, which ends leases.
+            models.Index(fields=["expires_at"], name="assignment_due", condition=Q(status="open")),
+            # Read by the lease endpoint (what do I hold already?) and by an annotator's own progress.
+            models.Index(fields=["annotator", "status"], name="assignment_of_annotator"),
+        ]
+
+
+class VoteStatus(models.TextChoices):
+    COUNTED = "counted"
+    UNCOUNTED = "uncounted"
+    DISCARDED = "discarded"
+    SUPERSEDED = "superseded"
+
+
+class Vote(models.Model):
+    """One annotator's answer to one task: append-only, with a status."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="votes", db_index=False)
+    annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="votes", db_index=False)
+    assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, null=True, related_name="vote")
+    answer = models.JSONField()  # canonical, by the label type
+    label = models.SmallIntegerField(null=True)  # index of the label: the fast path of choice
+    status = models.CharField(max_length=10, choices=VoteStatus.choices, default=VoteStatus.COUNTED)
+    seconds = models.FloatField(null=True)  # time taken, as the page measured it
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            # One vote per task and annotator. Read by the posterior of a task (leading column: task).
+            models.UniqueConstraint(
+                fields=["task", "annotator"], condition=~Q(status="superseded"), name="vote_once_per_task_and_annotator"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["project", "id"], name="vote_by_project"),  # a refit loads a project's votes
+            models.Index(fields=["annotator", "created_at"], name="vote_of_annotator"),  # an annotator's progress
+        ]
+
+
+class GoldOrigin(models.TextChoices):
+    UPLOADED = "uploaded"
+    AUDIT = "audit"
+    REVIEW = "review"
+    QUALIFICATION = "qualification"
+
+
+class Gold(models.Model):
+    """A known answer, its origin, and the probability with which its task was drawn (null: not drawn at random)."""
+
+    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="gold")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="gold")
+    label = models.SmallIntegerField()
+    origin = models.CharField(max_length=14, choices=GoldOrigin.choices, default=GoldOrigin.UPLOADED)
+    inclusion_probability = models.FloatField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+
+class EventKind(models.TextChoices):
+    VOTE = "vote"
+    IMPORT = "import"
+    GOLD = "gold"
+
+
+class Event(models.Model):
+    """Something that a refit has not seen yet. Append-only; the refit that saw it deletes it (DESIGN 5.2)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")  # the sweeper: who has news?
+    kind = models.CharField(max_length=8, choices=EventKind.choices)
+    task = models.BigIntegerField(null=True)
+    created_at = models.DateTimeField(db_default=Now())

@@ -1,0 +1,298 @@
+"""Named SQL: each statement says what it does, who runs it, and which index it stands on."""
+
+import json
+from typing import Any
+
+
+def from_json(value: Any) -> Any:
+    """A jsonb column as raw SQL gives it: Django leaves it as text."""
+    return json.loads(value) if isinstance(value, str) else value
+
+
+# Lease: the highest-priority open tasks that have room and that this annotator has not had, as new assignments.
+# Scans index queue_next in its own order; the assignment look-up stands on assignment_once_per_annotator.
+# - SKIP LOCKED: annotators asking at once take different tasks instead of waiting for each other.
+# - After the lock PostgreSQL checks the row's newest version again, so "has room" is true of what is locked;
+#   the check constraint task_redundancy_not_exceeded stands behind it.
+# - "(SELECT 1 …) IS NULL" and not "NOT EXISTS": the planner turns the latter into a join over the whole table.
+# - ON CONFLICT: the same annotator asking twice at once gets a task once.
+LEASE = """
+WITH candidate AS (
+    SELECT s.task_id
+    FROM projects_taskqueue q
+    JOIN projects_taskstate s ON s.task_id = q.task_id
+    WHERE q.project_id = %(project)s AND q.open
+      AND s.votes + s.leases < s.redundancy
+      AND (SELECT 1 FROM projects_assignment a
+           WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s AND a.status <> 'expired') IS NULL
+    ORDER BY q.priority DESC, q.task_id
+    LIMIT %(count)s
+    FOR UPDATE OF s SKIP LOCKED
+), leased AS (
+    INSERT INTO projects_assignment (id, project_id, task_id, annotator_id, status, leased_at, expires_at)
+    SELECT gen_random_uuid(), %(project)s, task_id, %(annotator)s, 'open', now(), now() + %(lease)s
+    FROM candidate
+    ON CONFLICT DO NOTHING
+    RETURNING id, task_id, expires_at
+), counted AS (
+    UPDATE projects_taskstate s SET leases = s.leases + 1
+    FROM leased WHERE s.task_id = leased.task_id
+    RETURNING s.task_id
+)
+SELECT leased.id, t.data, leased.expires_at
+FROM leased
+JOIN counted ON counted.task_id = leased.task_id
+JOIN projects_task t ON t.id = leased.task_id
+JOIN projects_taskqueue q ON q.task_id = leased.task_id
+ORDER BY q.priority DESC, leased.task_id
+"""
+
+# Held: the open assignments of an annotator, oldest first. Index assignment_of_annotator.
+HELD = """
+SELECT a.id, t.data, a.expires_at
+FROM projects_assignment a
+JOIN projects_task t ON t.id = a.task_id
+WHERE a.annotator_id = %(annotator)s AND a.status = 'open' AND a.expires_at > now()
+ORDER BY a.leased_at, a.task_id
+LIMIT %(count)s
+"""
+
+# Why a lease found nothing: is there an open task this annotator has not had, with room (locked just now) or without
+# (leased by others)? Both null: nothing is left for this person.
+LEFT_OVER = """
+SELECT bool_or(s.votes + s.leases < s.redundancy)
+FROM projects_taskqueue q
+JOIN projects_taskstate s ON s.task_id = q.task_id
+WHERE q.project_id = %(project)s AND q.open
+  AND (SELECT 1 FROM projects_assignment a
+       WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s AND a.status <> 'expired') IS NULL
+"""
+
+# Store a vote: close the assignment if it is still this annotator's, open, in time and in a running project; insert
+# the vote, move the task's count from leases to votes, append the event. All of it or (no row) nothing.
+STORE_VOTE = """
+WITH closed AS (
+    UPDATE projects_assignment a SET status = 'voted', closed_at = now()
+    FROM projects_project p
+    WHERE a.id = %(assignment)s AND a.annotator_id = %(annotator)s AND a.status = 'open' AND a.expires_at > now()
+      AND p.id = a.project_id AND p.status = 'active'
+    RETURNING a.id, a.task_id, a.project_id, a.annotator_id
+), stored AS (
+    INSERT INTO projects_vote (project_id, task_id, annotator_id, assignment_id, answer, label, status, seconds, created_at)
+    SELECT project_id, task_id, annotator_id, id, %(answer)s, %(label)s, 'counted', %(seconds)s, now() FROM closed
+), noted AS (
+    INSERT INTO projects_event (project_id, kind, task_id, created_at)
+    SELECT project_id, 'vote', task_id, now() FROM closed
+)
+UPDATE projects_taskstate s SET votes = s.votes + 1, leases = s.leases - 1, version = s.version + 1
+FROM closed WHERE s.task_id = closed.task_id
+RETURNING s.task_id
+"""
+
+# Skip: close the assignment, give its place back.
+SKIP = """
+WITH closed AS (
+    UPDATE projects_assignment SET status = 'skipped', closed_at = now()
+    WHERE id = %(assignment)s AND annotator_id = %(annotator)s AND status = 'open' AND expires_at > now()
+    RETURNING task_id
+)
+UPDATE projects_taskstate s SET leases = s.leases - 1
+FROM closed WHERE s.task_id = closed.task_id
+RETURNING s.task_id
+"""
+
+# Expire: end due leases and give their places back, a bounded number at a time. Index assignment_due.
+# Locks in the vote's own order (assignments, then tasks by id), so that nothing can deadlock with it.
+EXPIRE = """
+WITH due AS (
+    SELECT id FROM projects_assignment
+    WHERE status = 'open' AND expires_at <= now()
+    ORDER BY expires_at LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), closed AS (
+    UPDATE projects_assignment a SET status = 'expired', closed_at = now()
+    FROM due WHERE a.id = due.id
+    RETURNING a.task_id
+), locked AS (
+    SELECT task_id FROM projects_taskstate WHERE task_id IN (SELECT task_id FROM closed) ORDER BY task_id FOR UPDATE
+), counted AS (
+    UPDATE projects_taskstate s SET leases = s.leases - (SELECT count(*) FROM closed c WHERE c.task_id = s.task_id)
+    FROM locked WHERE s.task_id = locked.task_id
+)
+SELECT count(*) FROM closed
+"""
+
+# What a set of tasks' posteriors are made of, read under the tasks' locks. Indexes: primary keys.
+TASKS_TO_RECOMPUTE = """
+SELECT s.task_id, s.votes, s.redundancy, g.label, p.posterior
+FROM projects_taskstate s
+LEFT JOIN projects_gold g ON g.task_id = s.task_id
+LEFT JOIN projects_prediction p ON p.task_id = s.task_id
+WHERE s.task_id = ANY(%(tasks)s)
+"""
+
+# The counted votes of a set of tasks, each with what is known of its annotator. Index vote_once_per_task_and_annotator.
+VOTES_TO_RECOMPUTE = """
+SELECT v.task_id, v.label, c.vector, k.accuracy, e.vector
+FROM projects_vote v
+JOIN projects_poolederror e ON e.project_id = v.project_id AND e.voted = v.label
+LEFT JOIN projects_confusion c ON c.annotator_id = v.annotator_id AND c.voted = v.label
+LEFT JOIN projects_skill k ON k.annotator_id = v.annotator_id
+WHERE v.task_id = ANY(%(tasks)s) AND v.status = 'counted'
+ORDER BY v.task_id, v.id
+"""
+
+# Write recomputed tasks: hot row, posterior, and the indexed queue row only where it changes.
+WRITE_TASKS = """
+WITH new AS (
+    SELECT * FROM jsonb_to_recordset(%(rows)s) AS n(
+        task_id bigint, label smallint, runner_up smallint, confidence float8, retired text, priority smallint,
+        posterior jsonb
+    )
+), state AS (
+    UPDATE projects_taskstate s
+    SET label = new.label, runner_up = new.runner_up, confidence = new.confidence, retired = new.retired, run = %(run)s
+    FROM new WHERE s.task_id = new.task_id
+), queue AS (
+    UPDATE projects_taskqueue q SET open = new.retired IS NULL, priority = new.priority
+    FROM new
+    WHERE q.task_id = new.task_id
+      AND (q.open, q.priority) IS DISTINCT FROM (new.retired IS NULL, new.priority)
+)
+INSERT INTO projects_taskposterior (task_id, posterior)
+SELECT task_id, posterior FROM new
+ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior
+"""
+
+# Every task wants a new number of votes, at once: in task order, so that it can't deadlock with the sweeper.
+CHANGE_REDUNDANCY = """
+WITH locked AS (
+    SELECT task_id FROM projects_taskstate
+    WHERE task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s) AND redundancy > 0
+    ORDER BY task_id FOR UPDATE
+), changed AS (
+    UPDATE projects_taskstate s
+    SET redundancy = greatest(%(redundancy)s, s.votes + s.leases),
+        retired = CASE WHEN s.votes >= greatest(%(redundancy)s, s.votes + s.leases) THEN 'redundancy'
+                       WHEN s.retired = 'redundancy' THEN NULL ELSE s.retired END
+    FROM locked WHERE s.task_id = locked.task_id
+    RETURNING s.task_id, s.retired
+)
+UPDATE projects_taskqueue q SET open = changed.retired IS NULL
+FROM changed WHERE q.task_id = changed.task_id AND q.open IS DISTINCT FROM (changed.retired IS NULL)
+"""
+
+# --- Uploads: checked lines lie in a temporary table; these statements check them against the project and merge them ---
+
+UPLOAD_TABLE = """
+CREATE TEMPORARY TABLE upload (
+    line integer NOT NULL, key text, data jsonb NOT NULL, gold smallint, redundancy integer,
+    task_id bigint DEFAULT nextval(pg_get_serial_sequence('projects_task', 'id')), known boolean NOT NULL DEFAULT false
+) ON COMMIT DROP
+"""
+
+# Lines whose key the project has already. Constraint task_key_once_per_project.
+UPLOAD_KNOWN = """
+UPDATE upload u SET known = true, task_id = t.id
+FROM projects_task t WHERE t.project_id = %(project)s AND t.key = u.key
+"""
+
+# A known key must come with the same data and must not contradict its gold.
+UPLOAD_CONFLICTS = """
+SELECT u.line, t.data IS DISTINCT FROM u.data, g.label IS DISTINCT FROM u.gold AND g.label IS NOT NULL AND u.gold IS NOT NULL
+FROM upload u
+JOIN projects_task t ON t.id = u.task_id
+LEFT JOIN projects_gold g ON g.task_id = t.id
+WHERE u.known AND (t.data IS DISTINCT FROM u.data OR (g.label <> u.gold))
+ORDER BY u.line LIMIT 100
+"""
+
+UPLOAD_TASKS = """
+INSERT INTO projects_task (id, project_id, key, data, created_at)
+SELECT task_id, %(project)s, key, data, now() FROM upload WHERE NOT known ORDER BY line
+"""
+
+UPLOAD_STATES = """
+INSERT INTO projects_taskstate (task_id, project_id, votes, leases, redundancy, version, retired)
+SELECT task_id, %(project)s, 0, 0, coalesce(redundancy, %(redundancy)s), 0, CASE WHEN redundancy = 0 THEN 'redundancy' END
+FROM upload WHERE NOT known ORDER BY line
+"""
+
+UPLOAD_QUEUE = """
+INSERT INTO projects_taskqueue (task_id, project_id, open, priority)
+SELECT task_id, %(project)s, redundancy IS DISTINCT FROM 0, 1000 FROM upload WHERE NOT known ORDER BY line
+"""
+
+UPLOAD_GOLD = """
+WITH added AS (
+    INSERT INTO projects_gold (task_id, project_id, label, origin, created_at)
+    SELECT task_id, %(project)s, gold, 'uploaded', now() FROM upload WHERE gold IS NOT NULL ORDER BY line
+    ON CONFLICT (task_id) DO NOTHING
+    RETURNING task_id
+), changed AS (
+    UPDATE projects_taskstate s SET version = s.version + 1 FROM added WHERE s.task_id = added.task_id
+)
+SELECT count(*) FROM added
+"""
+
+# --- Import of recorded votes ---
+
+IMPORT_TABLE = """
+CREATE TEMPORARY TABLE imported (
+    line integer NOT NULL, key text NOT NULL, worker text NOT NULL, label smallint NOT NULL,
+    task_id bigint, annotator_id bigint
+) ON COMMIT DROP
+"""
+
+IMPORT_TASKS = """
+UPDATE imported i SET task_id = t.id FROM projects_task t WHERE t.project_id = %(project)s AND t.key = i.key
+"""
+
+IMPORT_UNKNOWN_TASKS = "SELECT line, key FROM imported WHERE task_id IS NULL ORDER BY line LIMIT 100"
+
+# Annotators of recorded votes: members without a user. Constraint member_imported_name_once.
+IMPORT_ANNOTATORS = """
+WITH added AS (
+    INSERT INTO projects_member (project_id, user_id, name, role, created_at)
+    SELECT %(project)s, NULL, worker, 'annotator', now() FROM imported GROUP BY worker ORDER BY min(line)
+    ON CONFLICT DO NOTHING
+    RETURNING id
+)
+SELECT count(*) FROM added
+"""
+
+IMPORT_ANNOTATOR_IDS = """
+UPDATE imported i SET annotator_id = m.id
+FROM projects_member m WHERE m.project_id = %(project)s AND m.user_id IS NULL AND m.name = i.worker
+"""
+
+# Recorded votes become counted votes. Of a repeated (task, worker) the first stays: the stored one, or the file's first.
+IMPORT_VOTES = """
+WITH locked AS (
+    SELECT task_id FROM projects_taskstate WHERE task_id IN (SELECT task_id FROM imported) ORDER BY task_id FOR UPDATE
+), first AS (
+    SELECT DISTINCT ON (task_id, annotator_id) line, task_id, annotator_id, label
+    FROM imported ORDER BY task_id, annotator_id, line
+), stored AS (
+    INSERT INTO projects_vote (project_id, task_id, annotator_id, answer, label, status, created_at)
+    SELECT %(project)s, f.task_id, f.annotator_id,
+           jsonb_build_object('label', (%(labels)s::text[])[f.label + 1]), f.label, 'counted', now()
+    FROM first f JOIN locked ON locked.task_id = f.task_id ORDER BY f.line
+    ON CONFLICT DO NOTHING
+    RETURNING task_id
+), added AS (
+    SELECT task_id, count(*) AS n FROM stored GROUP BY task_id
+), counted AS (
+    UPDATE projects_taskstate s
+    SET votes = s.votes + added.n, version = s.version + 1,
+        redundancy = greatest(s.redundancy, s.votes + s.leases + added.n),
+        retired = CASE WHEN s.votes + added.n >= greatest(s.redundancy, s.votes + s.leases + added.n)
+                       THEN 'redundancy' ELSE s.retired END
+    FROM added WHERE s.task_id = added.task_id
+    RETURNING s.task_id, s.retired
+), closed AS (
+    UPDATE projects_taskqueue q SET open = false
+    FROM counted WHERE q.task_id = counted.task_id AND counted.retired IS NOT NULL AND q.open
+)
+SELECT count(*) FROM stored
+"""

@@ -1,0 +1,91 @@
+"""Creating and configuring projects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from projects import queries
+from projects.errors import Conflict, EditedMeanwhile
+from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, User
+from projects.services.hints import hint_after_commit
+
+#: What an annotator nobody knows yet is taken to be, before the first refit measures it.
+FIRST_POOLED_ACCURACY = 0.7
+
+
+@transaction.atomic
+def create_project(*, creator: User, settings: Mapping[str, Any]) -> Project:
+    """A new project with its first manager and an even live model: the way of a vote works from the first one on."""
+    project = Project.objects.create(**settings)
+    Member.objects.create(project=project, user=creator, name=creator.name, role=Role.MANAGER)
+    _make_live_model(project)
+    return project
+
+
+def _make_live_model(project: Project) -> None:
+    K = len(project.labels)
+    LiveModel.objects.update_or_create(
+        project=project,
+        defaults={"label_prior": [1 / K] * K, "pooled_accuracy": FIRST_POOLED_ACCURACY},
+    )
+    errors = (1 - np.eye(K)) / (K - 1)
+    PooledError.objects.filter(project=project).delete()
+    PooledError.objects.bulk_create(
+        PooledError(project=project, voted=voted, vector=errors[:, voted].tolist()) for voted in range(K)
+    )
+
+
+@transaction.atomic
+def configure_project(*, project_id: int, version: int, changes: Mapping[str, Any]) -> Project:
+    """Change settings that were read at ``version``; everything that follows from them changes with them.
+
+    Raises EditedMeanwhile if somebody else changed the project since, Conflict if labels can't be changed any more.
+    """
+    # The conditional update is the rule: of two managers who edit at once, one is told.
+    edited = Project.objects.filter(id=project_id, version=version).update(**changes, version=F("version") + 1)
+    if not edited:
+        raise EditedMeanwhile(field="version")
+    project = Project.objects.get(id=project_id)
+    if "labels" in changes:
+        if Task.objects.filter(project=project).exists():
+            raise Conflict("Labels can't be changed once there are tasks.", field="labels", code="labels_fixed")
+        _make_live_model(project)
+    if "redundancy" in changes:
+        _change_redundancy(project)
+    if changes.keys() & {"target_confidence", "min_votes", "acquisition", "label_model", "redundancy"}:
+        request_refit(project_id=project.id)
+    return project
+
+
+def _change_redundancy(project: Project) -> None:
+    """Every task wants the new number of votes at once, but never fewer than it has or has handed out.
+
+    Tasks of redundancy 0 are never handed out, whatever the project wants.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(queries.CHANGE_REDUNDANCY, {"project": project.id, "redundancy": project.redundancy})
+
+
+def set_status(*, project_id: int, status: ProjectStatus) -> Project:
+    """Pause or resume. Votes already on their way in another transaction may still land."""
+    Project.objects.filter(id=project_id).exclude(status=status).update(status=status, version=F("version") + 1)
+    return Project.objects.get(id=project_id)
+
+
+def request_refit(*, project_id: int) -> None:
+    """A refit is due, whether there is news or not."""
+    Project.objects.filter(id=project_id).update(refit_requested_at=timezone.now())
+    hint_after_commit("aggregation.refit", project_id)
+
+
+def request_retraining(*, project_id: int) -> None:
+    """A retraining is due now. Raises Conflict if the project has no learner."""
+    if not Project.objects.filter(id=project_id, learner__isnull=False).update(retrain_requested_at=timezone.now()):
+        raise Conflict('This project has no learner: set "learner" first.', field="learner", code="no_learner")
+    hint_after_commit("aggregation.retrain", project_id)
