@@ -20,6 +20,7 @@ import platformdirs
 
 ENVIRONMENT = "run/environment.json"
 STATUS = "run/status.json"
+RUNNING = "CROWD_RUNNING_STACK"  # marks an environment that was filled from ENVIRONMENT
 
 
 class AlreadyRunning(Exception):
@@ -38,10 +39,23 @@ def running_environment() -> dict[str, str]:
     """
     home = home_directory()
     try:
-        found: dict[str, str] = json.loads((home / ENVIRONMENT).read_text())
-        return found if _is_locked(home / "up.lock") else {}
+        text = (home / ENVIRONMENT).read_text()
+        if not _is_locked(home / "up.lock"):
+            return {}
     except OSError:
         return {}
+    found: dict[str, str] = json.loads(text)
+    return found | {RUNNING: text}
+
+
+def own_environment() -> dict[str, str]:
+    """This process's environment without what the settings took from a running stack.
+
+    ``up`` and ``demo`` start a stack of their own: another one's database is not their user's choice.
+    """
+    environment = dict(os.environ)
+    taken: dict[str, str] = json.loads(environment.pop(RUNNING, "{}"))
+    return {name: value for name, value in environment.items() if taken.get(name) != value}
 
 
 class Home:
@@ -50,7 +64,7 @@ class Home:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or home_directory()
         self._lock: int | None = None
-        self.parts_lock: int | None = None
+        self._parts_lock: int | None = None
 
     def own(self, address: str) -> None:
         """Take the directory or raise `AlreadyRunning`; wait for the rest of a killed run."""
@@ -66,17 +80,22 @@ class Home:
         os.ftruncate(self._lock, 0)
         os.pwrite(self._lock, f"pid {os.getpid()}, {address}".encode(), 0)
         # Every reaper holds this second lock, so it is free when nothing of a former run lives.
-        self.parts_lock = os.open(self.path / "parts.lock", os.O_RDWR | os.O_CREAT, 0o600)
-        if not _lock_within(self.parts_lock, seconds=10):
+        self._parts_lock = os.open(self.path / "parts.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        if not _lock_within(self._parts_lock, seconds=10):
             self.release()
             raise AlreadyRunning("parts of a former run on this data directory are still ending")
         self.forget()
 
     def release(self) -> None:
-        for lock in (self.parts_lock, self._lock):
+        for lock in (self._parts_lock, self._lock):
             if lock is not None:
                 os.close(lock)
-        self._lock = self.parts_lock = None
+        self._lock = self._parts_lock = None
+
+    @property
+    def held_by_parts(self) -> list[int]:
+        """File descriptors for the reapers to keep open."""
+        return [] if self._parts_lock is None else [self._parts_lock]
 
     def secret(self, name: str) -> str:
         return secret_file(self.path / "secrets" / name)

@@ -11,12 +11,11 @@ while it still has all rights, so the folders above may be closed to the server'
 import os
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 
+from crowd.supervisor.address import free_port, is_free
 from crowd.supervisor.binaries import Binaries, account_for
 from crowd.supervisor.home import make_private, secret_file
 from crowd.supervisor.process import Reaped, StartFailed
@@ -90,7 +89,7 @@ class EmbeddedPostgres:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def start(self, within: float = 120) -> None:
@@ -107,11 +106,12 @@ class EmbeddedPostgres:
         (self.directory / "port").write_text(str(self.port))
         self._make_database()
 
-    def spawn(self) -> None:
+    def spawn(self) -> Reaped:
         """Start the server process on the port it has; `is_ready` says when it answers."""
         self._forget_dead_server()
         options = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
         self.process = self._run("postgres", "-D", HERE, "-c", f"port={self.port}", *options, cwd=self._data)
+        return self.process
 
     def is_ready(self) -> bool:
         import psycopg  # here, so that the server boots while the driver loads
@@ -242,21 +242,3 @@ def servers_in(data: Path) -> list[int]:
         except OSError:  # ended, or another account's: then not in a directory of ours
             continue
     return found
-
-
-def is_free(port: int, host: str = "127.0.0.1") -> bool:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        # Connections of a former run may linger; they don't hinder a server.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
 
 GRACE = 2.0  # seconds between asking a part to stop and killing it, once the supervisor is dead
 PR_SET_PDEATHSIG = 1
@@ -55,10 +56,8 @@ def descendants(root: int) -> list[int]:
 
 
 def kill(pid: int, number: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def drop_rights(user: str) -> None:
