@@ -1,0 +1,77 @@
+// Two small charts. Each also says in words what it draws.
+
+import uPlot from "../vendor/uplot/uplot.js";
+import { html, percent, useEffect, useRef } from "./ui.js";
+
+const HEIGHT = 170;
+
+/** How many tasks have which confidence; `counts` are ten bins from 0 to 1. */
+export function ConfidenceHistogram({ counts }) {
+  const total = counts.reduce((sum, value) => sum + value, 0);
+  const sure = counts.at(-1);
+  const words = total ? `${sure} of ${total} tasks have a confidence of at least 90 %.` : "No task has a vote yet.";
+  const options = (ink) => ({
+    scales: { x: { time: false, range: [0, 1] }, y: { range: (plot, low, high) => [0, Math.max(1, high)] } },
+    axes: [axis(ink, (values) => values.map((value) => percent(value))), axis(ink, wholeNumbers)],
+    series: [{}, { fill: ink.fill, stroke: ink.line, width: 1, paths: uPlot.paths.bars({ size: [0.9, Infinity], align: 1 }), points: { show: false } }],
+  });
+  return html`<${Chart} words=${words} options=${options} data=${[[...counts.keys()].map((index) => index / counts.length), counts]} />`;
+}
+
+/** Share of right answers against votes; `points` are {votes, accuracy, agreement}. */
+export function LearningCurve({ points }) {
+  const last = points.at(-1);
+  const words = last
+    ? `After ${last.votes} votes: accuracy on known labels ${percent(last.accuracy)}, agreement with the people ${percent(last.agreement)}.`
+    : "The learner has not been trained yet.";
+  const options = (ink) => ({
+    scales: { x: { time: false, range: (plot, low, high) => (low === high ? [low - 1, high + 1] : [low, high]) }, y: { range: [0, 1] } },
+    axes: [axis(ink, wholeNumbers), axis(ink, (values) => values.map((value) => percent(value)))],
+    series: [
+      {},
+      { label: "known labels", stroke: ink.line, width: 2, spanGaps: true, points: { show: true, size: 6 } },
+      { label: "agreement", stroke: ink.second, width: 2, dash: [5, 4], spanGaps: true, points: { show: true, size: 5 } },
+    ],
+  });
+  const data = [points.map((point) => point.votes), points.map((point) => point.accuracy ?? null), points.map((point) => point.agreement ?? null)];
+  return html`<${Chart} words=${words} options=${options} data=${data} />`;
+}
+
+function Chart({ words, options, data }) {
+  const place = useRef(null);
+  const key = JSON.stringify(data);
+  useEffect(() => {
+    const draw = () => {
+      place.current.replaceChildren();
+      const width = place.current.clientWidth;
+      if (width) new uPlot({ width, height: HEIGHT, legend: { show: false }, cursor: { show: false }, ...options(inkOf(place.current)) }, data, place.current);
+    };
+    const resized = new ResizeObserver(draw);
+    resized.observe(place.current);
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    dark.addEventListener("change", draw);
+    return () => {
+      resized.disconnect();
+      dark.removeEventListener("change", draw);
+    };
+  }, [key]);
+  return html`<div class="chart" ref=${place} aria-hidden="true"></div>
+    <p class="muted small">${words}</p>`;
+}
+
+function inkOf(element) {
+  const style = getComputedStyle(element);
+  const of = (name) => style.getPropertyValue(name).trim();
+  return { text: of("--pico-muted-color"), grid: of("--pico-muted-border-color"), line: of("--pico-primary"), fill: of("--chart-fill"), second: of("--chart-second") };
+}
+
+const axis = (ink, values) => ({
+  stroke: ink.text,
+  grid: { stroke: ink.grid, width: 1 },
+  ticks: { show: false },
+  font: "12px system-ui, sans-serif",
+  size: 44,
+  values: (plot, ticks) => values(ticks),
+});
+
+const wholeNumbers = (values) => values.map((value) => (Number.isInteger(value) ? value.toLocaleString("en") : ""));

@@ -1,0 +1,97 @@
+// The settings of a project as form fields, shared by the new-project form and the settings of a project.
+
+import { Field, html } from "./ui.js";
+
+export const DEFAULTS = {
+  name: "",
+  instructions: "",
+  redundancy: 3,
+  target_confidence: null,
+  min_votes: 1,
+  lease_seconds: 600,
+  acquisition: "entropy",
+  learner: null,
+  learner_fields: [],
+  retrain_after_votes: 200,
+  retrain_after_minutes: 60,
+};
+
+const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence" };
+const LEARNERS = { "": "None", text: "Text", numeric: "Numbers or small pictures" };
+
+/** The labels in a text: one per line, or separated by commas when there is one line only. */
+export function parseLabels(text) {
+  const lines = text.trim();
+  const parts = lines.includes("\n") ? lines.split("\n") : lines.split(",");
+  return parts.map((part) => part.trim()).filter(Boolean);
+}
+
+export const Chips = ({ labels }) =>
+  html`<ul class="chips" aria-label="Labels">${labels.map((label) => html`<li class="chip" dir="auto">${label}</li>`)}</ul>`;
+
+/** The editable part of a project, as the API takes it. */
+export function settingsOf(project) {
+  const settings = Object.fromEntries(Object.keys(DEFAULTS).map((name) => [name, project[name] ?? DEFAULTS[name]]));
+  if (!settings.learner) delete settings.learner_fields;
+  return settings;
+}
+
+const asNumber = (text) => (text.trim() === "" ? null : Number(text));
+
+/** `value` holds the API's own fields; `onChange(changes)` is given those that were edited. */
+export function ProjectFields({ value, onChange, error, columns = [], between }) {
+  const set = (name) => (event) => onChange({ [name]: event.target.value });
+  const setNumber = (name) => (event) => onChange({ [name]: asNumber(event.target.value) });
+  const number = (name, label, attributes, hint) => html`<${Field} name=${name} label=${label} hint=${hint} error=${error}>
+    ${(field) => html`<input ...${field} type="number" inputmode="numeric" ...${attributes} value=${value[name] ?? ""} onInput=${setNumber(name)} />`}
+  <//>`;
+  return html`
+    <${Field} name="name" label="Name" error=${error}>
+      ${(field) => html`<input ...${field} required maxlength="200" autocomplete="off" value=${value.name} onInput=${set("name")} />`}
+    <//>
+    ${between}
+    <${Field} name="instructions" label="Instructions" hint="Shown to annotators as plain text." error=${error}>
+      ${(field) => html`<textarea ...${field} rows="4" value=${value.instructions} onInput=${set("instructions")}></textarea>`}
+    <//>
+    <div class="grid">
+      ${number("redundancy", "Votes per task", { min: 1, max: 1000, required: true }, "At most this many people label each task.")}
+      ${number(
+        "target_confidence",
+        "Target confidence (optional)",
+        { min: 0.5, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "0.95" },
+        "A task that reaches it stops early.",
+      )}
+    </div>
+    <div class="grid">
+      <${Field} name="learner" label="Learner" hint="A classifier that is retrained as votes arrive." error=${error}>
+        ${(field) => html`<select ...${field} onChange=${(event) => onChange({ learner: event.target.value || null })}>
+          ${Object.entries(LEARNERS).map(([key, label]) => html`<option value=${key} selected=${key === (value.learner ?? "")}>${label}</option>`)}
+        </select>`}
+      <//>
+      ${value.learner &&
+      html`<${Field} name="learner_fields" label="It reads the fields" hint="Names of task fields, separated by commas." error=${error}>
+        ${(field) => html`<input ...${field} required autocomplete="off" list="columns" placeholder=${value.learner === "text" ? "text" : "pixels"}
+            value=${value.learner_fields.join(", ")} onChange=${(event) => onChange({ learner_fields: parseLabels(event.target.value) })} />
+          <datalist id="columns">${columns.map((column) => html`<option value=${column}></option>`)}</datalist>`}
+      <//>`}
+    </div>
+    <details>
+      <summary>More settings</summary>
+      <div class="grid">
+        ${number("min_votes", "Votes before a task may stop early", { min: 1, required: true })}
+        ${number("lease_seconds", "Seconds to answer a task", { min: 10, max: 86400, required: true })}
+        <${Field} name="acquisition" label="Which tasks come first" error=${error}>
+          ${(field) => html`<select ...${field} onChange=${set("acquisition")}>
+            ${Object.entries(ACQUISITIONS).map(
+              ([key, label]) => html`<option value=${key} selected=${key === value.acquisition}>${label}</option>`,
+            )}
+          </select>`}
+        <//>
+      </div>
+      <div class="grid">
+        ${number("retrain_after_votes", "Retrain after so many votes", { min: 1, required: true })}
+        ${number("retrain_after_minutes", "… or after so many minutes", { min: 1, required: true })}
+      </div>
+    </details>
+  `;
+}

@@ -1,0 +1,244 @@
+// "/projects/{id}/": the manager's page.
+
+import * as api from "./api.js";
+import { ConfidenceHistogram, LearningCurve } from "./charts.js";
+import { SettingsForm } from "./settings-form.js";
+import { UploadTasks } from "./upload.js";
+import { Busy, CopyText, Field, Frame, Problem, SignedIn, count, html, moment, mount, percent, useAction, useEffect, usePoll, useState } from "./ui.js";
+
+const STATISTICS_MS = 2_500;
+const TABLES_MS = 5_000;
+const ROWS = 10;
+
+const id = /^\/projects\/(\d+)/.exec(location.pathname)[1];
+const path = `/api/projects/${id}`;
+
+function Page() {
+  return html`<${SignedIn} title="Project">${(user) => html`<${Project} user=${user} />`}<//>`;
+}
+
+function Project({ user }) {
+  const project = usePoll(() => api.get(path), TABLES_MS, []);
+  const role = project.value?.role;
+  useEffect(() => {
+    if (role === "annotator") location.replace(`/annotate/?project=${id}`);
+  }, [role]);
+  if (project.error?.status === 404) {
+    return html`<${Frame} user=${user} title="No such project" narrow>
+      <p>There is no project here for ${user.name}. <a href="/">Your projects</a></p>
+    <//>`;
+  }
+  if (!project.value) return html`<${Frame} user=${user}>${project.error ? html`<${Problem} error=${project.error} onRetry=${project.reload} />` : html`<${Busy} />`}<//>`;
+  if (role === "manager") return html`<${Manage} user=${user} project=${project} />`;
+  return html`<${Frame} user=${user} title=${project.value.name} narrow><${Downloads} /><//>`;
+}
+
+function Manage({ user, project }) {
+  const { value, error } = project;
+  const statistics = usePoll(() => api.get(`${path}/statistics`), STATISTICS_MS, []);
+  const runs = useRows("runs");
+  const annotators = useRows("annotators");
+  const lost = [error, statistics.error, runs.error, annotators.error].find(Boolean);
+  const refresh = () => [statistics, runs, annotators].forEach((poll) => poll.reload());
+  return html`<${Frame} user=${user} title=${value.name} aside=${html`<${PauseButton} project=${value} onChange=${project.set} />`}>
+    <div role="status">${lost && html`<p class="unsent">The figures may be old: ${lost.message} This page keeps trying.</p>`}</div>
+    <${Progress} project=${value} statistics=${statistics.value} />
+    <div class="columns">
+      <section class="panel">
+        <h2>Confidence</h2>
+        ${statistics.value && html`<${ConfidenceHistogram} counts=${statistics.value.confidence_histogram} />`}
+      </section>
+      <section class="panel">
+        <h2>Learner</h2>
+        <${Learning} project=${value} runs=${runs.rows} statistics=${statistics.value} />
+      </section>
+      <section class="panel">
+        <h2>Invite people</h2>
+        <${Invite} />
+      </section>
+      <section class="panel">
+        <h2>Add tasks</h2>
+        <${UploadTasks} project=${id} onDone=${refresh} />
+      </section>
+    </div>
+    <section class="panel">
+      <h2>Consensus</h2>
+      <${Downloads} />
+    </section>
+    <section class="panel">
+      <h2>Annotators</h2>
+      <${AnnotatorTable} list=${annotators} />
+    </section>
+    <section class="panel">
+      <div class="title">
+        <h2>Runs</h2>
+        <${RunButtons} project=${value} onRequested=${refresh} />
+      </div>
+      <${RunTable} list=${runs} />
+    </section>
+    <section class="panel">
+      <details>
+        <summary><h2>Settings</h2></summary>
+        <${SettingsForm} project=${value} onSaved=${project.set} />
+      </details>
+    </section>
+  <//>`;
+}
+
+/** The newest rows of a list, polled; more on request. */
+function useRows(name) {
+  const [limit, setLimit] = useState(ROWS);
+  const poll = usePoll(() => api.get(api.withQuery(`${path}/${name}`, { limit })), TABLES_MS, [limit]);
+  const more = poll.value?.next ? () => setLimit((before) => Math.min(1000, 5 * before)) : null;
+  return { ...poll, rows: poll.value?.results, more: limit < 1000 ? more : null };
+}
+
+// --- Status ---------------------------------------------------------------------------------------------------------
+
+function PauseButton({ project, onChange }) {
+  const verb = project.status === "paused" ? "resume" : "pause";
+  const [run, { busy, error }] = useAction(async () => onChange(await api.post(`${path}/${verb}`)));
+  return html`<div class="status">
+    <span class="badge ${project.status}" role="status">${project.status}</span>
+    <a role="button" class="outline secondary" href="/annotate/?project=${id}">Annotate</a>
+    <button class=${verb === "pause" ? "secondary" : ""} onClick=${run} aria-busy=${busy} disabled=${busy}>
+      ${verb === "pause" ? "Pause" : "Resume"}
+    </button>
+    <${Problem} error=${error} />
+  </div>`;
+}
+
+const RETIRED = { redundancy: "all votes in", target: "sure enough" };
+
+function Progress({ project, statistics }) {
+  if (!statistics) return html`<${Busy} />`;
+  const s = statistics;
+  const retired = Object.entries(s.retired ?? {}).map(([reason, number]) => `${count(number)} ${RETIRED[reason] ?? reason}`);
+  const figures = [
+    ["Tasks", count(s.tasks), `${count(s.open)} open`],
+    ["Votes", count(s.votes), `${count(s.votes_wanted)} wanted`],
+    ["Finished", count(s.tasks - s.open), retired.join(", ")],
+    ["Annotators", count(s.annotators), `${count(s.open_leases)} tasks in hand`],
+    ["Mean confidence", percent(s.mean_confidence), s.calibrated ? "calibrated" : "not calibrated"],
+    ["Pace", s.votes_per_minute == null ? "–" : s.votes_per_minute.toLocaleString("en", { maximumFractionDigits: 1 }), "votes a minute"],
+  ];
+  return html`<section class="panel" aria-label="Progress">
+    <div class="bar">
+      <progress value=${s.progress} max="1" aria-label="Progress"></progress>
+      <strong>${percent(s.progress)}</strong>
+    </div>
+    <dl class="figures">
+      ${figures.map(([name, value, note]) => html`<div key=${name}><dt>${name}</dt><dd><strong>${value}</strong> <small>${note}</small></dd></div>`)}
+    </dl>
+    <p class="muted small">
+      ${project.labels.length} labels · ${project.redundancy} votes per task${project.target_confidence
+        ? ` · a task stops at ${percent(project.target_confidence, 1)} confidence`
+        : ""}${s.refit_pending ? " · new votes are being worked in" : ""}
+    </p>
+  </section>`;
+}
+
+function Learning({ project, runs, statistics }) {
+  if (!project.learner) return html`<p class="muted">This project has no learner. Choose one under Settings and it is trained as votes arrive.</p>`;
+  const points = (runs ?? [])
+    .filter((run) => run.kind === "retraining" && run.status === "done")
+    .map((run) => ({ votes: run.counts?.votes ?? 0, accuracy: run.metrics?.accuracy_gold, agreement: run.metrics?.out_of_fold_agreement }))
+    .reverse();
+  return html`<${LearningCurve} points=${points} />
+    <p class="muted small"><span class="key line"></span> accuracy on known labels <span class="key dash"></span> agreement with the people's consensus</p>
+    ${statistics?.learner == null && html`<p class="muted small">First training after ${count(project.retrain_after_votes)} votes, or now with “Retrain now”.</p>`}`;
+}
+
+// --- People ---------------------------------------------------------------------------------------------------------
+
+const ROLES = { annotator: "Annotator: labels tasks", consumer: "Consumer: reads consensus", manager: "Manager: does all of this" };
+
+function Invite() {
+  const [role, setRole] = useState("annotator");
+  const [invite, setInvite] = useState(null);
+  const [create, { busy, error }] = useAction(async () => setInvite(await api.post(`${path}/invites`, { role })));
+  const submit = (event) => {
+    event.preventDefault();
+    create();
+  };
+  return html`<form onSubmit=${submit}>
+    <${Field} name="role" label="They join as" error=${error}>
+      ${(field) => html`<select ...${field} onChange=${(event) => (setRole(event.target.value), setInvite(null))}>
+        ${Object.entries(ROLES).map(([key, label]) => html`<option value=${key} selected=${key === role}>${label}</option>`)}
+      </select>`}
+    <//>
+    <button type="submit" aria-busy=${busy} disabled=${busy}>Make an invite link</button>
+    <${Problem} error=${error} fields=${["role"]} />
+    <div role="status">
+      ${invite &&
+      html`<p>Send this link to as many people as you like. It is shown only now, and works until ${moment(invite.expires_at)}.</p>
+        <${CopyText} label="Invite link" text=${invite.link} />`}
+    </div>
+  </form>`;
+}
+
+function AnnotatorTable({ list }) {
+  if (!list.rows) return html`<${Busy} />`;
+  if (!list.rows.length) return html`<p class="muted">Nobody yet. Make an invite link and send it around.</p>`;
+  return html`<${Table} head=${["Name", "Votes", "Skill", "Right on known labels"]} list=${list}>
+    ${(person) => [
+      person.name,
+      count(person.votes),
+      percent(person.skill),
+      person.gold_votes ? `${percent(person.accuracy_gold)} of ${count(person.gold_votes)}` : "–",
+    ]}
+  <//>`;
+}
+
+// --- Runs and results -----------------------------------------------------------------------------------------------
+
+function RunButtons({ project, onRequested }) {
+  const [asked, setAsked] = useState("");
+  const [ask, { busy, error }] = useAction(async (kind) => {
+    await api.post(`${path}/${kind}`);
+    setAsked(kind === "refit" ? "Refit requested." : "Retraining requested.");
+    onRequested();
+  });
+  return html`<div class="status">
+    <small role="status">${asked}</small>
+    <button class="outline" disabled=${busy} onClick=${() => ask("refit")}>Refit now</button>
+    ${project.learner && html`<button class="outline" disabled=${busy} onClick=${() => ask("retrain")}>Retrain now</button>`}
+    <${Problem} error=${error} />
+  </div>`;
+}
+
+function RunTable({ list }) {
+  if (!list.rows) return html`<${Busy} />`;
+  if (!list.rows.length) return html`<p class="muted">No run yet: the first follows the first votes.</p>`;
+  return html`<${Table} head=${["Run", "Kind", "Started", "Took", "Result"]} list=${list}>
+    ${(run) => [run.id, run.kind, moment(run.started_at), run.seconds == null ? "–" : `${run.seconds.toFixed(1)} s`, resultOf(run)]}
+  <//>`;
+}
+
+function resultOf(run) {
+  if (run.status === "failed") return `failed: ${run.error}`;
+  if (run.status !== "done") return run.status;
+  const figures = Object.entries({ ...run.counts, ...run.metrics }).filter(([, value]) => ["number", "boolean"].includes(typeof value));
+  return figures.map(([name, value]) => `${name.replaceAll("_", " ")} ${figure(value)}`).join(" · ") || "done";
+}
+
+const figure = (value) => (typeof value === "boolean" ? (value ? "yes" : "no") : Number.isInteger(value) ? count(value) : value.toFixed(3));
+
+function Table({ head, list, children: cells }) {
+  return html`<div class="table" tabindex="0" role="group" aria-label="Table, scrolls sideways">
+      <table>
+        <thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
+        <tbody>${list.rows.map((row) => html`<tr key=${row.id}>${cells(row).map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+      </table>
+    </div>
+    ${list.more && html`<button class="link" onClick=${list.more}>Show more</button>`}`;
+}
+
+function Downloads() {
+  return html`<p class="actions">
+    <a role="button" class="secondary" href="${path}/consensus.csv" download>Download CSV</a>
+    <a role="button" class="secondary" href="${path}/consensus.jsonl" download>Download JSONL</a>
+  </p>`;
+}
+
+mount(Page);

@@ -1,0 +1,162 @@
+// One person's work in one project: a short queue of leased tasks, kept filled so that nobody waits between two tasks.
+
+import { get, post, serverNow } from "./api.js";
+import { Outbox } from "./outbox.js";
+
+const KEEP = 3;
+const TICK_MS = 1_000;
+const PROJECT_POLL_MS = 3_000;
+const SPARE_MS = 1_500; // A lease this close to its end is given up: the answer would come too late.
+const PAUSE_MS = { ok: 500, retry: 200, waiting: 3_000, finished: 15_000, error: 3_000 };
+
+export const REFUSALS = {
+  vote_conflict: "You had already answered that task, perhaps in another tab. The first answer stays.",
+  assignment_expired: "The time for that task ran out before your answer arrived, so it was not counted.",
+  assignment_closed: "That task was no longer yours, so the answer was not counted.",
+  unknown_assignment: "That task was no longer yours, so the answer was not counted.",
+  unknown_label: "The labels of this project have changed. That answer was not counted.",
+};
+
+export class Work {
+  /** `onChange()` whenever something to be shown has changed; `onNotice(text)` for what a person should be told. */
+  constructor({ user, project, onChange, onNotice }) {
+    this.project = project;
+    this.path = `/api/projects/${project.id}`;
+    this.onChange = onChange;
+    this.onNotice = onNotice;
+    this.tasks = []; // leased and not yet answered; the first is on the screen
+    this.seen = new Set(); // assignments that were in the queue
+    this.status = "loading"; // of the last request for tasks: ok, retry, waiting, finished; or loading, error
+    this.paused = project.status === "paused";
+    this.gone = false;
+    this.error = null;
+    this.progress = null;
+    this.outbox = new Outbox(user.id, {
+      onChange: () => this.onChange(),
+      onStored: (entry) => this.stored(entry),
+      onRefused: (entry, error) => this.onNotice(REFUSALS[error.code] ?? error.detail ?? error.message),
+    });
+  }
+
+  start() {
+    this.outbox.flush();
+    this.loadProgress();
+    this.refill();
+    const tick = setInterval(() => this.dropExpired(), TICK_MS);
+    const poll = setInterval(() => document.hidden || this.watchProject(), PROJECT_POLL_MS);
+    const onVisible = () => document.hidden || (this.watchProject(), this.refill());
+    document.addEventListener("visibilitychange", onVisible);
+    return () => {
+      clearInterval(tick);
+      clearInterval(poll);
+      clearTimeout(this.timer);
+      document.removeEventListener("visibilitychange", onVisible);
+    };
+  }
+
+  get current() {
+    return this.tasks[0] ?? null;
+  }
+
+  answer(label, seconds) {
+    this.leave({ label, seconds });
+  }
+
+  skip() {
+    this.leave({ skip: true });
+  }
+
+  leave(answer) {
+    const task = this.tasks.shift();
+    if (!task) return;
+    if (!this.tasks.length) this.status = "loading";
+    this.outbox.add({ project: this.project.id, assignment: task.id, ...answer });
+    this.refill();
+  }
+
+  /** Asks for as many tasks as are missing. Leases still held come first in the answer, also those whose vote is on its way. */
+  async refill() {
+    clearTimeout(this.timer);
+    if (this.refilling || this.paused || this.gone || this.tasks.length >= KEEP) return;
+    if (document.hidden && this.status !== "loading") return; // Nobody is looking: lease nothing.
+    this.refilling = true;
+    try {
+      const wanted = Math.min(100, KEEP + this.outbox.size);
+      const { assignments, status } = await post(`${this.path}/assignments`, { count: wanted });
+      const fresh = assignments.filter(({ id }) => !this.seen.has(id) && !this.outbox.has(id));
+      for (const task of fresh) this.seen.add(task.id);
+      this.tasks.push(...fresh);
+      this.status = status;
+      this.error = null;
+    } catch (error) {
+      this.fail(error);
+    }
+    this.refilling = false;
+    if (!this.tasks.length) this.timer = setTimeout(() => this.refill(), PAUSE_MS[this.status] ?? PAUSE_MS.error);
+    this.onChange();
+  }
+
+  fail(error) {
+    if (error.code === "project_paused") this.paused = true;
+    else if (error.status === 404) this.gone = true;
+    else {
+      this.status = "error";
+      this.error = error;
+    }
+  }
+
+  /** Sees that a manager has paused or resumed the project. */
+  async watchProject() {
+    try {
+      const { status } = await get(this.path);
+      if ((status === "paused") === this.paused) return;
+      this.paused = status === "paused";
+      if (!this.paused) this.resume();
+      this.onChange();
+    } catch (error) {
+      if (error.status === 404) this.fail(error);
+      this.onChange();
+    }
+  }
+
+  resume() {
+    this.forget(this.tasks); // Their leases may have ended; those that have not are handed out again.
+    this.status = "loading";
+    this.outbox.flush();
+    this.refill();
+  }
+
+  dropExpired() {
+    if (this.paused) return;
+    const late = this.tasks.filter((task) => Date.parse(task.expires_at) - serverNow() < SPARE_MS);
+    if (!late.length) return;
+    if (late.includes(this.current)) this.onNotice("The time for that task ran out. Here is another one.");
+    this.forget(late);
+    this.refill();
+    this.onChange();
+  }
+
+  forget(tasks) {
+    for (const task of tasks) this.seen.delete(task.id);
+    this.tasks = this.tasks.filter((task) => !tasks.includes(task));
+    if (!this.tasks.length) this.status = "loading";
+  }
+
+  async loadProgress() {
+    try {
+      this.progress = await get(`${this.path}/me`);
+      this.onChange();
+    } catch {
+      // The figures come with the next page; the work does not need them.
+    }
+  }
+
+  stored(entry) {
+    if (entry.project !== this.project.id || !this.progress) return;
+    if (entry.skip) this.progress.skipped += 1;
+    else {
+      this.progress.votes += 1;
+      this.progress.votes_today += 1;
+    }
+  }
+}
