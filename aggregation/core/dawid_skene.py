@@ -1,36 +1,43 @@
-"""Dawid-Skene from coarse to fine.
+"""Dawid-Skene, plain and hierarchical.
 
 Dawid, A. P. and Skene, A. M.: Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm,
 Applied Statistics 28(1), 1979, doi:10.2307/2346806.
 
-Few annotators give enough votes for a free confusion matrix, so three models are fitted one after the other, and
-each draws the next towards itself with `strength` pseudo-votes:
+Few annotators give enough votes for a confusion matrix of their own. So each row of it is shrunk towards a target:
+on the diagonal the annotator's own accuracy (itself shrunk towards everybody's), off it the errors that everybody
+makes. The targets are estimated in rounds, and held while EM climbs:
 
-1. pooled:     everybody has the same accuracy and errs in the same way;
-2. structured: everybody has an accuracy of their own, shrunk towards the pooled one, and errs in the pooled way;
-3. free:       everybody has a confusion matrix of their own, each row shrunk towards the structured one.
+1. targets from a cautious guess (every vote right with probability ASSUMED_ACCURACY), EM;
+2. targets from the posterior which that gave, EM from there.
 
-Within a stage the targets of the shrinkage are fixed, so each stage climbs one objective, its penalised log
-likelihood, which never falls. The three objectives are not comparable with each other. Beyond DENSE_LABELS labels the
-second stage is the last. strength = 0 is maximum likelihood: no shrinkage, and straight to the last stage.
+Within a round the objective is one function, the penalised log likelihood, and never falls; objectives of different
+rounds are not comparable. More rounds do not help: with few votes per task the targets then come to believe their own
+posterior (on simulated crowds of 1.2 votes per task, what it called 90 % sure was right 96 % of the time after two
+rounds and 87 % after eight). Beyond DENSE_LABELS labels the target itself is the model, with accuracies fitted by EM.
+
+strength = 0 is maximum likelihood: one round, no targets.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from aggregation.core.em import Climb, Data, Free, Parameters, Structured, climb
+from aggregation.core.em import Climb, Data, Free, Parameters, Structured, climb, e_step
 from aggregation.core.fit import DENSE_LABELS, Fit
 from aggregation.core.majority_vote import vote_shares
-from aggregation.core.structure import clamp, pooled_level
+from aggregation.core.structure import clamp, pooled_level, without_diagonal
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
-#: Pseudo-votes per confusion row, and per annotator's accuracy.
-STRENGTH = 5.0
-#: The pooled accuracy itself starts from one pseudo-vote, half right.
-POOLED_TARGET, POOLED_STRENGTH = 0.5, 1.0
-#: Pseudo-tasks that draw the label prior towards even when there is shrinkage.
+#: Pseudo-votes per free cell of a confusion matrix: K - 1 times as many for a row of K cells.
+STRENGTH = 2.0
+#: Pseudo-votes with which an annotator's accuracy is drawn towards everybody's.
+ACCURACY_STRENGTH = 5.0
+#: What an annotator is trusted with before anything is known: about the mean over real crowds. Where votes do not
+#: overlap nothing ever will be known, and majority vote's guess, that everybody is always right, would stand.
+ASSUMED_ACCURACY = 0.7
+#: Pseudo-tasks that draw the label prior towards even.
 PRIOR_WEIGHT = 1.0
+ROUNDS = 2
 
 
 def fit(
@@ -44,68 +51,77 @@ def fit(
 ) -> Fit:
     """Fit Dawid-Skene to votes.
 
-    gold: int32[T], -1 where unknown; known tasks are clamped. start: f8[T, K], an earlier posterior of the same tasks,
-    for a warm start (a warm and a cold start may settle in different optima). strength: pseudo-votes of the shrinkage,
-    >= 0; 0 is maximum likelihood. tol: a stage has converged when its objective rises by less than tol per vote.
-    max_iter: iterations allowed to each stage. The Fit's objective and n_iter are those of the last stage; converged
-    says whether every stage did. Raises ValueError on bad gold, start, strength or max_iter.
+    gold: int32[T], -1 where unknown; known tasks are clamped. start: f8[T, K], an earlier posterior of the same tasks:
+    EM begins there (and may settle in another optimum than a cold start); targets do not come from it. strength:
+    pseudo-votes per free cell of the shrinkage, >= 0; 0 is maximum likelihood. tol: EM has converged when the objective
+    rises by less than tol per vote. max_iter: iterations allowed to each round. The Fit's objective and n_iter are
+    those of the last round; converged says whether every round did. Raises ValueError on bad gold, start, strength or
+    max_iter.
     """
     if strength < 0 or max_iter < 1:
         raise ValueError(f"strength is {strength} and max_iter {max_iter}; expected >= 0 and >= 1")
     known = check_gold(gold, votes)
-    begin = vote_shares(votes, known)[0] if start is None else clamp(_check_start(start, votes), known)
-    climbs = (
-        _fine(votes, known, begin, tol, max_iter)
-        if strength == 0
-        else _coarse_to_fine(votes, known, begin, strength, tol, max_iter)
-    )
-    return _as_fit(votes, climbs)
+    begin = None if start is None else clamp(_check_start(start, votes), known)
+    if strength == 0:
+        return _maximum_likelihood(Data(votes, known, 0.0), begin, tol, max_iter)
+    return _hierarchical(Data(votes, known, PRIOR_WEIGHT), begin, strength, tol, max_iter)
 
 
-def _coarse_to_fine(votes: Votes, gold: Ints, begin: Floats, strength: float, tol: float, max_iter: int) -> list[Climb]:
-    data, everybody = Data(votes, gold, PRIOR_WEIGHT), Data(_as_one(votes), gold, PRIOR_WEIGHT)
-    pooled = climb(everybody, Structured(everybody, POOLED_TARGET, POOLED_STRENGTH), begin, tol, max_iter)
-    own = climb(data, Structured(data, float(pooled.parameters.accuracy[0]), strength), pooled.posterior, tol, max_iter)
-    if votes.n_labels > DENSE_LABELS:
-        return [pooled, own]
-    return [pooled, own, climb(data, Free(data, own.parameters, strength), own.posterior, tol, max_iter)]
+def _hierarchical(data: Data, begin: Floats | None, strength: float, tol: float, max_iter: int) -> Fit:
+    posterior, label_prior = _cautious_guess(data)
+    converged = True
+    for _ in range(ROUNDS):
+        pooled_accuracy, _errors = pooled_level(data.votes, posterior, ASSUMED_ACCURACY)
+        own = Structured(data, pooled_accuracy, ACCURACY_STRENGTH)
+        if data.votes.n_labels > DENSE_LABELS:
+            reached = climb(data, own, posterior if begin is None else begin, tol, max_iter)
+        else:
+            free = Free(data, own.m_step(posterior, label_prior), strength * (data.votes.n_labels - 1))
+            reached = climb(data, free, posterior if begin is None else begin, tol, max_iter)
+        posterior, begin = reached.posterior, None
+        converged = converged and reached.converged
+    parameters = reached.parameters
+    return _as_fit(reached, parameters.accuracy, pooled_accuracy, parameters.errors, converged)
 
 
-def _fine(votes: Votes, gold: Ints, begin: Floats, tol: float, max_iter: int) -> list[Climb]:
-    data = Data(votes, gold, 0.0)
-    pooled_accuracy, pooled_errors = pooled_level(votes, begin)
-    if votes.n_labels > DENSE_LABELS:
-        return [climb(data, Structured(data, pooled_accuracy, 0.0), begin, tol, max_iter)]
-    around = Parameters(begin.mean(axis=0), np.full(votes.n_annotators, pooled_accuracy), pooled_errors)
-    return [climb(data, Free(data, around, 0.0), begin, tol, max_iter)]
-
-
-def _as_fit(votes: Votes, climbs: list[Climb]) -> Fit:
-    last, parameters = climbs[-1], climbs[-1].parameters
-    if len(climbs) == 1:  # maximum likelihood: the pooled level is only read off
-        pooled_accuracy, errors = pooled_level(votes, last.posterior)
-        alone = Structured(Data(votes, np.full(votes.n_tasks, -1, np.int32), 0.0), pooled_accuracy, 0.0)
-        accuracy = alone.m_step(last.posterior, parameters.label_prior).accuracy
-        errors = errors if parameters.confusion is not None else parameters.errors
+def _maximum_likelihood(data: Data, begin: Floats | None, tol: float, max_iter: int) -> Fit:
+    posterior = vote_shares(data.votes, data.gold)[0] if begin is None else begin
+    pooled_accuracy, _errors = pooled_level(data.votes, posterior, ASSUMED_ACCURACY)
+    own = Structured(data, pooled_accuracy, 0.0)
+    if data.votes.n_labels > DENSE_LABELS:
+        reached = climb(data, own, posterior, tol, max_iter)
     else:
-        pooled_accuracy = float(climbs[0].parameters.accuracy[0])
-        accuracy, errors = parameters.accuracy, parameters.errors
+        reached = climb(data, Free(data, own.m_step(posterior, posterior.mean(axis=0)), 0.0), posterior, tol, max_iter)
+    # The pooled level plays no part in the fit; it is read off for the live path.
+    pooled_accuracy, _errors = pooled_level(data.votes, reached.posterior, ASSUMED_ACCURACY)
+    level = Structured(data, pooled_accuracy, 0.0).m_step(reached.posterior, reached.parameters.label_prior)
+    structured = reached.parameters if reached.parameters.confusion is None else level
+    return _as_fit(reached, structured.accuracy, pooled_accuracy, structured.errors, reached.converged)
+
+
+def _cautious_guess(data: Data) -> tuple[Floats, Floats]:
+    """Posterior f8[T, K] and label prior f8[K] if everybody were right with ASSUMED_ACCURACY and erred evenly."""
+    K = data.votes.n_labels
+    even = Parameters(
+        label_prior=np.full(K, 1.0 / K),
+        accuracy=np.full(data.votes.n_annotators, ASSUMED_ACCURACY),
+        errors=without_diagonal(np.ones((K, K))),
+    )
+    return e_step(data, Structured(data, ASSUMED_ACCURACY, 0.0), even)[0], vote_shares(data.votes, data.gold)[1]
+
+
+def _as_fit(reached: Climb, accuracy: Floats, pooled_accuracy: float, errors: Floats, converged: bool) -> Fit:
     return Fit(
-        posterior=last.posterior,
-        label_prior=parameters.label_prior,
-        confusion=parameters.confusion,
+        posterior=reached.posterior,
+        label_prior=reached.parameters.label_prior,
+        confusion=reached.parameters.confusion,
         accuracy=accuracy,
         pooled_accuracy=pooled_accuracy,
         pooled_errors=errors,
-        n_iter=len(last.objective),
-        converged=all(stage.converged for stage in climbs),
-        objective=last.objective,
+        n_iter=len(reached.objective),
+        converged=converged,
+        objective=reached.objective,
     )
-
-
-def _as_one(votes: Votes) -> Votes:
-    """The same votes as if one annotator had given them all."""
-    return Votes(votes.task, np.zeros(len(votes), np.int32), votes.label, votes.n_tasks, 1, votes.n_labels)
 
 
 def _check_start(start: Floats, votes: Votes) -> Floats:

@@ -8,6 +8,9 @@ from aggregation.core.fit import DENSE_LABELS, Fit
 from aggregation.core.structure import clamp, confusion_counts, pooled_level, shares, structured
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
+#: The accuracy of the one pseudo-vote that keeps pooled accuracies away from 0 and 1.
+HALF = 0.5
+
 
 def fit(votes: Votes, gold: Ints | None = None) -> Fit:
     """Vote shares f8[T, K]; ties are shared, tasks without votes get the label shares, gold is clamped.
@@ -17,7 +20,7 @@ def fit(votes: Votes, gold: Ints | None = None) -> Fit:
     """
     known = check_gold(gold, votes)
     posterior, label_prior = vote_shares(votes, known)
-    pooled_accuracy, pooled_errors = pooled_level(votes, posterior)
+    pooled_accuracy, pooled_errors = pooled_level(votes, posterior, HALF)
     correct = np.bincount(votes.annotator, posterior[votes.task, votes.label], minlength=votes.n_annotators)
     total = np.bincount(votes.annotator, minlength=votes.n_annotators)
     # One pseudo-vote at the pooled accuracy: nobody is certain to be right, or wrong, after three votes.

@@ -35,11 +35,10 @@ def confusion_counts(votes: Votes, posterior: Floats) -> Floats:
     return np.ascontiguousarray(counts.reshape(K, A, K).transpose(1, 0, 2))
 
 
-def pooled_level(votes: Votes, posterior: Floats) -> tuple[float, Floats]:
-    """Pooled accuracy (0..1) and pooled errors f8[K, K] of all votes together, smoothed so that none is 0 or 1."""
+def pooled_level(votes: Votes, posterior: Floats, assumed: float) -> tuple[float, Floats]:
+    """Pooled accuracy (0..1, after one pseudo-vote of `assumed` accuracy) and pooled errors f8[K, K] of all votes."""
     counts = posterior.T @ votes.per_task()
-    correct = float(np.trace(counts))
-    accuracy = (correct + 1.0) / (len(votes) + 1.0 + 1.0 / max(votes.n_labels - 1, 1))
+    accuracy = (float(np.trace(counts)) + assumed) / (len(votes) + 1.0)
     return accuracy, error_rows(counts, votes)
 
 
