@@ -1,0 +1,37 @@
+"""Celery's doors to the services. Every job is idempotent, carries an id only, and may be lost or doubled."""
+
+from __future__ import annotations
+
+from celery import shared_task
+from django.db import connection
+
+from aggregation import queries
+from aggregation.services import refit as refits
+from aggregation.services import retrain as retrainings
+from projects.services.hints import send_hint
+from projects.services.voting import expire_leases
+
+
+@shared_task(name="aggregation.refit")
+def refit(project_id: int) -> None:
+    if refits.refit(project_id=project_id):
+        retrainings.hint_if_due(project_id=project_id)
+
+
+@shared_task(name="aggregation.retrain")
+def retrain(project_id: int) -> None:
+    retrainings.retrain(project_id=project_id)
+
+
+@shared_task(name="aggregation.sweep")
+def sweep() -> None:
+    """Beat's heartbeat: end leases, and re-send the hint for whatever the rows say is due."""
+    while expire_leases() > 0:
+        continue
+    with connection.cursor() as cursor:
+        cursor.execute(queries.REFIT_DUE)
+        due = [project_id for (project_id,) in cursor.fetchall()]
+    for project_id in due:
+        send_hint("aggregation.refit", project_id)
+    for project_id in retrainings.retraining_due():
+        send_hint("aggregation.retrain", project_id)

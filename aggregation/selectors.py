@@ -1,0 +1,89 @@
+"""Reads of runs, annotators' skill and the learner's predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from aggregation.core import live
+from aggregation.models import Run, RunKind, RunStatus
+from projects.models import Confusion, Event, LiveModel, Member, Prediction, Project, Skill
+from projects.selectors import task_statistics
+
+ANNOTATORS = """
+SELECT m.id, m.name, count(v.id), k.skill, avg((v.label = g.label)::int), count(g.task_id)
+FROM projects_member m
+JOIN projects_vote v ON v.annotator_id = m.id AND v.status = 'counted'
+LEFT JOIN projects_gold g ON g.task_id = v.task_id
+LEFT JOIN projects_skill k ON k.annotator_id = m.id
+WHERE m.project_id = %(project)s AND m.id > %(after)s AND (%(only)s::bigint IS NULL OR m.id = %(only)s)
+GROUP BY m.id, m.name, k.skill
+ORDER BY m.id LIMIT %(limit)s
+"""
+
+
+def annotators_of(
+    project: Project, *, after: int = 0, limit: int = 50, only: int | None = None
+) -> list[dict[str, Any]]:
+    """Everybody who has voted, with skill from the current refit (null before the first) and accuracy on gold."""
+    with connection.cursor() as cursor:
+        cursor.execute(ANNOTATORS, {"project": project.id, "after": after, "limit": limit, "only": only})
+        return [
+            {
+                "id": id_,
+                "name": name,
+                "votes": votes,
+                "skill": skill,
+                "accuracy_gold": None if accuracy is None else float(accuracy),
+                "gold_votes": gold_votes,
+            }
+            for id_, name, votes, skill, accuracy, gold_votes in cursor.fetchall()
+        ]
+
+
+def confusion_of(project: Project, annotator: Member) -> list[list[float]] | None:
+    """``confusion[true][voted]`` of the current refit, rows summing to 1; null before the first refit or beyond 16 labels."""
+    columns = dict(Confusion.objects.filter(annotator=annotator).values_list("voted", "vector"))
+    K = len(project.labels)
+    if len(columns) < K:
+        return None
+    return [[columns[voted][true] for voted in range(K)] for true in range(K)]
+
+
+def runs_of(project: Project) -> QuerySet[Run]:
+    return Run.objects.filter(project=project)
+
+
+def predictions_of(project: Project) -> QuerySet[Prediction]:
+    return Prediction.objects.filter(task__project=project).select_related("task")
+
+
+def prediction_summary(project: Project, prediction: Prediction) -> tuple[str, float]:
+    """The label the learner finds most probable, and how probable."""
+    posterior = live.decode_posterior(prediction.posterior, len(project.labels))
+    return project.labels[int(posterior.argmax())], float(posterior.max())
+
+
+def statistics_of(project: Project) -> dict[str, Any]:
+    """What a manager watches: tasks, votes, confidence, and how far refits and retrainings have come."""
+    model = LiveModel.objects.get(project=project)
+    runs = Run.objects.filter(project=project, status=RunStatus.DONE)
+    learner = runs.filter(id=model.learner_run).first() if model.learner_run else None
+    return {
+        **task_statistics(project),
+        "annotators": Skill.objects.filter(project=project).count(),
+        "calibrated": model.calibration is not None,
+        "run": model.run,
+        "refits": runs.filter(kind=RunKind.REFIT).count(),
+        "retrainings": runs.filter(kind=RunKind.RETRAINING).count(),
+        "refit_pending": project.refit_requested_at is not None or Event.objects.filter(project=project).exists(),
+        "learner": learner
+        and {
+            "run": learner.id,
+            "accuracy_gold": learner.metrics.get("accuracy_gold"),
+            "out_of_fold_agreement": learner.metrics.get("out_of_fold_agreement"),
+            "prediction_weight": learner.metrics.get("prediction_weight"),
+        },
+    }

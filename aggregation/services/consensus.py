@@ -1,0 +1,105 @@
+"""What consumers pull: the incremental feed and the export."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from django.db import connection, transaction
+
+from aggregation import queries
+from aggregation.core import live
+from projects.models import Project
+from projects.queries import from_json
+
+#: Rows fetched and sent at a time by an export.
+EXPORT_ROWS = 2000
+
+
+@dataclass(frozen=True)
+class ConsensusRow:
+    """One task's published consensus. ``posterior``: probability of each label, in the project's order."""
+
+    task: int
+    key: str | None
+    label: str
+    confidence: float
+    votes: int
+    posterior: list[float]
+    source: str
+    retired: str | None
+    run: int
+    revision: int
+    updated_at: datetime
+
+    def as_json(self, labels: list[str]) -> dict[str, Any]:
+        """As the API gives it; beyond 16 labels the posterior names only labels above 1e-4."""
+        return {
+            "task": self.task,
+            "key": self.key,
+            "label": self.label,
+            "confidence": self.confidence,
+            "votes": self.votes,
+            "posterior": dict(zip(labels, self.posterior, strict=True)),
+            "source": self.source,
+            "run": self.run,
+            "retired": self.retired,
+            "updated_at": self.updated_at,
+        }
+
+
+def _row(project: Project, row: tuple[Any, ...]) -> ConsensusRow:
+    task, key, label, confidence, votes, encoded, source, retired, run, revision, updated_at = row
+    posterior = live.decode_posterior(from_json(encoded), len(project.labels)).tolist()
+    name = project.labels[label]
+    return ConsensusRow(task, key, name, confidence, votes, posterior, source, retired, run, revision, updated_at)
+
+
+def read_feed(*, project: Project, revision: int, task: int, limit: int) -> list[ConsensusRow]:
+    """Up to ``limit`` published rows after the cursor (revision, task), oldest change first.
+
+    Following the cursor sees every change of every task in the end, none is jumped over.
+    """
+    parameters = {"project": project.id, "revision": revision, "task": task, "limit": limit}
+    with connection.cursor() as cursor:
+        cursor.execute(queries.FEED, parameters)
+        return [_row(project, row) for row in cursor.fetchall()]
+
+
+def export_rows(*, project: Project) -> Iterator[ConsensusRow]:
+    """All published rows by task, from one snapshot, a few thousand at a time."""
+    with transaction.atomic(), connection.connection.cursor(name="export") as cursor:
+        cursor.itersize = EXPORT_ROWS
+        cursor.execute(queries.EXPORT, {"project": project.id})
+        for row in cursor:
+            yield _row(project, row)
+
+
+def export_jsonl(*, project: Project) -> Iterator[bytes]:
+    for row in export_rows(project=project):
+        yield orjson.dumps(row.as_json(project.labels), option=orjson.OPT_APPEND_NEWLINE)
+
+
+def export_csv(*, project: Project) -> Iterator[bytes]:
+    """One line a task: task, key, label, confidence, votes, source, run, retired, updated_at, and p_<label> for each."""
+    header = ["task", "key", "label", "confidence", "votes", "source", "run", "retired", "updated_at"]
+    yield _csv_line(header + [f"p_{label}" for label in project.labels])
+    for row in export_rows(project=project):
+        cells = [row.task, row.key, row.label, row.confidence, row.votes, row.source, row.run, row.retired]
+        yield _csv_line([*cells, row.updated_at.isoformat(), *row.posterior])
+
+
+def _csv_line(cells: list[Any]) -> bytes:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow([_harmless(cell) for cell in cells])
+    return line.getvalue().encode()
+
+
+def _harmless(cell: Any) -> Any:
+    """Text that a spreadsheet would run as a formula is quoted (OWASP: CSV injection)."""
+    return "'" + cell if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell

@@ -1,0 +1,62 @@
+"""From rows to arrays and through the label model: what a refit and a retraining have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.db import connection, transaction
+
+from aggregation import queries
+from aggregation.core.fit import Fit
+from aggregation.core.label_models import LABEL_MODELS
+from aggregation.core.votes import Votes
+from projects.models import Project
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A project's votes as of one instant. Task ids, versions and gold are aligned: row t is task t of ``votes``."""
+
+    votes: Votes
+    task_ids: np.ndarray[Any, np.dtype[np.int64]]
+    versions: np.ndarray[Any, np.dtype[np.int64]]
+    gold: np.ndarray[Any, np.dtype[np.int32]]  # -1 = unknown
+    annotator_ids: np.ndarray[Any, np.dtype[np.int64]]
+
+    @property
+    def votes_per_task(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        return np.bincount(self.votes.task, minlength=len(self.task_ids))
+
+
+def load_votes(*, project: Project) -> Loaded:
+    """All counted votes, and the tasks they are on, in one snapshot: versions say what the fit has seen."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute(queries.LOAD_TASKS, {"project": project.id})
+            tasks = cursor.fetchall()
+            cursor.execute(queries.LOAD_VOTES, {"project": project.id})
+            votes = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 3)
+    task_ids = np.array([task_id for task_id, _, _ in tasks], dtype=np.int64)
+    annotator_ids, annotator = np.unique(votes[:, 1], return_inverse=True)
+    return Loaded(
+        votes=Votes(
+            task=np.searchsorted(task_ids, votes[:, 0]).astype(np.int32),
+            annotator=annotator.astype(np.int32),
+            label=votes[:, 2].astype(np.int32),
+            n_tasks=len(task_ids),
+            n_annotators=len(annotator_ids),
+            n_labels=len(project.labels),
+        ),
+        task_ids=task_ids,
+        versions=np.array([version for _, version, _ in tasks], dtype=np.int64),
+        gold=np.array([-1 if gold is None else gold for _, _, gold in tasks], dtype=np.int32),
+        annotator_ids=annotator_ids,
+    )
+
+
+def fit_label_model(*, project: Project, loaded: Loaded) -> Fit:
+    """The project's label model on these votes, gold clamped."""
+    return LABEL_MODELS[project.label_model](loaded.votes, loaded.gold)

@@ -1,0 +1,154 @@
+"""Retraining: a classifier on consensus from votes only, its predictions, and with them who is asked what next."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from django.db import connection, transaction
+from django.utils import timezone
+from psycopg.types.json import Jsonb
+
+from aggregation import queries
+from aggregation.core import live
+from aggregation.core.prediction import fit_weight
+from aggregation.models import LearnerArtefact, Run, RunKind
+from aggregation.services.fitting import Loaded, fit_label_model, load_votes
+from aggregation.services.locks import Lock, advisory_lock
+from aggregation.services.runs import finish_run, recorded_run
+from projects.models import Gold, LiveModel, Project, Task
+from projects.queries import from_json
+from projects.services.hints import hint_after_commit
+from projects.services.projects import request_refit
+from projects.services.recompute import recompute_tasks
+
+#: Tasks predicted and re-prioritised in one transaction.
+CHUNK = 1000
+SEED = 0
+
+
+def retrain(*, project_id: int) -> Run | None:
+    """Train, predict, re-prioritise. None if it is not due, or another process is at it."""
+    with advisory_lock(Lock.RETRAINING, project_id) as mine:
+        if not mine or not retraining_due(project_id=project_id):
+            return None
+        return _retrain(Project.objects.get(id=project_id))
+
+
+def retraining_due(*, project_id: int | None = None) -> list[int]:
+    """The projects (or this one) whose learner is due by request, new votes or time."""
+    with connection.cursor() as cursor:
+        cursor.execute(queries.RETRAINING_DUE, {"project": project_id})
+        return [id_ for (id_,) in cursor.fetchall()]
+
+
+def _retrain(project: Project) -> Run:
+    from aggregation.learners import LEARNERS, Learned, out_of_fold, train
+
+    parameters = {"learner": project.learner, "fields": project.learner_fields, "seed": SEED}
+    request = project.retrain_requested_at
+    # Whatever comes of it, the request was answered; a newer one stays due.
+    Project.objects.filter(id=project.id, retrain_requested_at=request).update(retrain_requested_at=None)
+    with recorded_run(project=project, kind=RunKind.RETRAINING, parameters=parameters) as run:
+        loaded = load_votes(project=project)
+        voted = np.flatnonzero(loaded.votes_per_task > 0)
+        # Noted at once, so that a failed run is not due again before there are new votes.
+        Run.objects.filter(id=run.id).update(counts={"votes": len(loaded.votes), "trained_on": len(voted)})
+        if not len(voted):
+            raise ValueError("There are no votes to learn from yet.")
+        fit = fit_label_model(project=project, loaded=loaded)
+        posterior = fit.posterior[voted]
+        payloads = _payloads(loaded.task_ids[voted])
+        encoder = LEARNERS[project.learner or "text"].fit_encoder(payloads, project.learner_fields)
+        X = encoder.features(payloads)
+        held_out = out_of_fold(X, posterior, seed=SEED)
+        weight = fit_weight(held_out, posterior, fit.label_prior)
+        learned = Learned(project.learner or "text", encoder, train(X, posterior, seed=SEED))
+        content = learned.save()
+        LearnerArtefact.objects.create(run=run, content=content, sha256=hashlib.sha256(content).hexdigest())
+
+        predictions = dict(zip(loaded.task_ids[voted].tolist(), held_out, strict=True))
+        LiveModel.objects.filter(project=project).update(prediction_weight=weight, learner_run=run.id)
+        predicted = 0
+        for ids, pool_payloads in _pool(project):
+            proba = learned.predict_proba(pool_payloads)
+            _write_predictions(run=run, ids=ids, proba=proba, held_out=predictions)
+            _reprioritise(project=project, task_ids=ids)
+            predicted += len(ids)
+        finish_run(
+            run=run,
+            counts={"votes": len(loaded.votes), "trained_on": len(voted), "predicted": predicted},
+            metrics={
+                "out_of_fold_agreement": float((held_out.argmax(axis=1) == posterior.argmax(axis=1)).mean()),
+                "prediction_weight": weight,
+                **_gold_accuracy(project=project, run=run, loaded=loaded),
+            },
+        )
+    # Confidence has moved with the predictions: a refit publishes it.
+    request_refit(project_id=project.id)
+    run.refresh_from_db()
+    return run
+
+
+def _payloads(task_ids: Sequence[int] | np.ndarray[Any, Any]) -> list[dict[str, Any]]:
+    """The tasks' data, in the order of the ids."""
+    data = Task.objects.in_bulk([int(id_) for id_ in task_ids])
+    return [data[int(id_)].data for id_ in task_ids]
+
+
+def _pool(project: Project) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
+    """All tasks of a project, a chunk at a time, so that a large pool never lies in memory."""
+    after = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(queries.POOL, {"project": project.id, "after": after, "limit": CHUNK})
+            rows = cursor.fetchall()
+        if not rows:
+            return
+        yield [id_ for id_, _ in rows], [from_json(data) for _, data in rows]
+        after = rows[-1][0]
+
+
+def _write_predictions(
+    *, run: Run, ids: Sequence[int], proba: np.ndarray[Any, Any], held_out: dict[int, np.ndarray[Any, Any]]
+) -> None:
+    """Store predictions; out of fold where the task was trained on."""
+    rows = [
+        {"task_id": id_, "posterior": live.encode_posterior(held_out.get(id_, row))}
+        for id_, row in zip(ids, proba, strict=True)
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(queries.WRITE_PREDICTIONS, {"rows": Jsonb(rows), "run": run.id})
+
+
+@transaction.atomic
+def _reprioritise(*, project: Project, task_ids: Sequence[int]) -> None:
+    """New joint uncertainty for these tasks, under their locks: votes wait for a thousand rows, not for the project."""
+    with connection.cursor() as cursor:
+        cursor.execute(queries.LOCK_TASKS.format(wait=""), {"tasks": list(task_ids)})
+    recompute_tasks(project=project, task_ids=task_ids)
+
+
+def _gold_accuracy(*, project: Project, run: Run, loaded: Loaded) -> dict[str, Any]:
+    """Accuracy of the stored predictions against gold, apart for tasks with votes (out of fold) and without."""
+    K = len(project.labels)
+    with_votes = set(loaded.task_ids[loaded.votes_per_task > 0].tolist())
+    right: dict[bool, list[bool]] = {True: [], False: []}
+    golds = Gold.objects.filter(project=project, task__prediction__run=run.id)
+    for task_id, label, encoded in golds.values_list("task_id", "label", "task__prediction__posterior"):
+        right[task_id in with_votes].append(int(live.decode_posterior(encoded, K).argmax()) == label)
+    both = right[True] + right[False]
+    return {
+        "accuracy_gold": sum(both) / len(both) if both else None,
+        "gold": len(both),
+        "accuracy_gold_without_votes": sum(right[False]) / len(right[False]) if right[False] else None,
+        "gold_without_votes": len(right[False]),
+    }
+
+
+def hint_if_due(*, project_id: int) -> None:
+    """After a refit: its votes may have made a retraining due."""
+    if retraining_due(project_id=project_id):
+        hint_after_commit("aggregation.retrain", project_id)

@@ -1,0 +1,88 @@
+"""Reads of people and work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import connection
+from django.db.models import Count, Q, QuerySet
+
+from projects.models import Assignment, AssignmentStatus, Invite, Member, Project, Task, User, Vote
+
+
+def projects_of(user: User) -> QuerySet[Member]:
+    """The person's memberships, each with its project."""
+    return Member.objects.filter(user=user).select_related("project")
+
+
+def tasks_of(project: Project) -> QuerySet[Task]:
+    return Task.objects.filter(project=project).select_related("state", "queue", "gold")
+
+
+def members_of(project: Project) -> QuerySet[Member]:
+    counted = Count("votes", filter=Q(votes__status="counted"))
+    return Member.objects.filter(project=project, user__isnull=False).annotate(vote_count=counted)
+
+
+def invites_of(project: Project) -> QuerySet[Invite]:
+    return Invite.objects.filter(project=project, revoked_at__isnull=True)
+
+
+def own_progress(member: Member) -> dict[str, int]:
+    """What an annotator sees of their own work."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT date_trunc('day', now())")
+        (today,) = cursor.fetchone()
+    votes = Vote.objects.filter(annotator=member).aggregate(
+        votes=Count("id"), votes_today=Count("id", filter=Q(created_at__gte=today))
+    )
+    assignments = Assignment.objects.filter(annotator=member).aggregate(
+        skipped=Count("id", filter=Q(status=AssignmentStatus.SKIPPED)),
+        open_leases=Count("id", filter=Q(status=AssignmentStatus.OPEN)),
+    )
+    return {**votes, **assignments}
+
+
+TASK_COUNTS = """
+SELECT count(*), coalesce(sum(s.votes), 0), coalesce(sum(s.leases), 0), coalesce(sum(s.redundancy), 0),
+       avg(s.confidence) FILTER (WHERE s.votes > 0),
+       count(*) FILTER (WHERE s.retired IS NULL)
+FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id WHERE t.project_id = %s
+"""
+RETIRED = """
+SELECT s.retired, count(*) FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id
+WHERE t.project_id = %s AND s.retired IS NOT NULL GROUP BY s.retired
+"""
+HISTOGRAM = """
+SELECT least(floor(s.confidence * 10)::int, 9), count(*)
+FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id
+WHERE t.project_id = %s AND s.votes > 0 GROUP BY 1
+"""
+RECENT = "SELECT count(*) FROM projects_vote WHERE project_id = %s AND created_at > now() - interval '5 minutes'"
+
+
+def task_statistics(project: Project) -> dict[str, Any]:
+    """Counts over a project's tasks and votes, as of now."""
+    with connection.cursor() as cursor:
+        cursor.execute(TASK_COUNTS, [project.id])
+        tasks, votes, leases, wanted, confidence, open_ = cursor.fetchone()
+        cursor.execute(RETIRED, [project.id])
+        retired = dict(cursor.fetchall())
+        cursor.execute(HISTOGRAM, [project.id])
+        histogram = [0] * 10
+        for bin_, count in cursor.fetchall():
+            histogram[bin_] = count
+        cursor.execute(RECENT, [project.id])
+        (recent,) = cursor.fetchone()
+    return {
+        "tasks": tasks,
+        "open": open_,
+        "retired": retired,
+        "votes": votes,
+        "open_leases": leases,
+        "votes_wanted": wanted,
+        "mean_confidence": confidence,
+        "confidence_histogram": histogram,
+        "votes_per_minute": recent / 5,
+        "progress": (tasks - open_) / tasks if tasks else 0.0,
+    }
