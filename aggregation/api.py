@@ -1,0 +1,168 @@
+"""Statistics, annotators, consensus, runs: shape and HTTP only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from aggregation import selectors
+from aggregation.serializers import (
+    AnnotatorDetail,
+    AnnotatorOut,
+    FeedOut,
+    PredictionOut,
+    RequestedOut,
+    RunOut,
+    StatisticsOut,
+)
+from aggregation.services import consensus
+from projects.access import MANAGER, READERS, access_annotator, access_project
+from projects.api.base import user_of
+from projects.api.paging import PARAMETERS, decode_cursor, encode_cursor, limit_of, page_schema, paginated
+from projects.errors import NotFound
+from projects.models import Project
+from projects.services.projects import request_refit, request_retraining
+
+
+class StatisticsView(APIView):
+    @extend_schema(operation_id="statistics", responses=StatisticsOut)
+    def get(self, request: Request, project_id: int) -> Response:
+        """How the campaign stands."""
+        return Response(selectors.statistics_of(access_project(user_of(request), project_id, MANAGER)))
+
+
+class AnnotatorsView(APIView):
+    @extend_schema(
+        operation_id="annotators", parameters=PARAMETERS, responses=page_schema("AnnotatorPage", AnnotatorOut)
+    )
+    def get(self, request: Request, project_id: int) -> Response:
+        """Everybody who has voted, with what is known of their skill."""
+        project = access_project(user_of(request), project_id, MANAGER)
+        limit = limit_of(request)
+        (after,) = decode_cursor(request, 1) or (0,)
+        rows = selectors.annotators_of(project, after=after, limit=limit + 1)
+        following = encode_cursor(rows[limit - 1]["id"]) if len(rows) > limit else None
+        return Response({"results": rows[:limit], "next": following})
+
+
+class AnnotatorView(APIView):
+    @extend_schema(operation_id="annotator", responses=AnnotatorDetail)
+    def get(self, request: Request, project_id: int, annotator_id: int) -> Response:
+        """One annotator, with the confusion matrix."""
+        annotator = access_annotator(user_of(request), project_id, annotator_id)
+        project = access_project(user_of(request), project_id, MANAGER)
+        rows = selectors.annotators_of(project, only=annotator.id)
+        if not rows:
+            raise NotFound("This member has not voted yet.")
+        return Response({**rows[0], "labels": project.labels, "confusion": selectors.confusion_of(project, annotator)})
+
+
+class ConsensusView(APIView):
+    @extend_schema(operation_id="consensus_feed", parameters=PARAMETERS, responses=FeedOut)
+    def get(self, request: Request, project_id: int) -> Response:
+        """The incremental feed: published labels in the order of their last change.
+
+        Keep `next` and ask again with it: you get every later change, none twice for the same change, none left out.
+        """
+        project = access_project(user_of(request), project_id, READERS)
+        limit = limit_of(request)
+        revision, task = decode_cursor(request, 2) or (0, 0)
+        rows = consensus.read_feed(project=project, revision=revision, task=task, limit=limit + 1)
+        page = rows[:limit]
+        if page:
+            revision, task = page[-1].revision, page[-1].task
+        return Response(
+            {
+                "results": [row.as_json(project.labels) for row in page],
+                "next": encode_cursor(revision, task),
+                "more": len(rows) > limit,
+            }
+        )
+
+
+class _ExportView(APIView):
+    media_type: str
+    suffix: str
+
+    def _export(self, request: Request, project_id: int, rows: Callable[..., Iterator[bytes]]) -> StreamingHttpResponse:
+        project: Project = access_project(user_of(request), project_id, READERS)
+        response = StreamingHttpResponse(rows(project=project), content_type=f"{self.media_type}; charset=utf-8")
+        response["Content-Disposition"] = f'attachment; filename="consensus-{project.id}.{self.suffix}"'
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+class ConsensusCsvView(_ExportView):
+    media_type, suffix = "text/csv", "csv"
+
+    @extend_schema(operation_id="consensus_csv", responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request: Request, project_id: int) -> Any:
+        """All published labels as CSV, streamed."""
+        return self._export(request, project_id, consensus.export_csv)
+
+
+class ConsensusJsonlView(_ExportView):
+    media_type, suffix = "application/x-ndjson", "jsonl"
+
+    @extend_schema(operation_id="consensus_jsonl", responses={(200, "application/x-ndjson"): OpenApiTypes.STR})
+    def get(self, request: Request, project_id: int) -> Any:
+        """All published labels as JSON lines, streamed."""
+        return self._export(request, project_id, consensus.export_jsonl)
+
+
+class PredictionsView(APIView):
+    @extend_schema(
+        operation_id="predictions", parameters=PARAMETERS, responses=page_schema("PredictionPage", PredictionOut)
+    )
+    def get(self, request: Request, project_id: int) -> Response:
+        """The learner's own answers: out of fold for tasks with votes. No person has confirmed them."""
+        project = access_project(user_of(request), project_id, MANAGER)
+
+        def shape(prediction: Any) -> dict[str, Any]:
+            label, confidence = selectors.prediction_summary(project, prediction)
+            task = prediction.task
+            return {"task": task.id, "key": task.key, "label": label, "confidence": confidence, "run": prediction.run}
+
+        return paginated(request, selectors.predictions_of(project), shape)
+
+
+class RunsView(APIView):
+    @extend_schema(operation_id="runs", parameters=PARAMETERS, responses=page_schema("RunPage", RunOut))
+    def get(self, request: Request, project_id: int) -> Response:
+        """Refits and retrainings, newest first."""
+        project = access_project(user_of(request), project_id, MANAGER)
+        return paginated(request, selectors.runs_of(project), lambda run: RunOut(run).data, newest_first=True)
+
+
+class RunView(APIView):
+    @extend_schema(operation_id="run", responses=RunOut)
+    def get(self, request: Request, project_id: int, run_id: int) -> Response:
+        project = access_project(user_of(request), project_id, MANAGER)
+        run = selectors.runs_of(project).filter(id=run_id).first()
+        if run is None:
+            raise NotFound("This project has no such run.")
+        return Response(RunOut(run).data)
+
+
+class RefitView(APIView):
+    @extend_schema(operation_id="request_refit", request=None, responses={202: RequestedOut})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Refit the label model as soon as a worker is free."""
+        request_refit(project_id=access_project(user_of(request), project_id, MANAGER).id)
+        return Response({"requested": True}, status=status.HTTP_202_ACCEPTED)
+
+
+class RetrainView(APIView):
+    @extend_schema(operation_id="request_retraining", request=None, responses={202: RequestedOut})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Retrain the learner as soon as a worker is free."""
+        request_retraining(project_id=access_project(user_of(request), project_id, MANAGER).id)
+        return Response({"requested": True}, status=status.HTTP_202_ACCEPTED)

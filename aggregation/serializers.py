@@ -1,0 +1,97 @@
+"""Shapes of what the aggregation side answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class LearnerSummary(serializers.Serializer[Any]):
+    run = serializers.IntegerField()
+    accuracy_gold = serializers.FloatField(allow_null=True)
+    out_of_fold_agreement = serializers.FloatField(allow_null=True)
+    prediction_weight = serializers.FloatField(allow_null=True)
+
+
+class StatisticsOut(serializers.Serializer[Any]):
+    tasks = serializers.IntegerField()
+    open = serializers.IntegerField(help_text="Tasks that still collect votes.")
+    retired = serializers.DictField(child=serializers.IntegerField(), help_text="Tasks by the reason they stopped.")
+    votes = serializers.IntegerField()
+    open_leases = serializers.IntegerField()
+    votes_wanted = serializers.IntegerField(help_text="If every task took its full redundancy.")
+    annotators = serializers.IntegerField()
+    mean_confidence = serializers.FloatField(allow_null=True)
+    confidence_histogram = serializers.ListField(child=serializers.IntegerField(), help_text="Tenths from 0 to 1.")
+    calibrated = serializers.BooleanField(help_text="False: confidence is the label model's own word, not yet checked.")
+    votes_per_minute = serializers.FloatField(help_text="Over the last five minutes.")
+    progress = serializers.FloatField(help_text="Share of tasks that collect no more votes.")
+    run = serializers.IntegerField(allow_null=True, help_text="The current refit.")
+    refits = serializers.IntegerField()
+    retrainings = serializers.IntegerField()
+    refit_pending = serializers.BooleanField()
+    learner = LearnerSummary(allow_null=True)
+
+
+class AnnotatorOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    votes = serializers.IntegerField()
+    skill = serializers.FloatField(allow_null=True, help_text="Expected accuracy, from the current refit.")
+    accuracy_gold = serializers.FloatField(allow_null=True)
+    gold_votes = serializers.IntegerField()
+
+
+class AnnotatorDetail(AnnotatorOut):
+    labels = serializers.ListField(child=serializers.CharField())
+    confusion = serializers.ListField(
+        child=serializers.ListField(child=serializers.FloatField()), allow_null=True, help_text="confusion[true][voted]"
+    )
+
+
+class ConsensusOut(serializers.Serializer[Any]):
+    task = serializers.IntegerField()
+    key = serializers.CharField(allow_null=True)
+    label = serializers.CharField()
+    confidence = serializers.FloatField()
+    votes = serializers.IntegerField()
+    posterior = serializers.DictField(child=serializers.FloatField())
+    source = serializers.CharField()
+    run = serializers.IntegerField()
+    retired = serializers.CharField(allow_null=True)
+    updated_at = serializers.DateTimeField()
+
+
+class FeedOut(serializers.Serializer[Any]):
+    results = ConsensusOut(many=True)
+    next = serializers.CharField(help_text="Ask again with this cursor, now or later.")
+    more = serializers.BooleanField()
+
+
+class PredictionOut(serializers.Serializer[Any]):
+    task = serializers.IntegerField()
+    key = serializers.CharField(allow_null=True)
+    label = serializers.CharField()
+    confidence = serializers.FloatField()
+    run = serializers.IntegerField()
+
+
+class RunOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    kind = serializers.CharField()
+    status = serializers.CharField()
+    parameters = serializers.JSONField()
+    counts = serializers.JSONField()
+    metrics = serializers.JSONField()
+    seconds = serializers.SerializerMethodField()
+    started_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    error = serializers.CharField()
+
+    def get_seconds(self, run: Any) -> float | None:
+        return (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
+
+
+class RequestedOut(serializers.Serializer[Any]):
+    requested = serializers.BooleanField()

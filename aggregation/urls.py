@@ -1,0 +1,19 @@
+"""The part of ``/api/`` about consensus, skill and runs."""
+
+from django.urls import path
+
+from aggregation import api
+
+urlpatterns = [
+    path("projects/<int:project_id>/statistics", api.StatisticsView.as_view()),
+    path("projects/<int:project_id>/annotators", api.AnnotatorsView.as_view()),
+    path("projects/<int:project_id>/annotators/<int:annotator_id>", api.AnnotatorView.as_view()),
+    path("projects/<int:project_id>/consensus", api.ConsensusView.as_view()),
+    path("projects/<int:project_id>/consensus.csv", api.ConsensusCsvView.as_view()),
+    path("projects/<int:project_id>/consensus.jsonl", api.ConsensusJsonlView.as_view()),
+    path("projects/<int:project_id>/predictions", api.PredictionsView.as_view()),
+    path("projects/<int:project_id>/runs", api.RunsView.as_view()),
+    path("projects/<int:project_id>/runs/<int:run_id>", api.RunView.as_view()),
+    path("projects/<int:project_id>/refit", api.RefitView.as_view()),
+    path("projects/<int:project_id>/retrain", api.RetrainView.as_view()),
+]

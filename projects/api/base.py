@@ -1,0 +1,26 @@
+"""What all endpoints share: shape in, domain error out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.serializers import Serializer
+
+from projects.errors import Invalid
+from projects.models import User
+
+
+def checked(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    """The request's body, if it has the serializer's shape. Raises ValidationError naming the fields otherwise."""
+    if not isinstance(request.data, dict):
+        raise Invalid("Send a JSON object.", code="not_an_object")
+    shape = serializer(data=request.data)
+    shape.is_valid(raise_exception=True)
+    return dict(shape.validated_data)
+
+
+def user_of(request: Request) -> User:
+    """The signed-in person; endpoints that call this require one."""
+    assert isinstance(request.user, User)
+    return request.user

@@ -1,0 +1,150 @@
+"""Tasks in, assignments out, votes in."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from projects.access import ANNOTATORS, MANAGER, access_member, access_project
+from projects.api.base import checked, user_of
+from projects.api.paging import PARAMETERS, page_schema, paginated
+from projects.errors import DomainError, FieldError, Invalid
+from projects.selectors import own_progress, tasks_of
+from projects.serializers import (
+    ImportOut,
+    LeaseIn,
+    LeaseOut,
+    ProgressOut,
+    SkipOut,
+    TaskOut,
+    UploadOut,
+    VotesIn,
+    VotesOut,
+)
+from projects.services import tasks, voting
+
+
+class StreamParser(BaseParser):
+    """Leaves the body alone: the service reads it as it comes."""
+
+    media_type = "*/*"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        return stream
+
+
+def _media_type(request: Request) -> str:
+    return (request.content_type or "").partition(";")[0].strip().lower()
+
+
+class TasksView(APIView):
+    def get_parsers(self) -> list[BaseParser]:
+        return [StreamParser()]
+
+    @extend_schema(operation_id="tasks", parameters=PARAMETERS, responses=page_schema("TaskPage", TaskOut))
+    def get(self, request: Request, project_id: int) -> Response:
+        """Tasks with their state, for managers."""
+        project = access_project(user_of(request), project_id, MANAGER)
+        context = {"labels": project.labels}
+        return paginated(request, tasks_of(project), lambda task: TaskOut(task, context=context).data)
+
+    @extend_schema(
+        operation_id="upload_tasks",
+        request={
+            "application/x-ndjson": OpenApiTypes.STR,
+            "text/csv": OpenApiTypes.STR,
+            "application/json": OpenApiTypes.OBJECT,
+        },
+        responses={201: UploadOut},
+    )
+    def post(self, request: Request, project_id: int) -> Response:
+        """Upload tasks, streamed: all lines or (with an error for each wrong one) none.
+
+        JSON lines `{"data": {…}, "key"?, "gold"?, "redundancy"?}`, a JSON array of such objects, or CSV in which `key`,
+        `gold` and `redundancy` mean the same and every other column is data. A key that is known with the same data is
+        passed over, so an upload can be repeated.
+        """
+        project = access_project(user_of(request), project_id, MANAGER)
+        uploaded = tasks.upload_tasks(project=project, body=request._request, media_type=_media_type(request))  # type: ignore[arg-type]  # a request reads like a file
+        return Response(UploadOut(uploaded).data, status=status.HTTP_201_CREATED)
+
+
+class ImportVotesView(APIView):
+    def get_parsers(self) -> list[BaseParser]:
+        return [StreamParser()]
+
+    @extend_schema(operation_id="import_votes", request={"text/csv": OpenApiTypes.STR}, responses={201: ImportOut})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Import recorded votes: CSV `task,worker,label`, where task is a task's key. All lines or none."""
+        project = access_project(user_of(request), project_id, MANAGER)
+        if _media_type(request) != "text/csv":
+            raise Invalid("Send votes as text/csv with the columns task,worker,label.", code="media_type")
+        imported = tasks.import_votes(project=project, body=request._request)  # type: ignore[arg-type]  # a request reads like a file
+        return Response(ImportOut(imported).data, status=status.HTTP_201_CREATED)
+
+
+class AssignmentsView(APIView):
+    @extend_schema(operation_id="lease", request=LeaseIn, responses=LeaseOut)
+    def post(self, request: Request, project_id: int) -> Response:
+        """The assignments I hold, filled up to `count` with the tasks most worth asking about.
+
+        `status`: "ok"; "retry" (rows were locked just now: ask again at once); "waiting" (what is left is with others:
+        ask again in some seconds); "finished" (nothing is left for you).
+        """
+        member = access_member(user_of(request), project_id, ANNOTATORS)
+        leases, why = voting.lease_tasks(member=member, count=checked(LeaseIn, request)["count"])
+        return Response(LeaseOut({"assignments": leases, "status": why}).data)
+
+
+class VotesView(APIView):
+    @extend_schema(operation_id="vote", request=VotesIn, responses={200: VotesOut, 207: VotesOut})
+    def post(self, request: Request, project_id: int) -> Response:
+        """Store votes, each on its own: 200 all stored (a repeat counts as stored), 207 some refused, 4xx none stored."""
+        member = access_member(user_of(request), project_id, ANNOTATORS)
+        votes = [voting.VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]]
+        refusals = voting.submit_votes(member=member, votes=votes)
+        located = [_located(error, index) for index, error in enumerate(refusals)]
+        refused = [error for error in located if error is not None]
+        if len(refused) == len(votes):
+            first = refused[0]
+            first.errors = [field for error in refused for field in error.errors]
+            raise first
+        results = [
+            {"assignment": vote.assignment, "status": "error", "error": error.as_dict()}
+            if error
+            else {"assignment": vote.assignment, "status": "counted"}
+            for vote, error in zip(votes, located, strict=True)
+        ]
+        return Response({"results": results}, status=status.HTTP_207_MULTI_STATUS if refused else status.HTTP_200_OK)
+
+
+def _located(error: DomainError | None, index: int) -> DomainError | None:
+    """The error with its field's full path: ``votes.1.label``."""
+    if error is not None:
+        name = error.errors[0].field if error.errors else "assignment"
+        error.errors = [FieldError(f"votes.{index}.{name}", error.code, error.detail)]
+    return error
+
+
+class SkipView(APIView):
+    @extend_schema(operation_id="skip", request=None, responses=SkipOut)
+    def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
+        """Give a task back unanswered; you won't get it again."""
+        member = access_member(user_of(request), project_id, ANNOTATORS)
+        voting.skip_assignment(member=member, assignment_id=assignment_id)
+        return Response({"assignment": assignment_id, "status": "skipped"})
+
+
+class ProgressView(APIView):
+    @extend_schema(operation_id="my_progress", responses=ProgressOut)
+    def get(self, request: Request, project_id: int) -> Response:
+        """My own work in this project."""
+        return Response(own_progress(access_member(user_of(request), project_id, ANNOTATORS)))

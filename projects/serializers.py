@@ -1,0 +1,286 @@
+"""Shapes of requests and answers: strict, and nothing but shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from aggregation.core import choice
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
+from projects.models import Acquisition, LabelType, Learner, Role
+
+
+class StrictSerializer(serializers.Serializer[Any]):
+    """Refuses fields that it does not know: a misspelt setting is an error, not a silence."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        unknown = set(data) - set(self.fields) if isinstance(data, dict) else set()
+        if unknown:
+            raise serializers.ValidationError(
+                {
+                    str(name)[:100]: [serializers.ErrorDetail("This field is not known.", "unknown_field")]
+                    for name in unknown
+                }
+            )
+        return super().to_internal_value(data)
+
+
+class LabelsField(serializers.ListField):
+    """2 to 200 different names."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=serializers.CharField(trim_whitespace=True, max_length=1000, allow_blank=True), **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        problems = choice.check_labels(data)
+        if problems:
+            raise serializers.ValidationError([serializers.ErrorDetail(text, "invalid_labels") for text in problems])
+        return [label.strip() for label in data]
+
+
+class ProjectSettings(StrictSerializer):
+    """What a manager sets."""
+
+    name = serializers.CharField(max_length=200)
+    instructions = serializers.CharField(max_length=50_000, allow_blank=True, required=False, trim_whitespace=False)
+    label_type = serializers.ChoiceField(LabelType.choices, required=False)
+    labels = LabelsField()
+    redundancy = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+    lease_seconds = serializers.IntegerField(min_value=10, max_value=86400, required=False)
+    target_confidence = serializers.FloatField(min_value=0.5, max_value=0.9999, allow_null=True, required=False)
+    min_votes = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+    label_model = serializers.ChoiceField(sorted(LABEL_MODELS), default=DEFAULT_LABEL_MODEL)
+    acquisition = serializers.ChoiceField(Acquisition.choices, required=False)
+    learner = serializers.ChoiceField(Learner.choices, allow_null=True, required=False)
+    learner_fields = serializers.ListField(
+        child=serializers.CharField(max_length=200), max_length=1000, required=False, allow_empty=True
+    )
+    retrain_after_votes = serializers.IntegerField(min_value=1, max_value=10_000_000, required=False)
+    retrain_after_minutes = serializers.IntegerField(min_value=1, max_value=100_000, required=False)
+
+
+class ProjectEdit(ProjectSettings):
+    """Changed settings, and the version that they were read at."""
+
+    version = serializers.IntegerField(min_value=1)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, partial=True, **kwargs)
+        self.fields["version"].required = True
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, dict) and "version" not in data:
+            missing = serializers.ErrorDetail(
+                "Send the version that you read, so that nobody's edit is lost.", "required"
+            )
+            raise serializers.ValidationError({"version": [missing]})
+        return super().to_internal_value(data)
+
+
+class ProjectOut(serializers.Serializer[Any]):
+    """A project as its managers see it; other roles see fewer of these fields."""
+
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    labels = serializers.ListField(child=serializers.CharField())
+    status = serializers.CharField()
+    role = serializers.CharField()
+    instructions = serializers.CharField(required=False)
+    label_type = serializers.CharField(required=False)
+    redundancy = serializers.IntegerField(required=False)
+    lease_seconds = serializers.IntegerField(required=False)
+    target_confidence = serializers.FloatField(required=False, allow_null=True)
+    min_votes = serializers.IntegerField(required=False)
+    label_model = serializers.CharField(required=False)
+    acquisition = serializers.CharField(required=False)
+    learner = serializers.CharField(required=False, allow_null=True)
+    learner_fields = serializers.ListField(child=serializers.CharField(), required=False)
+    retrain_after_votes = serializers.IntegerField(required=False)
+    retrain_after_minutes = serializers.IntegerField(required=False)
+    version = serializers.IntegerField(required=False)
+    created_at = serializers.DateTimeField(required=False)
+
+
+#: What each role sees of a project: an annotator nothing that would tell how answers are judged.
+PROJECT_FIELDS = {
+    Role.MANAGER: tuple(ProjectOut().fields),
+    Role.ANNOTATOR: ("id", "name", "labels", "status", "role", "instructions", "label_type"),
+    Role.CONSUMER: ("id", "name", "labels", "status", "role"),
+}
+
+
+class SignIn(StrictSerializer):
+    """A name and password, or the token of a one-time link."""
+
+    name = serializers.CharField(max_length=100, required=False)
+    password = serializers.CharField(max_length=1000, required=False, trim_whitespace=False)
+    link = serializers.CharField(max_length=200, required=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("link" in attrs) == ("name" in attrs and "password" in attrs):
+            raise serializers.ValidationError('Send "name" and "password", or "link" alone.')
+        return attrs
+
+
+class UserOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    may_create_projects = serializers.BooleanField()
+
+
+class SessionOut(serializers.Serializer[Any]):
+    user = UserOut(allow_null=True)
+    csrf_token = serializers.CharField()
+
+
+class Join(StrictSerializer):
+    """An invite's token; the name of a new person, and a password if they want to come back from elsewhere."""
+
+    invite = serializers.CharField(max_length=200)
+    name = serializers.CharField(max_length=100, required=False)
+    password = serializers.CharField(max_length=1000, required=False, allow_blank=True, trim_whitespace=False)
+
+
+class JoinOut(SessionOut):
+    project = serializers.IntegerField()
+    role = serializers.CharField()
+
+
+class TokenIn(StrictSerializer):
+    name = serializers.CharField(max_length=100)
+
+
+class TokenOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    prefix = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    revoked_at = serializers.DateTimeField(allow_null=True)
+
+
+class NewTokenOut(TokenOut):
+    token = serializers.CharField(help_text="Shown this once.")
+
+
+class InviteIn(StrictSerializer):
+    role = serializers.ChoiceField(Role.choices)
+    max_uses = serializers.IntegerField(min_value=1, max_value=1_000_000, allow_null=True, default=None)
+    days = serializers.IntegerField(min_value=1, max_value=365, default=30)
+
+
+class InviteOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    role = serializers.CharField()
+    uses = serializers.IntegerField()
+    max_uses = serializers.IntegerField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+
+
+class NewInviteOut(InviteOut):
+    link = serializers.CharField(help_text="Shown this once.")
+
+
+class MemberOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    role = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    votes = serializers.IntegerField(source="vote_count")
+
+
+class TaskOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    key = serializers.CharField(allow_null=True)
+    data = serializers.JSONField()
+    votes = serializers.IntegerField(source="state.votes")
+    open_leases = serializers.IntegerField(source="state.leases")
+    redundancy = serializers.IntegerField(source="state.redundancy")
+    label = serializers.SerializerMethodField()
+    confidence = serializers.FloatField(source="state.confidence", allow_null=True)
+    retired = serializers.CharField(source="state.retired", allow_null=True)
+    priority = serializers.IntegerField(source="queue.priority")
+    gold = serializers.SerializerMethodField()
+
+    def _name(self, index: int | None) -> str | None:
+        return None if index is None else self.context["labels"][index]
+
+    def get_label(self, task: Any) -> str | None:
+        return self._name(task.state.label)
+
+    def get_gold(self, task: Any) -> str | None:
+        return self._name(task.gold.label) if hasattr(task, "gold") else None
+
+
+class UploadOut(serializers.Serializer[Any]):
+    created = serializers.IntegerField()
+    already_there = serializers.IntegerField()
+    gold = serializers.IntegerField()
+
+
+class ImportOut(serializers.Serializer[Any]):
+    imported = serializers.IntegerField()
+    repeated = serializers.IntegerField(help_text="Votes of a (task, worker) that had voted already: the first stays.")
+    annotators = serializers.IntegerField(help_text="Annotators not seen before.")
+
+
+class LeaseIn(StrictSerializer):
+    count = serializers.IntegerField(min_value=1, max_value=100, default=1)
+
+
+class AssignmentOut(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    data = serializers.JSONField()
+    expires_at = serializers.DateTimeField()
+
+
+class LeaseOut(serializers.Serializer[Any]):
+    assignments = AssignmentOut(many=True)
+    status = serializers.ChoiceField(["ok", "retry", "waiting", "finished"])
+
+
+class VoteIn(StrictSerializer):
+    assignment = serializers.UUIDField()
+    label = serializers.CharField(max_length=1000)
+    seconds = serializers.FloatField(min_value=0, max_value=1_000_000, allow_null=True, required=False)
+
+
+class VotesIn(StrictSerializer):
+    votes = VoteIn(many=True, allow_empty=False, max_length=100)
+
+
+class VoteResult(serializers.Serializer[Any]):
+    assignment = serializers.UUIDField()
+    status = serializers.ChoiceField(["counted", "error"])
+    error = serializers.DictField(required=False)
+
+
+class VotesOut(serializers.Serializer[Any]):
+    results = VoteResult(many=True)
+
+
+class SkipOut(serializers.Serializer[Any]):
+    assignment = serializers.UUIDField()
+    status = serializers.CharField()
+
+
+class ProgressOut(serializers.Serializer[Any]):
+    votes = serializers.IntegerField()
+    votes_today = serializers.IntegerField()
+    skipped = serializers.IntegerField()
+    open_leases = serializers.IntegerField()
+
+
+class FieldErrorOut(serializers.Serializer[Any]):
+    field = serializers.CharField()
+    code = serializers.CharField()
+    detail = serializers.CharField()
+
+
+class ErrorOut(serializers.Serializer[Any]):
+    """Every 4xx and 5xx of the API."""
+
+    code = serializers.CharField()
+    detail = serializers.CharField()
+    errors = FieldErrorOut(many=True)
