@@ -1,6 +1,6 @@
 // How a task is answered: one component for each label type.
 
-import { html, useEffect, useRef, useState } from "./ui.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./ui.js";
 
 const KEYS = [..."1234567890abcdefghijklmnopqrtuvwxyz"]; // without "s", which skips
 const MOST_KEYS = 20;
@@ -30,13 +30,13 @@ function Buttons({ task, labels, onAnswer, onSkip }) {
     if (event.detail > 1 && performance.now() - shownAt.current < DOUBLE_CLICK_MS) return;
     onAnswer(label);
   };
-  return html`<div class="answers" role="group" aria-label="Your answer">
+  return html`<section class="answers" aria-label="Your answer">
       ${labels.map(
         (label, index) => html`<button key=${label} class="answer" aria-keyshortcuts=${KEYS[index]} onClick=${(event) => click(event, label)}>
           <kbd aria-hidden="true">${KEYS[index].toUpperCase()}</kbd><span dir="auto">${label}</span>
         </button>`,
       )}
-    </div>
+    </section>
     <${Skip} hint="S" onSkip=${onSkip} />`;
 }
 
@@ -72,14 +72,14 @@ function Search({ labels, onAnswer, onSkip }) {
     <p class="visually-hidden" role="status">
       ${typed && (found.length ? `${found.length} of ${labels.length} labels, Enter takes ${found[marked]}` : "No such label")}
     </p>
-    <div ref=${list} class="answers many" role="group" aria-label="Your answer">
+    <section ref=${list} class="answers many" aria-label="Your answer">
       ${found.map(
         (label, index) => html`<button key=${label} class="answer ${index === marked ? "marked" : ""}" onClick=${() => onAnswer(label)}>
           <span dir="auto">${label}</span>
         </button>`,
       )}
       ${found.length === 0 && html`<p class="muted">No label contains “${typed}”.</p>`}
-    </div>
+    </section>
     <${Skip} hint="Esc, S" onSkip=${onSkip} />`;
 }
 
@@ -99,7 +99,8 @@ function matching(labels, typed) {
 function useKeys(actionOf) {
   const latest = useRef();
   latest.current = actionOf;
-  useEffect(() => {
+  // Before the task is painted: whoever can see it can answer it.
+  useLayoutEffect(() => {
     const onKeyDown = (event) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing || event.defaultPrevented) return;
       if (event.target.closest?.("input, textarea, select, [contenteditable]")) return;

@@ -67,8 +67,8 @@ function ProjectCard({ project }) {
         ${project.role === "consumer" && project.name}
       </h2>
       <p class="muted">
-        <span class="badge ${project.status}">${project.status}</span> you are ${project.role === "annotator" ? "an" : "a"} ${project.role}
-        · ${project.labels.length} labels
+        <span class="badge ${project.status}">${project.status}</span> you are ${project.role === "annotator" ? "an" : "a"} ${project.role}, ${" "}
+        ${project.labels.length} labels
       </p>
       <p class="actions">
         ${project.role === "manager" && html`<a href="/projects/${project.id}/">Manage</a>`}

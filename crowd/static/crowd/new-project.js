@@ -24,10 +24,12 @@ function NewProject({ user }) {
   const [share, setShare] = useState(null);
   const [halfway, setHalfway] = useState(null); // the project exists, its file was refused
   const labels = parseLabels(labelText);
-  const change = (changes) => setValue((before) => ({ ...before, ...withSuggestion(changes, columns) }));
+  const change = (changes, known = columns) => setValue((before) => withSuggestion({ ...before, ...changes }, known));
   const take = async (chosen) => {
     setFile(chosen);
-    setColumns(chosen ? await csvColumns(chosen) : []);
+    const known = chosen ? await csvColumns(chosen) : [];
+    setColumns(known);
+    change({}, known);
   };
   const [create, { busy, error }] = useAction(async () => {
     const project = await api.post("/api/projects", { ...settingsOf(value), label_type: "choice", labels });
@@ -61,10 +63,10 @@ function NewProject({ user }) {
   <//>`;
 }
 
-/** A learner that was just chosen reads the file's first column, until somebody says otherwise. */
-function withSuggestion(changes, columns) {
-  if (!changes.learner) return changes;
-  return { learner_fields: columns.slice(0, 1), ...changes };
+/** A learner without fields reads the file's first column, until somebody says otherwise. */
+function withSuggestion(value, columns) {
+  const unsaid = value.learner && value.learner_fields.length === 0;
+  return unsaid ? { ...value, learner_fields: columns.slice(0, 1) } : value;
 }
 
 function FixFile({ user, project, problem }) {

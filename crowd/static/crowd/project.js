@@ -50,7 +50,7 @@ function Manage({ user, project }) {
       </section>
       <section class="panel">
         <h2>Learner</h2>
-        <${Learning} project=${value} runs=${runs.rows} statistics=${statistics.value} />
+        <${Learning} project=${value} runs=${runs.rows} />
       </section>
       <section class="panel">
         <h2>Invite people</h2>
@@ -116,7 +116,7 @@ function Progress({ project, statistics }) {
   const retired = Object.entries(s.retired ?? {}).map(([reason, number]) => `${count(number)} ${RETIRED[reason] ?? reason}`);
   const figures = [
     ["Tasks", count(s.tasks), `${count(s.open)} open`],
-    ["Votes", count(s.votes), `${count(s.votes_wanted)} wanted`],
+    ["Votes", count(s.votes), `of ${count(s.votes_wanted)} at most`],
     ["Finished", count(s.tasks - s.open), retired.join(", ")],
     ["Annotators", count(s.annotators), `${count(s.open_leases)} tasks in hand`],
     ["Mean confidence", percent(s.mean_confidence), s.calibrated ? "calibrated" : "not calibrated"],
@@ -138,7 +138,7 @@ function Progress({ project, statistics }) {
   </section>`;
 }
 
-function Learning({ project, runs, statistics }) {
+function Learning({ project, runs }) {
   if (!project.learner) return html`<p class="muted">This project has no learner. Choose one under Settings and it is trained as votes arrive.</p>`;
   const points = (runs ?? [])
     .filter((run) => run.kind === "retraining" && run.status === "done")
@@ -146,7 +146,7 @@ function Learning({ project, runs, statistics }) {
     .reverse();
   return html`<${LearningCurve} points=${points} />
     <p class="muted small"><span class="key line"></span> accuracy on known labels <span class="key dash"></span> agreement with the people's consensus</p>
-    ${statistics?.learner == null && html`<p class="muted small">First training after ${count(project.retrain_after_votes)} votes, or now with “Retrain now”.</p>`}`;
+    ${points.length === 0 && html`<p class="muted small">First training after ${count(project.retrain_after_votes)} votes, or now with “Retrain now”.</p>`}`;
 }
 
 // --- People ---------------------------------------------------------------------------------------------------------
@@ -180,7 +180,7 @@ function Invite() {
 function AnnotatorTable({ list }) {
   if (!list.rows) return html`<${Busy} />`;
   if (!list.rows.length) return html`<p class="muted">Nobody yet. Make an invite link and send it around.</p>`;
-  return html`<${Table} head=${["Name", "Votes", "Skill", "Right on known labels"]} list=${list}>
+  return html`<${Table} label="Annotators" head=${["Name", "Votes", "Skill", "Right on known labels"]} list=${list}>
     ${(person) => [
       person.name,
       count(person.votes),
@@ -210,7 +210,7 @@ function RunButtons({ project, onRequested }) {
 function RunTable({ list }) {
   if (!list.rows) return html`<${Busy} />`;
   if (!list.rows.length) return html`<p class="muted">No run yet: the first follows the first votes.</p>`;
-  return html`<${Table} head=${["Run", "Kind", "Started", "Took", "Result"]} list=${list}>
+  return html`<${Table} label="Runs" head=${["Run", "Kind", "Started", "Took", "Result"]} list=${list}>
     ${(run) => [run.id, run.kind, moment(run.started_at), run.seconds == null ? "–" : `${run.seconds.toFixed(1)} s`, resultOf(run)]}
   <//>`;
 }
@@ -224,8 +224,8 @@ function resultOf(run) {
 
 const figure = (value) => (typeof value === "boolean" ? (value ? "yes" : "no") : Number.isInteger(value) ? count(value) : value.toFixed(3));
 
-function Table({ head, list, children: cells }) {
-  return html`<div class="table" tabindex="0" role="group" aria-label="Table, scrolls sideways">
+function Table({ label, head, list, children: cells }) {
+  return html`<div class="table" tabindex="0" role="region" aria-label=${label}>
       <table>
         <thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
         <tbody>${list.rows.map((row) => html`<tr key=${row.id}>${cells(row).map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>

@@ -2,11 +2,11 @@
 // User content only ever reaches the page as a text node or an attribute value: there is no innerHTML in this folder.
 
 import { h, render } from "../vendor/preact/preact.js";
-import { useCallback, useEffect, useErrorBoundary, useRef, useState } from "../vendor/preact/hooks.js";
+import { useCallback, useEffect, useErrorBoundary, useLayoutEffect, useRef, useState } from "../vendor/preact/hooks.js";
 import htm from "../vendor/htm/htm.js";
 import * as api from "./api.js";
 
-export { useCallback, useEffect, useRef, useState };
+export { useCallback, useEffect, useLayoutEffect, useRef, useState };
 export const html = htm.bind(h);
 
 export function mount(Page) {
@@ -145,8 +145,11 @@ export function Problem({ error, fields = [], onRetry }) {
 }
 
 export const ErrorLines = ({ entries }) => html`<ul class="lines">
-  ${entries.map((entry) => html`<li>${entry.field && html`<strong>${entry.field}</strong>: `}${entry.detail}</li>`)}
+  ${entries.map((entry) => html`<li>${entry.field && html`<strong>${placeOf(entry.field)}</strong>: `}${entry.detail}</li>`)}
 </ul>`;
+
+/** "line 3.gold" as people say it. */
+const placeOf = (field) => field.replace(/^line (\d+)\.?/, (_, line) => `Line ${line} `).trim();
 
 const rootOf = (field) => String(field ?? "").split(".")[0];
 

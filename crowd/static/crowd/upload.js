@@ -6,6 +6,8 @@ import { ErrorLines, count, html, useAction, useRef, useState } from "./ui.js";
 const TYPES = { csv: "text/csv", jsonl: "application/x-ndjson", ndjson: "application/x-ndjson", json: "application/json" };
 const ACCEPT = Object.keys(TYPES).map((ending) => `.${ending}`).join(",");
 
+const OURS = ["key", "gold", "redundancy"]; // columns that are not shown to annotators
+
 const endingOf = (file) => file.name.toLowerCase().split(".").pop();
 const fileSize = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
 
@@ -22,7 +24,7 @@ export async function csvColumns(file) {
   return header
     .split(",")
     .map((name) => name.trim().replace(/^"|"$/g, ""))
-    .filter((name) => name && name !== "key" && name !== "gold");
+    .filter((name) => name && !OURS.includes(name));
 }
 
 /** A box to drop a file on; it is also an ordinary file field, for the keyboard. */
@@ -98,8 +100,8 @@ export function UploadTasks({ project, firstError, onDone }) {
     <details class="muted">
       <summary>What the file looks like</summary>
       <p>
-        CSV: a header, then one task per line; every column is shown to the annotators, except <code>key</code> (your own name of the task) and
-        <code>gold</code> (its known label). JSONL: one task per line, like this one:
+        CSV: a header, then one task per line; every column is shown to the annotators, except <code>key</code> (your own name of the task),
+        <code>gold</code> (its known label) and <code>redundancy</code> (its own number of votes). JSONL: one task per line, like this one:
       </p>
       <pre><code>${'{"key": "a-1", "data": {"text": "Hello"}, "gold": "greeting"}'}</code></pre>
     </details>

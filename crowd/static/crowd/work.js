@@ -34,13 +34,12 @@ export class Work {
     this.outbox = new Outbox(user.id, {
       onChange: () => this.onChange(),
       onStored: (entry) => this.stored(entry),
-      onRefused: (entry, error) => this.onNotice(REFUSALS[error.code] ?? error.detail ?? error.message),
+      onRefused: (entry, error) => entry.skip || this.onNotice(REFUSALS[error.code] ?? error.detail ?? error.message),
     });
   }
 
   start() {
-    this.outbox.flush();
-    this.loadProgress();
+    this.outbox.flush().then(() => this.loadProgress());
     this.refill();
     const tick = setInterval(() => this.dropExpired(), TICK_MS);
     const poll = setInterval(() => document.hidden || this.watchProject(), PROJECT_POLL_MS);
@@ -107,6 +106,7 @@ export class Work {
 
   /** Sees that a manager has paused or resumed the project. */
   async watchProject() {
+    if (!this.progress) this.loadProgress();
     try {
       const { status } = await get(this.path);
       if ((status === "paused") === this.paused) return;
