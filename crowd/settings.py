@@ -154,7 +154,7 @@ SPECTACULAR_SETTINGS = {
 # --- Static files, time, logs --------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = env.str("CROWD_STATIC_ROOT", default=str(BASE_DIR / "staticfiles"))
+STATIC_ROOT = env.str("CROWD_STATIC_ROOT", default=None)
 # Served straight from the apps' folders: no collect step between a clone and a running page.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = DEBUG

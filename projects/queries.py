@@ -81,7 +81,7 @@ WITH closed AS (
     INSERT INTO projects_vote (project_id, task_id, annotator_id, assignment_id, answer, label, status, seconds, created_at)
     SELECT project_id, task_id, annotator_id, id, %(answer)s, %(label)s, 'counted', %(seconds)s, now() FROM closed
 ), noted AS (
-    INSERT INTO projects_event (project_id, kind, task_id, created_at)
+    INSERT INTO projects_event (project_id, kind, task, created_at)
     SELECT project_id, 'vote', task_id, now() FROM closed
 )
 UPDATE projects_taskstate s SET votes = s.votes + 1, leases = s.leases - 1, version = s.version + 1
