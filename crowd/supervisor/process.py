@@ -1,6 +1,7 @@
 """A command that runs under a reaper, seen from the process that started it."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -36,7 +37,8 @@ class Reaped:
         self.log_start = log.stat().st_size if log.exists() else 0
         self.stop_signal = stop_signal
         account = f"{user[0]}:{user[1]}" if user else "-"
-        arguments = [str(os.getpid()), str(int(stop_signal)), account, *command]
+        program = shutil.which(command[0]) or command[0]
+        arguments = [str(os.getpid()), str(int(stop_signal)), account, program, *command[1:]]
         with open(log, "ab", opener=_private) as output:
             self._reaper = subprocess.Popen(
                 [sys.executable, "-I", "-S", reaper.__file__, *arguments],

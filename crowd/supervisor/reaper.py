@@ -77,10 +77,12 @@ def start(command: list[str]) -> int:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != reaper:
             os._exit(1)
+        os.closerange(3, 1 << 20)  # what the reaper holds, it alone holds
         # Python ignores SIGPIPE, and ignored or blocked signals would be inherited.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        os.execvp(command[0], command)
+        # Not execvp: it imports a module, which fewer rights may not be able to read any more.
+        os.execv(command[0], command)
     except BaseException as problem:
         os.write(2, f"cannot run {command[0]}: {problem}\n".encode())
     os._exit(127)

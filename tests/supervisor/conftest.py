@@ -1,0 +1,60 @@
+"""Who runs a stack in these tests, and on which data directory."""
+
+import os
+import pwd
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# Root's tests are run as an ordinary user too; an ordinary user can only be themselves.
+ACCOUNTS = ["root", "nobody"] if os.geteuid() == 0 else [pwd.getpwuid(os.geteuid()).pw_name]
+
+
+@dataclass(frozen=True)
+class Account:
+    name: str
+    uid: int
+    gid: int
+    bytecode: Path
+
+    @property
+    def before(self) -> list[str]:
+        """What to put before a command so that this account runs it.
+
+        The interpreter may lie in a folder that is closed to it (`/root/.pyenv`), so it may read
+        and pass everything; it may not write, signal or change anything more than others may.
+        """
+        if self.uid == os.geteuid():
+            return []
+        setpriv = shutil.which("setpriv")
+        assert setpriv, "setpriv (util-linux) is needed to run the stack as an ordinary user"
+        capability = ["--inh-caps", "+dac_read_search", "--ambient-caps", "+dac_read_search"]
+        return [setpriv, "--reuid", str(self.uid), "--regid", str(self.gid), "--clear-groups", *capability]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        # One cache for all starts of this account; without it each would compile Django anew.
+        return {"PYTHONPYCACHEPREFIX": str(self.bytecode), "PYTHONDONTWRITEBYTECODE": "", "HOME": str(self.bytecode)}
+
+    def own_directory(self, path: Path) -> Path:
+        path.mkdir(mode=0o700)
+        os.chown(path, self.uid, self.gid)
+        return path
+
+
+@pytest.fixture(scope="package", params=ACCOUNTS)
+def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Account:
+    entry = pwd.getpwnam(request.param)
+    bytecode = tmp_path_factory.mktemp(f"bytecode-{request.param}")
+    os.chown(bytecode, entry.pw_uid, entry.pw_gid)
+    return Account(request.param, entry.pw_uid, entry.pw_gid, bytecode)
+
+
+@pytest.fixture
+def home(account: Account, tmp_path: Path) -> Iterator[Path]:
+    """A data directory below folders that are closed to everybody else: pytest's own are."""
+    assert tmp_path.parent.stat().st_mode & 0o077 == 0
+    yield account.own_directory(tmp_path / "home")
