@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 #: Inverse strength of the ridge penalty. Consensus labels are noisy, so it is strong.
-C = 0.1
+C = 0.03
 MAX_ITER = 200
 #: Labels less probable than this are left out of a row's training weight.
 SOFT_ABOVE = 0.05
