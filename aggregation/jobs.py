@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.db import connection
 
 from aggregation import queries
 from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
+from projects.queries import fetch
 from projects.services.hints import send_hint
 from projects.services.voting import expire_leases
 
@@ -28,10 +28,7 @@ def sweep() -> None:
     """Beat's heartbeat: end leases, and re-send the hint for whatever the rows say is due."""
     while expire_leases() > 0:
         continue
-    with connection.cursor() as cursor:
-        cursor.execute(queries.REFIT_DUE)
-        due = [project_id for (project_id,) in cursor.fetchall()]
-    for project_id in due:
+    for (project_id,) in fetch(queries.REFIT_DUE):
         send_hint("aggregation.refit", project_id)
     for project_id in retrainings.retraining_due():
         send_hint("aggregation.retrain", project_id)

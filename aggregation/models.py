@@ -35,7 +35,7 @@ class Run(models.Model):
 
 
 class LearnerArtefact(models.Model):
-    """A trained learner: arrays as npz (no pickle, DESIGN 5.9) and its SHA-256."""
+    """A trained learner: arrays as npz, never pickle, and its SHA-256."""
 
     run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="artefact")
     content = models.BinaryField()
@@ -49,7 +49,7 @@ class ConsensusSource(models.TextChoices):
 
 
 class Consensus(models.Model):
-    """A task's published label: whole rows that name their run. ``revision`` is the feed's order (DESIGN 5.15)."""
+    """A task's published label: whole rows that name their run. ``revision`` is the feed's order."""
 
     task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="consensus")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)

@@ -52,7 +52,8 @@ WHERE (c.label, c.votes, c.source, c.retired) IS DISTINCT FROM
 # transaction still running: a slower writer's rows, which will carry a smaller revision, can't be jumped over.
 # Index consensus_feed.
 FEED = """
-SELECT c.task_id, t.key, c.label, c.confidence, c.votes, c.posterior, c.source, c.retired, c.run_id, c.revision, c.updated_at
+SELECT c.task_id, t.key, c.label, c.confidence, c.votes, c.posterior, c.source, c.retired, c.run_id, c.revision,
+       c.updated_at
 FROM aggregation_consensus c
 JOIN projects_task t ON t.id = c.task_id
 WHERE c.project_id = %(project)s AND (c.revision, c.task_id) > (%(revision)s, %(task)s)
@@ -63,7 +64,8 @@ LIMIT %(limit)s
 
 # The export: every published label, by task.
 EXPORT = """
-SELECT c.task_id, t.key, c.label, c.confidence, c.votes, c.posterior, c.source, c.retired, c.run_id, c.revision, c.updated_at
+SELECT c.task_id, t.key, c.label, c.confidence, c.votes, c.posterior, c.source, c.retired, c.run_id, c.revision,
+       c.updated_at
 FROM projects_task t
 JOIN aggregation_consensus c ON c.task_id = t.id
 WHERE t.project_id = %(project)s

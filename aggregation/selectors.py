@@ -44,7 +44,7 @@ def annotators_of(
 
 
 def confusion_of(project: Project, annotator: Member) -> list[list[float]] | None:
-    """``confusion[true][voted]`` of the current refit, rows summing to 1; null before the first refit or beyond 16 labels."""
+    """``confusion[true][voted]`` of the current refit, rows sum to 1; None before it, and beyond 16 labels."""
     columns = dict(Confusion.objects.filter(annotator=annotator).values_list("voted", "vector"))
     K = len(project.labels)
     if len(columns) < K:

@@ -1,4 +1,4 @@
-"""Celery: the broker's messages are only hints, PostgreSQL's rows are the truth (docs/decisions/0001-rows-are-the-truth.md)."""
+"""Celery: a message is a hint, PostgreSQL's rows are the truth (docs/decisions/0001-rows-are-the-truth.md)."""
 
 import os
 

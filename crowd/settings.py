@@ -39,7 +39,7 @@ def require_service_settings() -> None:
     for name in ("DATABASE_URL", "BROKER_URL", "CROWD_SECRET_KEY"):
         if not os.environ.get(name):
             raise ImproperlyConfigured(
-                f"{name} is not set. Start everything with `manage.py up`, or set DATABASE_URL, BROKER_URL and CROWD_SECRET_KEY."
+                f"{name} is not set. Start everything with `manage.py up`, or set it yourself (docs/production.md)."
             )
 
 

@@ -3,6 +3,15 @@
 import json
 from typing import Any
 
+from django.db import connection
+
+
+def fetch(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Run one of these statements on the present connection: its rows, or none if it returns nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall() if cursor.description else []
+
 
 def from_json(value: Any) -> Any:
     """A jsonb column as raw SQL gives it: Django leaves it as text."""
@@ -78,7 +87,8 @@ WITH closed AS (
       AND p.id = a.project_id AND p.status = 'active'
     RETURNING a.id, a.task_id, a.project_id, a.annotator_id
 ), stored AS (
-    INSERT INTO projects_vote (project_id, task_id, annotator_id, assignment_id, answer, label, status, seconds, created_at)
+    INSERT INTO projects_vote
+        (project_id, task_id, annotator_id, assignment_id, answer, label, status, seconds, created_at)
     SELECT project_id, task_id, annotator_id, id, %(answer)s, %(label)s, 'counted', %(seconds)s, now() FROM closed
 ), noted AS (
     INSERT INTO projects_event (project_id, kind, task, created_at)
@@ -182,7 +192,7 @@ UPDATE projects_taskqueue q SET open = changed.retired IS NULL
 FROM changed WHERE q.task_id = changed.task_id AND q.open IS DISTINCT FROM (changed.retired IS NULL)
 """
 
-# --- Uploads: checked lines lie in a temporary table; these statements check them against the project and merge them ---
+# --- Uploads: checked lines lie in a temporary table, are checked against the project, and merged ---
 
 UPLOAD_TABLE = """
 CREATE TEMPORARY TABLE upload (
@@ -199,7 +209,7 @@ FROM projects_task t WHERE t.project_id = %(project)s AND t.key = u.key
 
 # A known key must come with the same data and must not contradict its gold.
 UPLOAD_CONFLICTS = """
-SELECT u.line, t.data IS DISTINCT FROM u.data, g.label IS DISTINCT FROM u.gold AND g.label IS NOT NULL AND u.gold IS NOT NULL
+SELECT u.line, t.data IS DISTINCT FROM u.data
 FROM upload u
 JOIN projects_task t ON t.id = u.task_id
 LEFT JOIN projects_gold g ON g.task_id = t.id
@@ -214,7 +224,8 @@ SELECT task_id, %(project)s, key, data, now() FROM upload WHERE NOT known ORDER 
 
 UPLOAD_STATES = """
 INSERT INTO projects_taskstate (task_id, project_id, votes, leases, redundancy, version, retired)
-SELECT task_id, %(project)s, 0, 0, coalesce(redundancy, %(redundancy)s), 0, CASE WHEN redundancy = 0 THEN 'redundancy' END
+SELECT task_id, %(project)s, 0, 0, coalesce(redundancy, %(redundancy)s), 0,
+       CASE WHEN redundancy = 0 THEN 'redundancy' END
 FROM upload WHERE NOT known ORDER BY line
 """
 
@@ -266,7 +277,7 @@ UPDATE imported i SET annotator_id = m.id
 FROM projects_member m WHERE m.project_id = %(project)s AND m.user_id IS NULL AND m.name = i.worker
 """
 
-# Recorded votes become counted votes. Of a repeated (task, worker) the first stays: the stored one, or the file's first.
+# Recorded votes become counted votes. Of a repeated (task, worker) the first stays: the stored, or the file's first.
 IMPORT_VOTES = """
 WITH locked AS (
     SELECT task_id FROM projects_taskstate WHERE task_id IN (SELECT task_id FROM imported) ORDER BY task_id FOR UPDATE

@@ -247,7 +247,7 @@ class VoteIn(StrictSerializer):
 
 
 class VotesIn(StrictSerializer):
-    votes = VoteIn(many=True, allow_empty=False, max_length=100)
+    votes = serializers.ListField(child=VoteIn(), min_length=1, max_length=100)
 
 
 class VoteResult(serializers.Serializer[Any]):

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from aggregation import queries
 from aggregation.core import live
 from projects.models import Project
-from projects.queries import from_json
+from projects.queries import fetch, from_json
 
 #: Rows fetched and sent at a time by an export.
 EXPORT_ROWS = 2000
@@ -65,10 +65,8 @@ def read_feed(*, project: Project, revision: int, task: int, limit: int) -> list
 
     Following the cursor sees every change of every task in the end, none is jumped over.
     """
-    parameters = {"project": project.id, "revision": revision, "task": task, "limit": limit}
-    with connection.cursor() as cursor:
-        cursor.execute(queries.FEED, parameters)
-        return [_row(project, row) for row in cursor.fetchall()]
+    rows = fetch(queries.FEED, project=project.id, revision=revision, task=task, limit=limit)
+    return [_row(project, row) for row in rows]
 
 
 def export_rows(*, project: Project) -> Iterator[ConsensusRow]:
@@ -86,7 +84,7 @@ def export_jsonl(*, project: Project) -> Iterator[bytes]:
 
 
 def export_csv(*, project: Project) -> Iterator[bytes]:
-    """One line a task: task, key, label, confidence, votes, source, run, retired, updated_at, and p_<label> for each."""
+    """A header, then a line a task: what the feed has, with the posterior as one column p_<label> each."""
     header = ["task", "key", "label", "confidence", "votes", "source", "run", "retired", "updated_at"]
     yield _csv_line(header + [f"p_{label}" for label in project.labels])
     for row in export_rows(project=project):

@@ -32,13 +32,12 @@ class Loaded:
 
 def load_votes(*, project: Project) -> Loaded:
     """All counted votes, and the tasks they are on, in one snapshot: versions say what the fit has seen."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            cursor.execute(queries.LOAD_TASKS, {"project": project.id})
-            tasks = cursor.fetchall()
-            cursor.execute(queries.LOAD_VOTES, {"project": project.id})
-            votes = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 3)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute(queries.LOAD_TASKS, {"project": project.id})
+        tasks = cursor.fetchall()
+        cursor.execute(queries.LOAD_VOTES, {"project": project.id})
+        votes = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 3)
     task_ids = np.array([task_id for task_id, _, _ in tasks], dtype=np.int64)
     annotator_ids, annotator = np.unique(votes[:, 1], return_inverse=True)
     return Loaded(

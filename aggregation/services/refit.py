@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 from psycopg.types.json import Jsonb
 
@@ -24,7 +24,7 @@ from aggregation.services.fitting import Loaded, fit_label_model, load_votes
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.runs import finish_run, recorded_run
 from projects.models import Confusion, Event, LiveModel, PooledError, Project, Skill
-from projects.queries import from_json
+from projects.queries import fetch, from_json
 from projects.services.recompute import TaskSummary, summarise, summary_of, write_summaries
 
 #: Tasks published in one transaction.
@@ -56,7 +56,7 @@ def _due(project: Project) -> bool:
     if last is None or last.finished_at is None:
         return True
     rest = max(settings.REFIT_DEBOUNCE_SECONDS, REST_FACTOR * (last.finished_at - last.started_at).total_seconds())
-    return (timezone.now() - last.finished_at).total_seconds() >= rest
+    return bool((timezone.now() - last.finished_at).total_seconds() >= rest)
 
 
 def _refit(project: Project) -> Run:
@@ -182,9 +182,7 @@ def _publish_chunk(
     new skills, so that a refit never overwrites a newer vote.
     """
     K = len(project.labels)
-    with connection.cursor() as cursor:
-        cursor.execute(queries.LOCK_TASKS.format(wait=wait), {"tasks": list(task_ids)})
-        locked = cursor.fetchall()
+    locked = fetch(queries.LOCK_TASKS.format(wait=wait), tasks=list(task_ids))
     summaries, stale = [], []
     label_prior = np.asarray(fit.label_prior)
     for task_id, version, votes, redundancy, gold, encoded in locked:
@@ -227,11 +225,7 @@ def _publish_consensus(*, project: Project, run: Run, summaries: Sequence[TaskSu
         }
         for summary in summaries
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            queries.PUBLISH,
-            {"rows": Jsonb(rows), "project": project.id, "run": run.id, "tolerance": PUBLISH_TOLERANCE},
-        )
+    fetch(queries.PUBLISH, rows=Jsonb(rows), project=project.id, run=run.id, tolerance=PUBLISH_TOLERANCE)
 
 
 def _source(summary: TaskSummary) -> str:

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from django.db import connection, transaction
-from django.utils import timezone
+from django.db import transaction
 from psycopg.types.json import Jsonb
 
 from aggregation import queries
@@ -19,7 +18,7 @@ from aggregation.services.fitting import Loaded, fit_label_model, load_votes
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.runs import finish_run, recorded_run
 from projects.models import Gold, LiveModel, Project, Task
-from projects.queries import from_json
+from projects.queries import fetch, from_json
 from projects.services.hints import hint_after_commit
 from projects.services.projects import request_refit
 from projects.services.recompute import recompute_tasks
@@ -39,9 +38,7 @@ def retrain(*, project_id: int) -> Run | None:
 
 def retraining_due(*, project_id: int | None = None) -> list[int]:
     """The projects (or this one) whose learner is due by request, new votes or time."""
-    with connection.cursor() as cursor:
-        cursor.execute(queries.RETRAINING_DUE, {"project": project_id})
-        return [id_ for (id_,) in cursor.fetchall()]
+    return [id_ for (id_,) in fetch(queries.RETRAINING_DUE, project=project_id)]
 
 
 def _retrain(project: Project) -> Run:
@@ -101,12 +98,7 @@ def _payloads(task_ids: Sequence[int] | np.ndarray[Any, Any]) -> list[dict[str, 
 def _pool(project: Project) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     """All tasks of a project, a chunk at a time, so that a large pool never lies in memory."""
     after = 0
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(queries.POOL, {"project": project.id, "after": after, "limit": CHUNK})
-            rows = cursor.fetchall()
-        if not rows:
-            return
+    while rows := fetch(queries.POOL, project=project.id, after=after, limit=CHUNK):
         yield [id_ for id_, _ in rows], [from_json(data) for _, data in rows]
         after = rows[-1][0]
 
@@ -119,15 +111,13 @@ def _write_predictions(
         {"task_id": id_, "posterior": live.encode_posterior(held_out.get(id_, row))}
         for id_, row in zip(ids, proba, strict=True)
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(queries.WRITE_PREDICTIONS, {"rows": Jsonb(rows), "run": run.id})
+    fetch(queries.WRITE_PREDICTIONS, rows=Jsonb(rows), run=run.id)
 
 
 @transaction.atomic
 def _reprioritise(*, project: Project, task_ids: Sequence[int]) -> None:
     """New joint uncertainty for these tasks, under their locks: votes wait for a thousand rows, not for the project."""
-    with connection.cursor() as cursor:
-        cursor.execute(queries.LOCK_TASKS.format(wait=""), {"tasks": list(task_ids)})
+    fetch(queries.LOCK_TASKS.format(wait=""), tasks=list(task_ids))
     recompute_tasks(project=project, task_ids=task_ids)
 
 

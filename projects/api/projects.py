@@ -61,7 +61,7 @@ class ProjectView(APIView):
 
     @extend_schema(operation_id="configure_project", request=ProjectEdit, responses=ProjectOut)
     def patch(self, request: Request, project_id: int) -> Response:
-        """Change settings. Send the `version` you read: if somebody edited meanwhile, you get a 409 and nothing changes."""
+        """Change settings. Send the `version` you read: if somebody edited meanwhile, you get a 409."""
         access_project(user_of(request), project_id, MANAGER)
         changes = checked(ProjectEdit, request)
         version = changes.pop("version")

@@ -107,7 +107,7 @@ class AssignmentsView(APIView):
 class VotesView(APIView):
     @extend_schema(operation_id="vote", request=VotesIn, responses={200: VotesOut, 207: VotesOut})
     def post(self, request: Request, project_id: int) -> Response:
-        """Store votes, each on its own: 200 all stored (a repeat counts as stored), 207 some refused, 4xx none stored."""
+        """Store votes, each on its own: 200 all stored (a repeat is), 207 some refused, 4xx none stored."""
         member = access_member(user_of(request), project_id, ANNOTATORS)
         votes = [voting.VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]]
         refusals = voting.submit_votes(member=member, votes=votes)

@@ -1,4 +1,4 @@
-"""Work: tasks in three places (DESIGN 5.5: wide payload, narrow hot state, indexed queue), assignments, votes, gold, events."""
+"""Work: tasks in three places (wide payload, narrow hot state, indexed queue), assignments, votes, gold, events."""
 
 import uuid
 
@@ -89,7 +89,7 @@ class Assignment(models.Model):
 
     class Meta:
         constraints = [
-            # Nobody gets the same task twice; an expired lease may come back. Also read by the lease statement ("not seen").
+            # Nobody gets the same task twice; an expired lease may come back. Read by the lease statement, too.
             models.UniqueConstraint(
                 fields=["task", "annotator"], condition=~Q(status="expired"), name="assignment_once_per_annotator"
             ),
@@ -160,7 +160,7 @@ class EventKind(models.TextChoices):
 
 
 class Event(models.Model):
-    """Something that a refit has not seen yet. Append-only; the refit that saw it deletes it (DESIGN 5.2)."""
+    """Something that a refit has not seen yet. Append-only; the refit that saw it deletes it."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")  # the sweeper: who has news?
     kind = models.CharField(max_length=8, choices=EventKind.choices)

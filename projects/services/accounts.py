@@ -89,7 +89,7 @@ def create_invite(
 
 @transaction.atomic
 def join_project(*, token: str, user: User | None, name: str = "", password: str = "") -> Member:
-    """Follow an invite: as ``user``, or as a new person of this name. Joining again changes nothing and uses nothing up."""
+    """Follow an invite: as ``user``, or as a new person of this name. Joining again changes nothing."""
     invite = Invite.objects.select_related("project").filter(digest=digest(token)).first()
     if invite is None:
         raise InvalidLink(field="invite")

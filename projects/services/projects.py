@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
@@ -68,8 +68,7 @@ def _change_redundancy(project: Project) -> None:
 
     Tasks of redundancy 0 are never handed out, whatever the project wants.
     """
-    with connection.cursor() as cursor:
-        cursor.execute(queries.CHANGE_REDUNDANCY, {"project": project.id, "redundancy": project.redundancy})
+    queries.fetch(queries.CHANGE_REDUNDANCY, project=project.id, redundancy=project.redundancy)
 
 
 def set_status(*, project_id: int, status: ProjectStatus) -> Project:

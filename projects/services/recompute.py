@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from django.db import connection
 from psycopg.types.json import Jsonb
 
 from aggregation.core import live
@@ -16,7 +15,7 @@ from aggregation.core.acquisition import ACQUISITIONS, priority
 from aggregation.core.stopping import retire_reason
 from projects import queries
 from projects.models import LiveModel, Project
-from projects.queries import from_json
+from projects.queries import fetch, from_json
 
 
 @dataclass(frozen=True)
@@ -51,14 +50,11 @@ def summarise(*, project: Project, model: LiveModel, task_ids: Sequence[int]) ->
     K = len(project.labels)
     label_prior = np.asarray(model.label_prior)
     likelihoods: dict[int, list[Any]] = defaultdict(list)
-    with connection.cursor() as cursor:
-        cursor.execute(queries.VOTES_TO_RECOMPUTE, {"tasks": list(task_ids)})
-        for task_id, voted, vector, accuracy, errors in cursor:
-            likelihoods[task_id].append(live.vote_likelihood(voted, K, vector, accuracy, model.pooled_accuracy, errors))
-        cursor.execute(queries.TASKS_TO_RECOMPUTE, {"tasks": list(task_ids)})
-        rows = cursor.fetchall()
+    tasks = list(task_ids)
+    for task_id, voted, vector, accuracy, errors in fetch(queries.VOTES_TO_RECOMPUTE, tasks=tasks):
+        likelihoods[task_id].append(live.vote_likelihood(voted, K, vector, accuracy, model.pooled_accuracy, errors))
     summaries = []
-    for task_id, votes, redundancy, gold, encoded in rows:
+    for task_id, votes, redundancy, gold, encoded in fetch(queries.TASKS_TO_RECOMPUTE, tasks=tasks):
         prediction = None if encoded is None else live.decode_posterior(from_json(encoded), K)
         prior = live.task_prior(label_prior, prediction, model.prediction_weight)
         posterior = live.posterior(prior, np.array(likelihoods[task_id]).reshape(-1, K))
@@ -125,5 +121,4 @@ def write_summaries(*, summaries: Sequence[TaskSummary], run: int | None) -> Non
         }
         for summary in summaries
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(queries.WRITE_TASKS, {"rows": Jsonb(rows), "run": run})
+    fetch(queries.WRITE_TASKS, rows=Jsonb(rows), run=run)

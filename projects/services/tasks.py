@@ -12,6 +12,7 @@ from projects import queries
 from projects.errors import FieldError, Invalid, InvalidVotes
 from projects.models import Event, Project
 from projects.models.work import EventKind
+from projects.queries import fetch
 from projects.services.hints import hint_after_commit
 from projects.services.uploads import (
     READERS,
@@ -20,7 +21,6 @@ from projects.services.uploads import (
     body_reader,
     copy_into,
     copy_line,
-    execute,
     merging,
     refuse,
     spool,
@@ -83,21 +83,21 @@ def upload_tasks(*, project: Project, body: IO[bytes], media_type: str) -> Uploa
 
 def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -> Uploaded:
     with merging(project.id):
-        execute(queries.UPLOAD_TABLE)
+        fetch(queries.UPLOAD_TABLE)
         copy_into("upload", "line, key, data, gold, redundancy", file)
-        execute(queries.UPLOAD_KNOWN, project=project.id)
+        fetch(queries.UPLOAD_KNOWN, project=project.id)
         conflicts = Errors(place)
-        for line, other_data, _other_gold in execute(queries.UPLOAD_CONFLICTS):
+        for line, other_data in fetch(queries.UPLOAD_CONFLICTS):
             what = (
                 ("data", "its key is known with other data") if other_data else ("gold", "contradicts the stored gold")
             )
             conflicts.add(line, LineError(what[1], field=what[0], code="task_conflict"))
         refuse(conflicts.found)
-        ((known,),) = execute("SELECT count(*) FROM upload WHERE known")
-        execute(queries.UPLOAD_TASKS, project=project.id)
-        execute(queries.UPLOAD_STATES, project=project.id, redundancy=project.redundancy)
-        execute(queries.UPLOAD_QUEUE, project=project.id)
-        ((gold,),) = execute(queries.UPLOAD_GOLD, project=project.id)
+        ((known,),) = fetch("SELECT count(*) FROM upload WHERE known")
+        fetch(queries.UPLOAD_TASKS, project=project.id)
+        fetch(queries.UPLOAD_STATES, project=project.id, redundancy=project.redundancy)
+        fetch(queries.UPLOAD_QUEUE, project=project.id)
+        ((gold,),) = fetch(queries.UPLOAD_GOLD, project=project.id)
         if gold:
             Event.objects.create(project=project, kind=EventKind.GOLD)
             hint_after_commit("aggregation.refit", project.id)
@@ -233,10 +233,10 @@ def _recorded_vote(row: dict[str, str], project: Project) -> tuple[str, str, int
 
 def _merge_votes(*, project: Project, file: IO[bytes], count: int) -> Imported:
     with merging(project.id):
-        execute(queries.IMPORT_TABLE)
+        fetch(queries.IMPORT_TABLE)
         copy_into("imported", "line, key, worker, label", file)
-        execute(queries.IMPORT_TASKS, project=project.id)
-        unknown = execute(queries.IMPORT_UNKNOWN_TASKS)
+        fetch(queries.IMPORT_TASKS, project=project.id)
+        unknown = fetch(queries.IMPORT_UNKNOWN_TASKS)
         refuse(
             [
                 FieldError(f"line {line}.task", "unknown_task", f"no task has the key {key[:50]!r}")
@@ -244,9 +244,9 @@ def _merge_votes(*, project: Project, file: IO[bytes], count: int) -> Imported:
             ],
             InvalidVotes,
         )
-        ((annotators,),) = execute(queries.IMPORT_ANNOTATORS, project=project.id)
-        execute(queries.IMPORT_ANNOTATOR_IDS, project=project.id)
-        ((imported,),) = execute(queries.IMPORT_VOTES, project=project.id, labels=project.labels)
+        ((annotators,),) = fetch(queries.IMPORT_ANNOTATORS, project=project.id)
+        fetch(queries.IMPORT_ANNOTATOR_IDS, project=project.id)
+        ((imported,),) = fetch(queries.IMPORT_VOTES, project=project.id, labels=project.labels)
         if imported:
             Event.objects.create(project=project, kind=EventKind.IMPORT)
             hint_after_commit("aggregation.refit", project.id)

@@ -223,9 +223,3 @@ def merging(project_id: int) -> Iterator[None]:
 def refuse(errors: list[FieldError], kind: type[Invalid] = InvalidTasks) -> None:
     if errors:
         raise kind(errors=errors[:MAX_ERRORS])
-
-
-def execute(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return cursor.fetchall() if cursor.description else []

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 from psycopg.types.json import Jsonb
 
 from aggregation.core import choice
@@ -23,7 +23,7 @@ from projects.errors import (
     VoteConflict,
 )
 from projects.models import Assignment, AssignmentStatus, Member, ProjectStatus
-from projects.queries import from_json
+from projects.queries import fetch, from_json
 from projects.services.hints import hint_after_commit
 from projects.services.recompute import recompute_tasks
 
@@ -54,17 +54,13 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
     if project.status != ProjectStatus.ACTIVE:
         raise ProjectPaused()
     who = {"project": project.id, "annotator": member.id}
-    with connection.cursor() as cursor:
-        cursor.execute(queries.HELD, {**who, "count": count})
-        leases = [Lease(id_, from_json(data), expires_at) for id_, data, expires_at in cursor]
-        if len(leases) < count:
-            lease = timedelta(seconds=project.lease_seconds)
-            cursor.execute(queries.LEASE, {**who, "count": count - len(leases), "lease": lease})
-            leases += [Lease(id_, from_json(data), expires_at) for id_, data, expires_at in cursor]
-        if leases:
-            return leases, "ok"
-        cursor.execute(queries.LEFT_OVER, who)
-        (has_room,) = cursor.fetchone()
+    rows = fetch(queries.HELD, **who, count=count)
+    if len(rows) < count:
+        seconds = timedelta(seconds=project.lease_seconds)
+        rows += fetch(queries.LEASE, **who, count=count - len(rows), lease=seconds)
+    if rows:
+        return [Lease(id_, from_json(data), expires_at) for id_, data, expires_at in rows], "ok"
+    ((has_room,),) = fetch(queries.LEFT_OVER, **who)
     return [], {None: "finished", True: "retry", False: "waiting"}[has_room]
 
 
@@ -101,19 +97,15 @@ def _submit_vote(*, member: Member, vote: VoteInput) -> None:
 
 def _store_vote(*, member: Member, vote: VoteInput, answer: dict[str, str], label: int) -> int | None:
     """The task voted on, or None when the assignment is not open to this vote. Leaves the task's row locked."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            queries.STORE_VOTE,
-            {
-                "assignment": vote.assignment,
-                "annotator": member.id,
-                "answer": Jsonb(answer),
-                "label": label,
-                "seconds": vote.seconds,
-            },
-        )
-        row = cursor.fetchone()
-    return row[0] if row else None
+    rows = fetch(
+        queries.STORE_VOTE,
+        assignment=vote.assignment,
+        annotator=member.id,
+        answer=Jsonb(answer),
+        label=label,
+        seconds=vote.seconds,
+    )
+    return rows[0][0] if rows else None
 
 
 def _explain_refusal(*, member: Member, assignment_id: UUID, label: int) -> None:
@@ -135,10 +127,8 @@ def _explain_refusal(*, member: Member, assignment_id: UUID, label: int) -> None
 @transaction.atomic
 def skip_assignment(*, member: Member, assignment_id: UUID) -> None:
     """Give a task back, never to be offered to this annotator again. Repeating it changes nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute(queries.SKIP, {"assignment": assignment_id, "annotator": member.id})
-        if cursor.fetchone():
-            return
+    if fetch(queries.SKIP, assignment=assignment_id, annotator=member.id):
+        return
     assignment = Assignment.objects.filter(id=assignment_id, annotator=member).first()
     if assignment is None:
         raise UnknownAssignment()
@@ -150,6 +140,6 @@ def skip_assignment(*, member: Member, assignment_id: UUID) -> None:
 
 def expire_leases(*, limit: int = 1000) -> int:
     """End up to ``limit`` leases whose time is over, by the database's clock; how many were ended."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(queries.EXPIRE, {"limit": limit})
-        return int(cursor.fetchone()[0])
+    with transaction.atomic():
+        ((ended,),) = fetch(queries.EXPIRE, limit=limit)
+    return int(ended)

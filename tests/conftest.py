@@ -1,0 +1,66 @@
+"""One real stack for the whole session, started when the first test asks for it: real PostgreSQL, worker, web server.
+
+Tests share it and keep out of each other's way by making projects of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import django
+import pytest
+
+from tests.support.client import Client, sign_in_by_link
+from tests.support.stack import Stack, start_stack
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "crowd.settings"
+# The suite meets its own stack only, never one that happens to run on this machine.
+for _name in ("DATABASE_URL", "BROKER_URL", "CROWD_SECRET_KEY", "CROWD_PUBLIC_URL"):
+    os.environ.pop(_name, None)
+os.environ["CROWD_HOME"] = tempfile.gettempdir() + "/crowd-tests-nothing-here"
+django.setup()
+
+
+@pytest.fixture(scope="session")
+def stack() -> Iterator[Stack]:
+    home = Path(tempfile.mkdtemp(prefix="crowd-tests-"))
+    running = start_stack(home)
+    try:
+        yield running
+    finally:
+        running.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def manager(stack: Stack) -> Iterator[Client]:
+    """The first manager, by API token."""
+    with sign_in_by_link(stack.link) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def _django_on_the_stack(stack: Stack) -> None:
+    """Point Django in this process at the stack's database and broker."""
+    import environ
+    from celery import current_app
+    from django.db import connections
+
+    environment = stack.environment()
+    database = {**connections.settings["default"], **environ.Env.db_url_config(environment["DATABASE_URL"])}
+    connections.settings = connections.configure_settings({"default": database})
+    del connections["default"]
+    current_app.conf.broker_url = environment["BROKER_URL"]
+
+
+@pytest.fixture
+def orm(_django_on_the_stack: None) -> Iterator[None]:
+    """Services and models in this process, on the stack's database. Whatever a test does is committed."""
+    from django.db import connections
+
+    yield
+    connections.close_all()
