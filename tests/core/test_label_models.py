@@ -1,0 +1,221 @@
+"""What every label model promises, and what each one is."""
+
+import csv
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregation.core import dawid_skene, majority_vote
+from aggregation.core.fit import DENSE_LABELS
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
+from aggregation.core.simulation import dawid_skene_votes, digit_crowd
+from aggregation.core.votes import Votes
+
+from .strategies import any_votes, as_votes, slow_dawid_skene, votes_and_gold
+
+MODELS = pytest.mark.parametrize("name", LABEL_MODELS)
+BLUEBIRD = Path(__file__).parents[2] / "crowd/demo/data/bluebird"
+
+
+@MODELS
+@settings(max_examples=25, deadline=None)
+@given(case=votes_and_gold())
+def test_a_fit_holds_probabilities_and_respects_gold(name, case):
+    votes, gold = case
+    before = [array.copy() for array in (votes.task, votes.annotator, votes.label, gold)]
+    fit = LABEL_MODELS[name](votes, gold)
+    sums_to_one(fit.posterior, fit.label_prior)
+    assert fit.confusion.shape == (votes.n_annotators, votes.n_labels, votes.n_labels)
+    sums_to_one(fit.confusion)
+    assert (np.diag(fit.pooled_errors) == 0).all()
+    if votes.n_labels > 1:
+        sums_to_one(fit.pooled_errors)
+    for share in (fit.accuracy, fit.skill, np.array(fit.pooled_accuracy)):
+        assert ((share >= 0) & (share <= 1 + 1e-12)).all()
+    known = gold >= 0
+    assert (fit.posterior[known, gold[known]] == 1).all()
+    for array, was in zip((votes.task, votes.annotator, votes.label, gold), before, strict=True):
+        assert np.array_equal(array, was)
+
+
+@MODELS
+@settings(max_examples=20, deadline=None)
+@given(votes=any_votes(), data=st.data())
+def test_the_order_of_votes_and_the_names_of_things_do_not_matter(name, votes, data):
+    rows = data.draw(st.permutations(range(len(votes))))
+    tasks, annotators, labels = (
+        np.array(data.draw(st.permutations(range(size))), dtype=np.int32)
+        for size in (votes.n_tasks, votes.n_annotators, votes.n_labels)
+    )
+    rows = np.array(rows, dtype=np.intp)
+    renamed = Votes(
+        tasks[votes.task[rows]],
+        annotators[votes.annotator[rows]],
+        labels[votes.label[rows]],
+        votes.n_tasks,
+        votes.n_annotators,
+        votes.n_labels,
+    )
+    few = {} if name == "majority_vote" else {"max_iter": 5}  # rounding must not grow for hundreds of steps
+    fit, other = (LABEL_MODELS[name](each, None, **few) for each in (votes, renamed))
+    np.testing.assert_allclose(other.posterior[np.ix_(tasks, labels)], fit.posterior, atol=1e-7)
+    np.testing.assert_allclose(other.accuracy[annotators], fit.accuracy, atol=1e-7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(case=votes_and_gold(), strength=st.sampled_from([0.0, 0.5, 2.0, 10.0]))
+def test_the_objective_never_falls(case, strength):
+    fit = dawid_skene.fit(*case, strength=strength, tol=0.0, max_iter=30)
+    assert (np.diff(fit.objective) >= -1e-7).all()
+
+
+@pytest.mark.parametrize("n_labels", [3, DENSE_LABELS, DENSE_LABELS + 4])
+@pytest.mark.parametrize("strength", [0.0, 2.0])
+def test_the_objective_never_falls_on_a_crowd(n_labels, strength):
+    votes, _, _ = dawid_skene_votes(1, 200, 12, n_labels, 4, diagonal=12.0)
+    fit = dawid_skene.fit(votes, strength=strength)
+    assert fit.n_iter == len(fit.objective) > 1
+    assert (np.diff(fit.objective) >= -1e-7).all()
+
+
+def test_maximum_likelihood_agrees_with_a_slow_reference():
+    votes, _, _ = dawid_skene_votes(2, 60, 8, 3, 4)
+    for iterations in (1, 2, 7):
+        fit = dawid_skene.fit(votes, strength=0.0, tol=0.0, max_iter=iterations)
+        np.testing.assert_allclose(fit.posterior, slow_dawid_skene(votes, iterations), atol=1e-9)
+
+
+def test_the_posterior_agrees_with_the_parameters():
+    votes, _, _ = dawid_skene_votes(3, 50, 6, 3, 3)
+    fit = dawid_skene.fit(votes, max_iter=2)
+    log = np.log(np.tile(fit.label_prior, (50, 1)))
+    for task, annotator, label in zip(votes.task, votes.annotator, votes.label, strict=True):
+        log[task] += np.log(fit.confusion[annotator, :, label])
+    expected = np.exp(log) / np.exp(log).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(fit.posterior, expected, atol=1e-12)
+
+
+@settings(max_examples=15, deadline=None)
+@given(votes=any_votes())
+def test_majority_vote_agrees_with_crowd_kit(votes):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # crowd-kit's imports warn; ours must not
+        import pandas as pd
+        from crowdkit.aggregation import MajorityVote
+
+        if len(votes) == 0:
+            return
+        table = pd.DataFrame({"task": votes.task, "worker": votes.annotator, "label": votes.label})
+        theirs = MajorityVote().fit_predict_proba(table)
+    ours = majority_vote.fit(votes).posterior
+    for label in theirs.columns:
+        np.testing.assert_allclose(ours[theirs.index, label], theirs[label], atol=1e-12)
+
+
+def test_tied_votes_share_and_silent_tasks_get_the_label_shares():
+    votes = as_votes([(0, 0, 0), (0, 1, 1), (1, 0, 1)], 3, 2, 2)
+    np.testing.assert_allclose(majority_vote.fit(votes).posterior, [[0.5, 0.5], [0, 1], [0.25, 0.75]])
+
+
+@MODELS
+@pytest.mark.parametrize("shape", [(3, 2, 4), (1, 1, 1), (2, 1, 30)])
+def test_no_votes_at_all_is_a_fit_too(name, shape):
+    fit = LABEL_MODELS[name](as_votes([], *shape), None)
+    np.testing.assert_allclose(fit.posterior, 1 / shape[2])
+    assert 0 < fit.pooled_accuracy < 1
+
+
+def test_one_annotator_is_believed_but_not_entirely():
+    fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](as_votes([(t, 0, t % 3) for t in range(30)], 30, 1, 3), None)
+    assert (fit.label == np.arange(30) % 3).all()
+    assert fit.posterior.max() < 0.95  # nobody has confirmed any of it
+
+
+def test_beyond_dense_labels_confusions_are_structured():
+    votes, truth, _ = dawid_skene_votes(4, 400, 10, DENSE_LABELS + 8, 5, diagonal=60.0)
+    fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None)
+    assert fit.confusion is None
+    assert fit.skill is fit.accuracy
+    assert (fit.label == truth).mean() > 0.9
+    sums_to_one(fit.pooled_errors)
+
+
+def test_a_warm_start_settles_near_the_cold_fit():
+    votes, _, _ = dawid_skene_votes(5, 300, 20, 4, 5)
+    cold = dawid_skene.fit(votes)
+    warm = dawid_skene.fit(votes, start=cold.posterior)
+    assert np.abs(warm.posterior - cold.posterior).max() < 0.02
+
+
+def test_convergence_is_reported():
+    votes, _, _ = dawid_skene_votes(6, 100, 10, 3, 4)
+    assert dawid_skene.fit(votes).converged
+    assert not dawid_skene.fit(votes, max_iter=2).converged
+
+
+def test_gold_teaches_who_is_right():
+    liars = as_votes([(t, a, 1 - t % 2 if a < 3 else t % 2) for t in range(40) for a in range(5)], 40, 5, 2)
+    gold = np.full(40, -1, dtype=np.int32)
+    gold[:20] = np.arange(20) % 2
+    fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](liars, gold)
+    assert (fit.label == np.arange(40) % 2).all()
+    assert (fit.accuracy[:3] < 0.3).all() and (fit.accuracy[3:] > 0.8).all()
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"strength": -1.0}, "strength is -1.0"),
+        ({"max_iter": 0}, "max_iter 0"),
+        ({"gold": np.array([0, 5, 0])}, "gold in row 1 is 5; expected -1..1"),
+        ({"gold": np.array([0, 1])}, "gold has shape"),
+        ({"gold": np.array([0.0, 1.0, 1.0])}, "gold must hold integers"),
+        ({"start": np.ones((2, 2))}, "start has shape"),
+        ({"start": np.full((3, 2), np.nan)}, "start must hold probabilities"),
+    ],
+)
+def test_bad_arguments_are_named(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        dawid_skene.fit(as_votes([(0, 0, 0)], 3, 1, 2), **kwargs)
+
+
+def test_a_sparse_crowd_is_served_better_than_by_majority_or_maximum_likelihood():
+    truth = np.random.default_rng(0).integers(10, size=1500).astype(np.int32)
+    answers = digit_crowd(truth, seed=0)
+    random = np.random.default_rng(1)
+    task = np.repeat(np.arange(1500), random.integers(1, 4, size=1500))
+    annotator = random.integers(40, size=len(task))
+    votes = Votes(task, annotator, answers[annotator, task], 1500, 40, 10)
+    right = {name: (model(votes, None).label == truth).mean() for name, model in LABEL_MODELS.items()}
+    assert right[DEFAULT_LABEL_MODEL] > max(right["majority_vote"], right["dawid_skene"]) + 0.02
+    fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None)
+    sure = fit.posterior.max(axis=1) > 0.9
+    assert (fit.label == truth)[sure].mean() > 0.9
+
+
+@pytest.mark.skipif(not BLUEBIRD.exists(), reason="bluebird is not shipped here")
+def test_a_real_crowd_is_labelled_better_than_by_majority():
+    votes, gold = bluebird()
+    assert (majority_vote.fit(votes).label == gold).mean() < 0.77
+    assert (LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None).label == gold).mean() >= 0.88
+
+
+def bluebird():
+    with (BLUEBIRD / "votes.csv").open() as file:
+        rows = [(row["task"], row["worker"], int(row["label"])) for row in csv.DictReader(file)]
+    with (BLUEBIRD / "gold.csv").open() as file:
+        truth = {row["task"]: int(row["label"]) for row in csv.DictReader(file)}
+    tasks = {name: index for index, name in enumerate(truth)}
+    workers = {name: index for index, name in enumerate(sorted({worker for _, worker, _ in rows}))}
+    votes = as_votes([(tasks[t], workers[w], label) for t, w, label in rows], len(tasks), len(workers), 2)
+    return votes, np.array(list(truth.values()))
+
+
+def sums_to_one(*arrays):
+    for array in arrays:
+        assert (array >= 0).all()
+        np.testing.assert_allclose(array.sum(axis=-1), 1.0, atol=1e-9)

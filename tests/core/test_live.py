@@ -1,0 +1,99 @@
+"""The vote path's arithmetic agrees with a refit's."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aggregation.core import live
+from aggregation.core.fit import DENSE_LABELS
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
+from aggregation.core.simulation import dawid_skene_votes
+
+
+@pytest.mark.parametrize("name", ["dawid_skene", "hierarchical_dawid_skene"])
+@pytest.mark.parametrize("n_labels", [2, 10, DENSE_LABELS + 9])
+@pytest.mark.parametrize("weight", [None, 0.0, 0.6, 1.0])
+def test_a_live_recomputation_agrees_with_a_refit(name, n_labels, weight):
+    votes, _, _ = dawid_skene_votes(7, 80, 9, n_labels, 4, diagonal=8.0)
+    fit = LABEL_MODELS[name](votes, None)
+    prediction = None if weight is None else np.random.default_rng(0).dirichlet(np.ones(n_labels), 80)
+    priors = np.broadcast_to(live.task_prior(fit.label_prior, prediction, weight or 0.0), (80, n_labels))
+    published = live.with_prior(fit.posterior, fit.label_prior, priors)
+    for task in range(80):
+        mine = np.flatnonzero(votes.task == task)
+        likelihoods = np.array([likelihood_of(fit, votes, row) for row in mine])
+        one = live.task_prior(fit.label_prior, None if prediction is None else prediction[task], weight or 0.0)
+        np.testing.assert_allclose(live.posterior(one, likelihoods), published[task], atol=1e-9)
+
+
+def likelihood_of(fit, votes, row):
+    annotator, voted = votes.annotator[row], int(votes.label[row])
+    vector = None if fit.confusion is None else fit.confusion[annotator, :, voted]
+    accuracy, column = float(fit.accuracy[annotator]), fit.pooled_errors[:, voted]
+    return live.vote_likelihood(voted, votes.n_labels, vector, accuracy, fit.pooled_accuracy, column)
+
+
+def test_an_unknown_annotator_votes_as_everybody_does():
+    column = np.array([0.0, 0.3, 0.5])
+    np.testing.assert_allclose(live.vote_likelihood(0, 3, None, None, 0.8, column), [0.8, 0.06, 0.1])
+    np.testing.assert_allclose(live.vote_likelihood(0, 3, None, 0.5, 0.8, column), [0.5, 0.15, 0.25])
+    np.testing.assert_allclose(live.vote_likelihood(0, 3, [0.1, 0.2, 0.3], 0.5, 0.8, column), [0.1, 0.2, 0.3])
+    assert column.tolist() == [0.0, 0.3, 0.5]
+
+
+def test_no_single_vote_annihilates_a_label():
+    likelihood = live.vote_likelihood(1, 2, [0.0, 1.0], None, 0.7, [1.0, 0.0])
+    assert (likelihood > 0).all()
+    assert live.posterior(np.array([0.5, 0.5]), likelihood[None])[0] > 0
+
+
+@pytest.mark.parametrize("voted", [-1, 3])
+def test_a_vote_for_no_label_is_refused(voted):
+    with pytest.raises(ValueError, match=f"voted is {voted}; expected 0..2"):
+        live.vote_likelihood(voted, 3, None, None, 0.7, np.zeros(3))
+
+
+def test_a_vector_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="shape"):
+        live.vote_likelihood(0, 3, [0.5, 0.5], None, 0.7, np.zeros(3))
+
+
+def test_without_votes_the_posterior_is_the_prior():
+    np.testing.assert_allclose(live.posterior(np.array([0.2, 0.8]), np.empty((0, 2))), [0.2, 0.8])
+
+
+def test_the_task_prior_goes_from_the_label_prior_to_the_prediction():
+    prior, prediction = np.array([0.5, 0.5]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    np.testing.assert_allclose(live.task_prior(prior, prediction, 0.0), [[0.5, 0.5], [0.5, 0.5]])
+    np.testing.assert_allclose(live.task_prior(prior, prediction, 1.0), prediction)
+    np.testing.assert_allclose(live.task_prior(prior, prediction, 0.5)[0], [0.75, 0.25])
+    np.testing.assert_allclose(live.task_prior(prior, None, 1.0), prior)
+
+
+def test_certain_rows_stay_certain_under_another_prior():
+    changed = live.with_prior(np.array([[1.0, 0.0]]), np.array([0.5, 0.5]), np.array([[0.01, 0.99]]))
+    assert changed.tolist() == [[1.0, 0.0]]
+
+
+def test_summary_names_the_winner_its_probability_and_the_runner_up():
+    label, confidence, runner_up = live.summary(np.array([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2], [1.0, 0.0, 0.0]]))
+    assert (label.tolist(), confidence.tolist(), runner_up.tolist()) == ([1, 0, 0], [0.6, 0.4, 1.0], [2, 1, 1])
+    assert [part.tolist() for part in live.summary(np.array([1.0]))] == [[0], [1.0], [-1]]
+
+
+@settings(max_examples=50, deadline=None)
+@given(n_labels=st.integers(1, 200), seed=st.integers(0, 1000), flat=st.sampled_from([0.01, 0.1, 1.0]))
+def test_a_stored_posterior_comes_back(n_labels, seed, flat):
+    weights = np.random.default_rng(seed).standard_gamma(flat, n_labels) + 1e-12
+    posterior = weights / weights.sum()
+    stored = json.loads(json.dumps(live.encode_posterior(posterior)))
+    decoded = live.decode_posterior(stored, n_labels)
+    np.testing.assert_allclose(decoded.sum(), 1.0, atol=1e-9)
+    np.testing.assert_allclose(decoded, posterior, atol=0.0 if n_labels <= DENSE_LABELS else live.SPARSE_ABOVE)
+
+
+def test_the_default_model_is_registered():
+    assert DEFAULT_LABEL_MODEL in LABEL_MODELS
