@@ -1,4 +1,4 @@
-"""The page shells: static HTML that loads one script each. Whatever a page shows comes from the REST API, like anybody else's data."""
+"""The page shells: static HTML that loads one script each. What a page shows comes from the REST API."""
 
 from collections.abc import Callable
 

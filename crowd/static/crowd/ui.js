@@ -136,7 +136,10 @@ export const Busy = ({ children = "One moment …" }) => html`<p class="muted" a
 /** An error with the entries that no field of the form shows by itself. */
 export function Problem({ error, fields = [], onRetry }) {
   if (!error) return null;
-  const entries = (error.errors ?? []).filter((entry) => !fields.includes(rootOf(entry.field)));
+  const all = error.errors ?? [];
+  const entries = all.filter((entry) => !fields.includes(rootOf(entry.field)));
+  // One field says it already, in the same words.
+  if (all.length === 1 && entries.length === 0 && all[0].detail === error.message) return null;
   return html`<div class="problem" role="alert">
     <p>${error.message}</p>
     ${entries.length > 0 && html`<${ErrorLines} entries=${entries} />`}

@@ -1,7 +1,7 @@
 // Files of tasks: choosing or dropping one, sending it, and telling which lines are wrong.
 
 import * as api from "./api.js";
-import { ErrorLines, count, html, useAction, useRef, useState } from "./ui.js";
+import { ErrorLines, count, html, useAction, useEffect, useState } from "./ui.js";
 
 const TYPES = { csv: "text/csv", jsonl: "application/x-ndjson", ndjson: "application/x-ndjson", json: "application/json" };
 const ACCEPT = Object.keys(TYPES).map((ending) => `.${ending}`).join(",");
@@ -49,6 +49,12 @@ export function FileBox({ label, file, onFile }) {
     take(event.target.files);
     event.target.value = ""; // So that the same file can be chosen again once it is corrected.
   };
+  useEffect(() => {
+    // A file that misses the box must not replace the page.
+    const ignore = (event) => event.preventDefault();
+    for (const type of ["dragover", "drop"]) addEventListener(type, ignore);
+    return () => ["dragover", "drop"].forEach((type) => removeEventListener(type, ignore));
+  }, []);
   return html`<div class="file-box ${over ? "over" : ""}" onDragOver=${onDrag} onDragLeave=${onDrag} onDrop=${onDrop}>
     <label>
       <span>${label}</span>
@@ -77,7 +83,6 @@ export function UploadTasks({ project, firstError, onDone }) {
   const [share, setShare] = useState(0);
   const [result, setResult] = useState(null);
   const [error, setError] = useState(firstError ?? null);
-  const form = useRef(null);
   const [send, { busy }] = useAction(async () => {
     setResult(null);
     setError(null);
@@ -95,7 +100,7 @@ export function UploadTasks({ project, firstError, onDone }) {
     event.preventDefault();
     if (file) send();
   };
-  return html`<form ref=${form} onSubmit=${submit}>
+  return html`<form onSubmit=${submit}>
     <${FileBox} label="File of tasks" file=${file} onFile=${setFile} />
     <details class="muted">
       <summary>What the file looks like</summary>
