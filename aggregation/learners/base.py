@@ -19,6 +19,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +88,7 @@ class Learned:
                 arrays = {name: file[name] for name in file.files}
             head = json.loads(array_text(arrays["head"]))
             learner = LEARNERS[head["learner"]]
-        except (KeyError, OSError, EOFError) as error:
+        except (KeyError, OSError, EOFError, ValueError, BadZipFile) as error:
             raise ValueError(f"not a stored learner: {error}") from error
         encoder = learner.restore_encoder(head["fields"], _under("encoder.", arrays))
         return cls(head["learner"], encoder, Classifier.restore(_under("classifier.", arrays)))

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: Inverse strength of the ridge penalty. Consensus labels are noisy, so it is strong.
-C = 0.03
+#: Inverse strength of the ridge penalty, for rows of length about 1. Consensus labels are noisy, so it is strong: on
+#: simulated crowds of 1.8 votes per digit, 2 was up to 2 points better on held-out digits than 0.2 or 6.
+C = 2.0
 MAX_ITER = 200
 #: Labels less probable than this are left out of a row's training weight.
 SOFT_ABOVE = 0.05

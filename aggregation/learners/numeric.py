@@ -1,4 +1,8 @@
-"""Numbers, and small images given as arrays of numbers: standardised columns."""
+"""Numbers, and small images given as arrays of numbers: standardised columns.
+
+They are also divided by the root of their number, so that a row has a length of about 1, as a TF-IDF row has, and one
+penalty suits both.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +40,8 @@ class NumericLearner:
         widths = tuple(len(_numbers(payloads[0], 0, field)) for field in fields)
         matrix = _matrix(payloads, tuple(fields), widths)
         spread = matrix.std(axis=0)
-        return NumericEncoder(tuple(fields), widths, matrix.mean(axis=0), np.where(spread > 0, spread, 1.0))
+        scale = np.where(spread > 0, spread, 1.0) * np.sqrt(max(sum(widths), 1))
+        return NumericEncoder(tuple(fields), widths, matrix.mean(axis=0), scale)
 
     def restore_encoder(self, fields: Sequence[str], arrays: Arrays) -> Encoder:
         widths = tuple(int(width) for width in arrays["widths"])
@@ -65,6 +70,11 @@ def _numbers(payload: Any, row: int, field: str) -> NDArray[np.float64]:
         array = np.asarray(value)
     except ValueError:  # nested lists of different lengths
         raise ValueError(f"row {row}, field {field!r}: lists of different lengths") from None
-    if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+    if array.dtype.kind not in "iuf" or not np.isfinite(array).all() or _has_booleans(value):
         raise ValueError(f"row {row}, field {field!r}: not a finite number or a list of them")
     return array.astype(np.float64).ravel()
+
+
+def _has_booleans(value: Any) -> bool:
+    """numpy reads [1, true] as [1, 1]; a mixed list is more likely a mistake than a measurement."""
+    return isinstance(value, bool) or (isinstance(value, list) and any(_has_booleans(item) for item in value))
