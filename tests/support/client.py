@@ -36,9 +36,7 @@ class Client:
         return self.request("GET", path, **arguments)
 
     def post(self, path: str, json: Any = None, **arguments: Any) -> httpx.Response:
-        return self.request("POST", path, json=json, **arguments) if json is not None else self.request(
-            "POST", path, **arguments
-        )
+        return self.request("POST", path, json=json, **arguments)
 
     def patch(self, path: str, json: Any) -> httpx.Response:
         return self.request("PATCH", path, json=json)
@@ -48,9 +46,7 @@ class Client:
 
     def ok(self, method: str, path: str, json: Any = None, **arguments: Any) -> Any:
         """The JSON of a request that must succeed."""
-        response = self.request(method, path, json=json, **arguments) if json is not None else self.request(
-            method, path, **arguments
-        )
+        response = self.request(method, path, json=json, **arguments)
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text[:2000]}"
         return response.json() if response.content else None
 
