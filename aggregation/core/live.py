@@ -58,8 +58,8 @@ def vote_likelihood(
 def task_prior(label_prior: Floats, prediction: Floats | None, weight: float) -> Floats:
     """Label prior and prediction pooled log-linearly: prior^(1-w) * prediction^w, normalised.
 
-    label_prior: f8[K]. prediction: f8[K] or f8[T, K], or None. weight: w in 0..1, how far the prediction may replace
-    the label prior. Returns the shape of prediction, or f8[K] without one.
+    label_prior: f8[K]. prediction: f8[K] or f8[T, K], or None. weight: w >= 0, how far the prediction replaces
+    the label prior (1: wholly; above: and sharpened). Returns the shape of prediction, or f8[K] without one.
     """
     prior = np.maximum(np.asarray(label_prior, dtype=np.float64), PRIOR_FLOOR)
     if prediction is None or weight == 0.0:
