@@ -20,6 +20,7 @@ from crowd.supervisor.binaries import Binaries, account_for
 from crowd.supervisor.home import make_private, secret_file
 from crowd.supervisor.process import Reaped, StartFailed
 
+GONE_WITHIN = 10.0  # seconds for a killed server's last backends
 HERE = "/proc/self/cwd"
 SUPERUSER = "crowd"
 INITDB = [f"--username={SUPERUSER}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
@@ -184,7 +185,7 @@ class EmbeddedPostgres:
         alive when no process called postgres has it as its working directory. A backend of a
         killed postmaster may need a moment to notice.
         """
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + GONE_WITHIN
         while servers_in(self._data):
             if time.monotonic() > deadline:
                 raise StartFailed(f"another PostgreSQL runs in {self._data}")

@@ -175,7 +175,7 @@ class Supervisor:
         """Run a management command to its end."""
         process = commands.manage(name, *arguments)
         while process.poll() is None:
-            self._fail_if_one_died()
+            self._notice_ready()
             time.sleep(0.02)
         if process.poll() != 0:
             raise StartFailed(failure(name, process))
@@ -189,19 +189,18 @@ class Supervisor:
         return link
 
     def _wait_until_all_ready(self) -> None:
-        while waiting := [part for part in self._parts if not part.is_ready]:
-            self._fail_if_one_died()
-            for part in waiting:
-                if part.has_become_ready():
-                    self._say_ready(part)
-                elif part.seconds > READY_WITHIN and part.process:
-                    raise StartFailed(failure(part.name, part.process, "is not ready in time"))
+        while not all(part.is_ready for part in self._parts):
+            self._notice_ready()
             time.sleep(0.05)
 
-    def _fail_if_one_died(self) -> None:
+    def _notice_ready(self) -> None:
         for part in self._parts:
             if part.process and part.has_died():
                 raise StartFailed(failure(part.name, part.process))
+            if part.has_become_ready():
+                self._say_ready(part)
+            elif part.process and not part.is_ready and part.seconds > READY_WITHIN:
+                raise StartFailed(failure(part.name, part.process, "is not ready in time"))
 
     # --- watch ------------------------------------------------------------------------------
 

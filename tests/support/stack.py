@@ -105,7 +105,7 @@ def processes_of(home: Path) -> dict[int, str]:
 
     Found by its environment; PostgreSQL overwrites its own and is found by its working directory.
     """
-    found = {pid: "postgres" for pid in servers_in(home / "database" / "cluster" / "data")}
+    found = dict.fromkeys(servers_in(home / "database" / "cluster" / "data"), "postgres")
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
             environment = Path(f"/proc/{name}/environ").read_bytes().split(b"\0")
