@@ -190,6 +190,10 @@ class MemberOut(serializers.Serializer[Any]):
     votes = serializers.IntegerField(source="vote_count")
 
 
+class MemberEdit(StrictSerializer):
+    role = serializers.ChoiceField(Role.choices)
+
+
 class TaskOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     key = serializers.CharField(allow_null=True)

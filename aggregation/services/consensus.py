@@ -38,7 +38,7 @@ class ConsensusRow:
     updated_at: datetime
 
     def as_json(self, labels: list[str]) -> dict[str, Any]:
-        """As the API gives it; beyond 16 labels the posterior names only labels above 1e-4."""
+        """As the API gives it, the posterior by label."""
         return {
             "task": self.task,
             "key": self.key,

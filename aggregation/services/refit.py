@@ -22,7 +22,7 @@ from aggregation.core.fit import Fit
 from aggregation.models import ConsensusSource, Run, RunKind, RunStatus
 from aggregation.services.fitting import Loaded, fit_label_model, load_votes
 from aggregation.services.locks import Lock, advisory_lock
-from aggregation.services.runs import finish_run, recorded_run
+from aggregation.services.runs import INTERRUPTED, finish_run, recorded_run
 from projects.models import Confusion, Event, LiveModel, PooledError, Project, Skill
 from projects.queries import fetch, from_json
 from projects.services.recompute import TaskSummary, summarise, summary_of, write_summaries
@@ -33,8 +33,10 @@ CHUNK = 1000
 PATIENT_ROUNDS = 20
 #: A published confidence moves when it has changed by this much; a smaller change is no news.
 PUBLISH_TOLERANCE = 0.001
-#: A project is busy refitting at most one part in this many of the time.
+#: After a refit a project rests for this many times as long as it took.
 REST_FACTOR = 2.0
+#: A refit that failed is tried again, but not at every sweep.
+REST_SECONDS_AFTER_FAILURE = 30.0
 
 
 def refit(*, project_id: int) -> Run | None:
@@ -52,10 +54,12 @@ def _due(project: Project) -> bool:
     """There is news, and the last refit has ended long enough ago that a burst of votes becomes one refit."""
     if project.refit_requested_at is None and not Event.objects.filter(project=project).exists():
         return False
-    last = Run.objects.filter(project=project, kind=RunKind.REFIT, status=RunStatus.DONE).order_by("-id").first()
+    last = Run.objects.filter(project=project, kind=RunKind.REFIT, finished_at__isnull=False).order_by("-id").first()
     if last is None or last.finished_at is None:
         return True
     rest = max(settings.REFIT_DEBOUNCE_SECONDS, REST_FACTOR * (last.finished_at - last.started_at).total_seconds())
+    if last.status == RunStatus.FAILED and last.error != INTERRUPTED:
+        rest = max(rest, REST_SECONDS_AFTER_FAILURE)
     return bool((timezone.now() - last.finished_at).total_seconds() >= rest)
 
 

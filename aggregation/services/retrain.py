@@ -33,7 +33,14 @@ def retrain(*, project_id: int) -> Run | None:
     with advisory_lock(Lock.RETRAINING, project_id) as mine:
         if not mine or not retraining_due(project_id=project_id):
             return None
-        return _retrain(Project.objects.get(id=project_id))
+        project = Project.objects.get(id=project_id)
+        try:
+            return _retrain(project)
+        finally:
+            # Whatever came of it, the request was answered (a killed run's was not); a newer one stays due.
+            Project.objects.filter(id=project_id, retrain_requested_at=project.retrain_requested_at).update(
+                retrain_requested_at=None
+            )
 
 
 def retraining_due(*, project_id: int | None = None) -> list[int]:
@@ -45,9 +52,6 @@ def _retrain(project: Project) -> Run:
     from aggregation.learners import LEARNERS, Learned, out_of_fold, train
 
     parameters = {"learner": project.learner, "fields": project.learner_fields, "seed": SEED}
-    request = project.retrain_requested_at
-    # Whatever comes of it, the request was answered; a newer one stays due.
-    Project.objects.filter(id=project.id, retrain_requested_at=request).update(retrain_requested_at=None)
     with recorded_run(project=project, kind=RunKind.RETRAINING, parameters=parameters) as run:
         loaded = load_votes(project=project)
         voted = np.flatnonzero(loaded.votes_per_task > 0)

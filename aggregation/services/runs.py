@@ -11,6 +11,9 @@ from django.db.models.functions import Now
 from aggregation.models import Run, RunKind, RunStatus
 from projects.models import Project
 
+#: The error of a run whose process was killed.
+INTERRUPTED = "interrupted"
+
 
 @contextmanager
 def recorded_run(*, project: Project, kind: RunKind, parameters: dict[str, Any]) -> Iterator[Run]:
@@ -19,7 +22,7 @@ def recorded_run(*, project: Project, kind: RunKind, parameters: dict[str, Any])
     Whoever gets here holds the project's advisory lock, so another run that still says RUNNING was killed.
     """
     Run.objects.filter(project=project, kind=kind, status=RunStatus.RUNNING).update(
-        status=RunStatus.FAILED, error="interrupted", finished_at=Now()
+        status=RunStatus.FAILED, error=INTERRUPTED, finished_at=Now()
     )
     run = Run.objects.create(project=project, kind=kind, parameters=parameters)
     try:

@@ -22,6 +22,7 @@ from projects.serializers import (
     PROJECT_FIELDS,
     InviteIn,
     InviteOut,
+    MemberEdit,
     MemberOut,
     NewInviteOut,
     ProjectEdit,
@@ -103,6 +104,15 @@ class MembersView(APIView):
 
 
 class MemberView(APIView):
+    @extend_schema(operation_id="change_role", request=MemberEdit, responses=MemberOut)
+    def patch(self, request: Request, project_id: int, member_id: int) -> Response:
+        """Give a member another role."""
+        project = access_project(user_of(request), project_id, MANAGER)
+        role = Role(checked(MemberEdit, request)["role"])
+        if not accounts.change_role(project=project, member_id=member_id, role=role):
+            raise NotFound("This project has no such member.")
+        return Response(MemberOut(members_of(project).get(id=member_id)).data)
+
     @extend_schema(operation_id="remove_member", responses={204: None})
     def delete(self, request: Request, project_id: int, member_id: int) -> Response:
         """End a membership. The votes stay."""

@@ -90,7 +90,10 @@ def create_invite(
 @transaction.atomic
 def join_project(*, token: str, user: User | None, name: str = "", password: str = "") -> Member:
     """Follow an invite: as ``user``, or as a new person of this name. Joining again changes nothing."""
-    invite = Invite.objects.select_related("project").filter(digest=digest(token)).first()
+    # Locked: of somebody who follows it twice at once, the second waits and finds the first's membership.
+    invite = (
+        Invite.objects.select_for_update(of=("self",)).select_related("project").filter(digest=digest(token)).first()
+    )
     if invite is None:
         raise InvalidLink(field="invite")
     if user is not None:
@@ -107,7 +110,8 @@ def join_project(*, token: str, user: User | None, name: str = "", password: str
         raise InvalidLink(field="invite")
     if user is None:
         user = create_user(name=name, password=password)
-    return Member.objects.create(project=invite.project, user=user, name=user.name, role=invite.role)
+    who = {"name": user.name, "role": invite.role}
+    return Member.objects.get_or_create(project=invite.project, user=user, defaults=who)[0]
 
 
 def create_api_token(*, user: User, name: str) -> tuple[ApiToken, str]:
@@ -124,15 +128,31 @@ def revoke_api_token(*, user: User, token_id: int) -> bool:
 
 @transaction.atomic
 def remove_member(*, project: Project, member_id: int) -> bool:
-    """End somebody's membership. Their votes stay, under their name; the last manager can't be removed.
+    """End somebody's membership; False if there is none. Their votes stay, under their name.
 
-    Open leases run out by themselves. The member's row stays (votes hang on it) without its user.
+    Open leases run out by themselves. The member's row stays (votes hang on it) without its user. Raises Conflict for
+    the last manager.
     """
-    managers = list(Member.objects.select_for_update().filter(project=project, role=Role.MANAGER, user__isnull=False))
-    member = Member.objects.filter(project=project, id=member_id, user__isnull=False).first()
+    member = _member_to_change(project, member_id, stays_manager=False)
     if member is None:
         return False
-    if [manager.id for manager in managers] == [member.id]:
-        raise Conflict("This is the project's last manager: make somebody else manager first.", code="last_manager")
     Member.objects.filter(id=member.id).update(user=None, name=f"{member.name} (removed {member.id})")
     return True
+
+
+@transaction.atomic
+def change_role(*, project: Project, member_id: int, role: Role) -> bool:
+    """Give a member another role; False if there is no such member. Raises Conflict for the last manager."""
+    member = _member_to_change(project, member_id, stays_manager=role == Role.MANAGER)
+    return member is not None and Member.objects.filter(id=member.id).update(role=role) > 0
+
+
+def _member_to_change(project: Project, member_id: int, *, stays_manager: bool) -> Member | None:
+    """The member, with the project's managers locked, so that two who leave at once don't leave nobody."""
+    managers = list(
+        Member.objects.select_for_update().filter(project=project, role=Role.MANAGER, user__isnull=False).order_by("id")
+    )
+    member = Member.objects.filter(project=project, id=member_id, user__isnull=False).first()
+    if member is not None and not stays_manager and [manager.id for manager in managers] == [member.id]:
+        raise Conflict("This is the project's last manager: make somebody else manager first.", code="last_manager")
+    return member

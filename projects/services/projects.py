@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from projects import queries
-from projects.errors import Conflict, EditedMeanwhile
+from projects.errors import Conflict, EditedMeanwhile, Invalid
 from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, User
 from projects.services.hints import hint_after_commit
 
@@ -22,10 +22,17 @@ FIRST_POOLED_ACCURACY = 0.7
 @transaction.atomic
 def create_project(*, creator: User, settings: Mapping[str, Any]) -> Project:
     """A new project with its first manager and an even live model: the way of a vote works from the first one on."""
+    _check_learner(settings.get("learner"), settings.get("learner_fields"))
     project = Project.objects.create(**settings)
     Member.objects.create(project=project, user=creator, name=creator.name, role=Role.MANAGER)
     _make_live_model(project)
     return project
+
+
+def _check_learner(learner: str | None, fields: Sequence[str] | None) -> None:
+    if learner and not fields:
+        detail = "Name the fields of the tasks' data that the learner reads."
+        raise Invalid(detail, field="learner_fields", code="required")
 
 
 def _make_live_model(project: Project) -> None:
@@ -52,6 +59,7 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
     if not edited:
         raise EditedMeanwhile(field="version")
     project = Project.objects.get(id=project_id)
+    _check_learner(project.learner, project.learner_fields)
     if "labels" in changes:
         if Task.objects.filter(project=project).exists():
             raise Conflict("Labels can't be changed once there are tasks.", field="labels", code="labels_fixed")
