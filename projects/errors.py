@@ -116,6 +116,18 @@ class TooLarge(DomainError):
     status, code = 413, "too_large"
 
 
+class UnsupportedMediaType(DomainError):
+    """The request's Content-Type is none that is taken here."""
+
+    status, code = 415, "unsupported_media_type"
+
+
+class LengthRequired(DomainError):
+    """Send a Content-Length with this body: only uploads may come in chunks of unknown length."""
+
+    status, code = 411, "length_required"
+
+
 class InvalidLink(Invalid):
     """This link is unknown, used up or has expired: ask for a new one."""
 

@@ -7,12 +7,14 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.serializers import Serializer
 
-from projects.errors import Invalid
+from projects.errors import Invalid, LengthRequired
 from projects.models import User
 
 
 def checked(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
     """The request's body, if it has the serializer's shape. Raises ValidationError naming the fields otherwise."""
+    if "HTTP_TRANSFER_ENCODING" in request.META:
+        raise LengthRequired()  # Django would take the body for empty
     if not isinstance(request.data, dict):
         raise Invalid("Send a JSON object.", code="not_an_object")
     shape = serializer(data=request.data)

@@ -50,7 +50,7 @@ def decode_cursor(request: Request, parts: int) -> tuple[int, ...] | None:
 
 def limit_of(request: Request) -> int:
     text = request.query_params.get("limit", str(DEFAULT_LIMIT))
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_LIMIT:
+    if not text.isdecimal() or len(text) > 9 or not 1 <= int(text) <= MAX_LIMIT:
         raise Invalid(f"limit must be a whole number from 1 to {MAX_LIMIT}.", field="limit", code="invalid_limit")
     return int(text)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import IO, Any
 from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
@@ -16,7 +16,7 @@ from rest_framework.views import APIView
 from projects.access import ANNOTATORS, MANAGER, access_member, access_project
 from projects.api.base import checked, user_of
 from projects.api.paging import PARAMETERS, page_schema, paginated
-from projects.errors import DomainError, FieldError, Invalid
+from projects.errors import DomainError, FieldError, UnsupportedMediaType
 from projects.selectors import own_progress, tasks_of
 from projects.serializers import (
     ImportOut,
@@ -43,6 +43,13 @@ class StreamParser(BaseParser):
 
 def _media_type(request: Request) -> str:
     return (request.content_type or "").partition(";")[0].strip().lower()
+
+
+def _body(request: Request) -> IO[bytes]:
+    """The body as it comes. Django takes a chunked one, which has no length, for empty: the server knows its end."""
+    raw: Any = request._request
+    body: IO[bytes] = raw.environ["wsgi.input"] if "HTTP_TRANSFER_ENCODING" in raw.environ else raw
+    return body
 
 
 class TasksView(APIView):
@@ -73,7 +80,7 @@ class TasksView(APIView):
         passed over, so an upload can be repeated.
         """
         project = access_project(user_of(request), project_id, MANAGER)
-        uploaded = tasks.upload_tasks(project=project, body=request._request, media_type=_media_type(request))  # type: ignore[arg-type]  # a request reads like a file
+        uploaded = tasks.upload_tasks(project=project, body=_body(request), media_type=_media_type(request))
         return Response(UploadOut(uploaded).data, status=status.HTTP_201_CREATED)
 
 
@@ -86,8 +93,8 @@ class ImportVotesView(APIView):
         """Import recorded votes: CSV `task,worker,label`, where task is a task's key. All lines or none."""
         project = access_project(user_of(request), project_id, MANAGER)
         if _media_type(request) != "text/csv":
-            raise Invalid("Send votes as text/csv with the columns task,worker,label.", code="media_type")
-        imported = tasks.import_votes(project=project, body=request._request)  # type: ignore[arg-type]  # a request reads like a file
+            raise UnsupportedMediaType("Send votes as text/csv with the columns task,worker,label.")
+        imported = tasks.import_votes(project=project, body=_body(request))
         return Response(ImportOut(imported).data, status=status.HTTP_201_CREATED)
 
 
