@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -9,7 +10,7 @@ import orjson
 
 from aggregation.core import choice
 from projects import queries
-from projects.errors import FieldError, Invalid, InvalidVotes
+from projects.errors import FieldError, Invalid, InvalidVotes, UnsupportedMediaType
 from projects.models import Event, Project
 from projects.models.work import EventKind
 from projects.queries import fetch
@@ -29,6 +30,8 @@ from projects.services.uploads import (
 FIELDS = ("key", "data", "gold", "redundancy")
 MAX_KEY = 200
 MAX_REDUNDANCY = 1000
+#: The escape of a NUL character in JSON: an odd number of backslashes, or it is a text about NUL characters.
+NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,10 @@ class Imported:
 def upload_tasks(*, project: Project, body: IO[bytes], media_type: str) -> Uploaded:
     """Store the tasks of a JSON array, newline-delimited JSON or CSV body: all of them, or none.
 
-    Raises InvalidTasks with one error per wrong line (100 at most), TooLarge, Invalid for another media type.
+    Raises InvalidTasks with one error per wrong line (100 at most), TooLarge, UnsupportedMediaType.
     """
     if media_type not in READERS:
-        raise Invalid(f"Send tasks as {', '.join(READERS)}; not as {media_type or 'nothing'}.", code="media_type")
+        raise UnsupportedMediaType(f"Send tasks as {', '.join(READERS)}; not as {media_type or 'nothing'}.")
     place, records = READERS[media_type]
     errors = Errors(place)
     from_record = _task_of_row if media_type == "text/csv" else _task_of_object
@@ -82,7 +85,7 @@ def upload_tasks(*, project: Project, body: IO[bytes], media_type: str) -> Uploa
 
 
 def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -> Uploaded:
-    with merging(project.id):
+    with merging(project) as project:
         fetch(queries.UPLOAD_TABLE)
         copy_into("upload", "line, key, data, gold, redundancy", file)
         fetch(queries.UPLOAD_KNOWN, project=project.id)
@@ -128,7 +131,7 @@ def _task_of_row(row: dict[str, str], project: Project) -> NewTask:
     if not data:
         raise LineError("has no column with data, only key, gold or redundancy", code="no_data")
     redundancy = row.get("redundancy") or None
-    if redundancy is not None and not redundancy.isdecimal():
+    if redundancy is not None and not (redundancy.isdecimal() and len(redundancy) < 20):
         raise LineError("must be a whole number", field="redundancy", code="invalid_redundancy")
     return NewTask(
         key=_key(row.get("key")),
@@ -179,7 +182,7 @@ def _encoded(data: dict[str, Any]) -> bytes:
         encoded = orjson.dumps(data)
     except (orjson.JSONEncodeError, RecursionError) as error:
         raise LineError(f"can't be stored: {error}", field="data", code="invalid_data") from error
-    if b"\\u0000" in encoded:
+    if NUL.search(encoded):
         raise LineError("holds a NUL character, which can't be stored", field="data", code="nul_character")
     return encoded
 
@@ -222,6 +225,8 @@ def _recorded_vote(row: dict[str, str], project: Project) -> tuple[str, str, int
     for name in ("task", "worker", "label"):
         if not row.get(name, "").strip():
             raise LineError("is missing", field=name, code="missing")
+        if "\x00" in row[name]:
+            raise LineError("holds a NUL character, which can't be stored", field=name, code="nul_character")
     if len(row["worker"]) > MAX_KEY:
         raise LineError(f"is longer than {MAX_KEY} characters", field="worker", code="too_long")
     try:
@@ -232,7 +237,7 @@ def _recorded_vote(row: dict[str, str], project: Project) -> tuple[str, str, int
 
 
 def _merge_votes(*, project: Project, file: IO[bytes], count: int) -> Imported:
-    with merging(project.id):
+    with merging(project) as project:
         fetch(queries.IMPORT_TABLE)
         copy_into("imported", "line, key, worker, label", file)
         fetch(queries.IMPORT_TASKS, project=project.id)

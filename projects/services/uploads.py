@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO, Any
 
-import ijson
 import orjson
 from django.conf import settings
 from django.db import connection, transaction
 
-from projects.errors import FieldError, Invalid, InvalidTasks, TooLarge
+from projects.errors import Conflict, FieldError, Invalid, InvalidTasks, TooLarge
+from projects.models import Project
+from projects.services.json_items import ItemTooLong, NotJson, json_items
 
 #: So many wrong lines are reported; the rest is not read.
 MAX_ERRORS = 100
@@ -119,11 +123,13 @@ def csv_records(stream: io.BufferedReader, errors: Errors) -> Iterator[tuple[int
 
 def _header(row: list[str]) -> list[str]:
     names = [name.strip() for name in row]
+    if not names:
+        raise LineError("the header is empty", code="invalid_header")
     if not all(names):
         raise LineError(f"column {names.index('') + 1} of the header has no name", code="invalid_header")
-    for name in names:
-        if names.count(name) > 1:
-            raise LineError(f"the header names {name!r} twice", code="invalid_header")
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise LineError(f"the header names {name[:50]!r} twice", code="invalid_header")
     return names
 
 
@@ -151,30 +157,49 @@ def ndjson_records(stream: io.BufferedReader, errors: Errors) -> Iterator[tuple[
         try:
             line = next(lines)
             if line.strip():
-                yield number, orjson.loads(line)
+                yield number, _json_of(line)
         except StopIteration:
             return
-        except orjson.JSONDecodeError as error:
-            errors.add(number, LineError(f"is not JSON: {error.msg} at column {error.colno}", code="not_json"))
         except LineError as error:
             errors.add(number, error)
-            return
+            if error.code != "not_json":
+                return
 
 
 def json_records(stream: io.BufferedReader, errors: Errors) -> Iterator[tuple[int, Any]]:
     """The items of a JSON array, or of the array under "tasks", read one by one."""
-    start = stream.peek(64).lstrip()[:1]
     number = 0
+    limit = settings.UPLOAD_MAX_LINE_BYTES
     try:
-        for number, item in enumerate(
-            ijson.items(stream, "item" if start == b"[" else "tasks.item", use_float=True), 1
-        ):
+        for item in json_items(stream, limit):
+            number += 1
             if errors.full:
                 return
-            yield number, item
-    except (ijson.JSONError, UnicodeDecodeError) as error:
-        text = str(error).splitlines()[0]
-        errors.add(number + 1, LineError(f"is not JSON: {text}", code="not_json"))
+            try:
+                yield number, _json_of(item.decode())
+            except UnicodeDecodeError:
+                errors.add(number, LineError("is not UTF-8", code="not_utf8"))
+            except LineError as error:
+                errors.add(number, error)
+    except NotJson as error:
+        errors.add(number + 1, LineError(f"is not JSON: {error}", code="not_json"))
+    except ItemTooLong:
+        errors.add(number + 1, LineError(f"is longer than {limit:,} bytes", code="line_too_long"))
+
+
+#: orjson makes an inexact float of an integer beyond 64 bits; the standard library keeps it.
+LONG_INTEGER = re.compile(r"\d{19}")
+
+
+def _json_of(text: str) -> Any:
+    """One JSON value: strict (no NaN, no lone surrogates) and exact. Raises LineError "not_json"."""
+    try:
+        value = orjson.loads(text)
+        return json.loads(text) if LONG_INTEGER.search(text) else value
+    except orjson.JSONDecodeError as error:
+        raise LineError(f"is not JSON: {error.msg} at column {error.colno}", code="not_json") from error
+    except (RecursionError, ValueError) as error:
+        raise LineError("is nested too deeply or holds too long a number", code="not_json") from error
 
 
 READERS = {
@@ -213,11 +238,24 @@ def copy_into(table: str, columns: str, file: IO[bytes]) -> None:
 
 
 @contextmanager
-def merging(project_id: int) -> Iterator[None]:
-    """A transaction in which nobody else merges an upload into this project: look-ups by key stay true till commit."""
-    with transaction.atomic(), connection.cursor() as cursor:
+def merging(project: Project) -> Iterator[Project]:
+    """A transaction in which nobody else merges an upload into this project or changes what its tasks depend on.
+
+    Look-ups by key stay true till commit. Gives the project as it is now: reading a slow sender's lines took a while.
+    Raises Conflict if its labels, which the lines were checked against, are others now.
+    """
+    with transaction.atomic():
+        lock_tasks_of(project.id)
+        now = Project.objects.get(id=project.id)
+        if now.labels != project.labels:
+            raise Conflict("The project's labels were changed meanwhile: upload again.", code="edited_meanwhile")
+        yield now
+
+
+def lock_tasks_of(project_id: int) -> None:
+    """Till commit, whoever adds tasks to this project or changes a setting of all its tasks does so alone."""
+    with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtext('upload'), %s)", [project_id])
-        yield
 
 
 def refuse(errors: list[FieldError], kind: type[Invalid] = InvalidTasks) -> None:
