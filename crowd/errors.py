@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from projects.errors import DomainError, FieldError, Invalid, NotFound
+from projects.errors import DomainError, FieldError, Invalid, NotFound, TooLarge
+
+#: So many wrong fields are named: an answer is not many times larger than its request.
+MAX_ERRORS = 100
 
 
 def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
@@ -19,8 +23,12 @@ def exception_handler(exc: Exception, context: dict[str, Any]) -> Response | Non
         exc = NotFound()
     elif isinstance(exc, PermissionDenied):
         exc = exceptions.PermissionDenied()
+    elif isinstance(exc, RequestDataTooBig):
+        exc = TooLarge()
+    elif isinstance(exc, SuspiciousOperation):
+        exc = Invalid("This request can't be read.", code="bad_request")
     if isinstance(exc, exceptions.ValidationError):
-        exc = Invalid(errors=list(_flatten(exc.get_full_details(), "")))
+        exc = Invalid(errors=list(islice(_flatten(exc.get_full_details(), ""), MAX_ERRORS)))
     if isinstance(exc, DomainError):
         set_rollback()
         return Response(exc.as_dict(), status=exc.status)
@@ -42,7 +50,7 @@ def _code(exc: exceptions.APIException) -> str:
 def _flatten(details: Any, path: str) -> Any:
     """REST framework's nested details as field paths: ``votes.0.label``."""
     if isinstance(details, dict) and set(details) == {"message", "code"}:
-        yield FieldError(path or "body", str(details["code"]), str(details["message"]))
+        yield FieldError(_text(path or "body"), str(details["code"]), _text(details["message"]))
     elif isinstance(details, dict):
         for name, inner in details.items():
             yield from _flatten(inner, path if name == "non_field_errors" else f"{path}.{name}".lstrip("."))
@@ -51,6 +59,11 @@ def _flatten(details: Any, path: str) -> Any:
         for index, inner in enumerate(details):
             leaf = isinstance(inner, dict) and set(inner) == {"message", "code"}
             yield from _flatten(inner, path if leaf else f"{path}.{index}".lstrip("."))
+
+
+def _text(text: Any) -> str:
+    """What a caller sent, as we can send it back: lone surrogates are no UTF-8."""
+    return str(text).encode(errors="replace").decode()
 
 
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
