@@ -92,6 +92,10 @@ class _ExportView(APIView):
     media_type: str
     suffix: str
 
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """There is one form of an export: `Accept: text/csv` must not be refused because errors are JSON."""
+        return super().perform_content_negotiation(request, force=True)
+
     def _export(self, request: Request, project_id: int, rows: Callable[..., Iterator[bytes]]) -> StreamingHttpResponse:
         project: Project = access_project(user_of(request), project_id, READERS)
         response = StreamingHttpResponse(rows(project=project), content_type=f"{self.media_type}; charset=utf-8")
