@@ -1,0 +1,135 @@
+"""The live path and the refit do the same arithmetic: a refit publishes what a recomputation from the votes gives."""
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from aggregation.core import live
+from aggregation.models import Consensus
+from projects.models import Confusion, Skill, TaskPosterior, Vote
+from projects.queries import from_json
+from tests.services.campaign import Campaign, assert_state_is_fresh, recomputed
+
+Make = Callable[..., Campaign]
+
+
+def voted(campaign: Make, *, labels: list[str], tasks: int = 12, gold: int = 3, **settings: object) -> Campaign:
+    """A campaign after some forty imported votes of five people, one of whom votes at random; nobody has refitted."""
+    c = campaign(labels=labels, annotators=2, redundancy=9, **settings)
+    truth = [labels[n % len(labels)] for n in range(tasks)]
+    c.upload(
+        [{"key": str(n), "data": {"n": n}, **({"gold": truth[n]} if n < gold else {})} for n in range(tasks)]
+    )
+    dice = random.Random(1)
+    rows = [
+        (str(n), f"annotator {a}", truth[n] if a and dice.random() < 0.8 else dice.choice(labels))
+        for n in range(tasks)
+        for a in range(5)
+        if (n + a) % 4
+    ]
+    c.import_votes(rows)
+    return c
+
+
+@pytest.mark.parametrize("label_model", ["dawid_skene", "hierarchical_dawid_skene"])
+@pytest.mark.parametrize("labels", [["cat", "dog"], ["a", "b", "c", "d"], [f"label {k}" for k in range(20)]])
+def test_a_recomputation_after_a_refit_gives_what_was_published(
+    campaign: Make, label_model: str, labels: list[str]
+) -> None:
+    c = voted(campaign, labels=labels, label_model=label_model)
+    run = c.refit()
+
+    K = len(labels)
+    fresh = recomputed(c.project)
+    published = Consensus.objects.filter(project=c.project, run=run.id)
+    assert published.count() == 12
+    for row in published:
+        summary = fresh[row.task_id]
+        # Stored sparse beyond 16 labels: both sides go through the same encoding.
+        expected = live.decode_posterior(live.encode_posterior(summary.posterior), K)
+        np.testing.assert_allclose(live.decode_posterior(row.posterior, K), expected, atol=1e-9)
+        assert (row.label, row.votes, row.retired) == (summary.label, summary.votes, summary.retired)
+        assert row.confidence == pytest.approx(summary.confidence, abs=1e-9)
+
+
+@pytest.mark.parametrize("label_model", ["majority_vote", "dawid_skene", "hierarchical_dawid_skene"])
+def test_state_and_consensus_say_the_same_after_a_refit(campaign: Make, label_model: str) -> None:
+    c = voted(campaign, labels=["cat", "dog", "bird"], label_model=label_model)
+    c.refit()
+
+    live_rows = {row.task_id: row for row in TaskPosterior.objects.filter(task__project=c.project)}
+    for row in Consensus.objects.filter(project=c.project).select_related("task__state"):
+        assert from_json(live_rows[row.task_id].posterior) == from_json(row.posterior)
+        state = row.task.state
+        assert (state.label, state.confidence, state.run) == (row.label, row.confidence, row.run_id)
+
+
+def test_majority_vote_publishes_the_shares_of_the_votes(campaign: Make) -> None:
+    c = voted(campaign, labels=["cat", "dog"], label_model="majority_vote", gold=0)
+    c.refit()
+
+    for row in Consensus.objects.filter(project=c.project):
+        votes = list(Vote.objects.filter(task=row.task_id).values_list("label", flat=True))
+        assert from_json(row.posterior)[1] == pytest.approx(sum(votes) / len(votes))
+
+
+def test_a_vote_after_the_refit_is_weighed_with_its_skills(campaign: Make) -> None:
+    c = voted(campaign, labels=["cat", "dog", "bird"])
+    c.refit()
+    before = c.state(5)
+
+    c.vote(0, "bird", 5)
+
+    after = c.state(5)
+    assert (after.votes, after.version, after.run) == (before.votes + 1, before.version + 1, before.run)
+    assert after.confidence != before.confidence
+    assert_state_is_fresh(c.project)
+
+
+def test_gold_is_certain_whatever_the_votes_say(campaign: Make) -> None:
+    c = campaign(annotators=3)
+    c.upload([{"data": {"n": 0}, "gold": "dog"}])
+    for annotator in range(3):
+        c.vote(annotator, "cat")
+    assert (c.state(0).label, c.state(0).confidence) == (1, 1.0)
+
+    c.refit()
+
+    row = c.consensus(0)
+    assert (row.label, row.confidence, row.votes, row.source) == (1, 1.0, 3, "gold")
+    assert from_json(row.posterior) == [0.0, 1.0]
+
+
+def test_beyond_16_labels_confusions_are_structured_and_posteriors_sparse(campaign: Make) -> None:
+    labels = [f"label {k}" for k in range(40)]
+    c = voted(campaign, labels=labels, tasks=40)
+    c.vote(0, "label 7", 7)
+
+    stored = from_json(TaskPosterior.objects.get(task=c.task(7)).posterior)
+    assert set(stored) == {"labels", "p"} and 7 in stored["labels"]
+
+    c.refit()
+
+    assert not Confusion.objects.filter(annotator__project=c.project).exists()
+    assert Skill.objects.filter(project=c.project).count() == 6
+    sizes = [len(from_json(row.posterior)["labels"]) for row in Consensus.objects.filter(project=c.project)]
+    assert max(sizes) <= len(labels)
+    assert_state_is_fresh(c.project, within=live.SPARSE_ABOVE)
+
+
+@pytest.mark.parametrize("labels", [["cat", "dog"], [f"label {k}" for k in range(20)]])
+def test_a_refit_of_next_to_nothing_is_a_refit(campaign: Make, labels: list[str]) -> None:
+    """No tasks; a task and no vote; one gold task without votes; one vote: each is fitted, none is an error."""
+    from projects.services.projects import request_refit
+
+    c = campaign(labels=labels, annotators=1)
+    request_refit(project_id=c.id)
+    assert c.refit().counts["votes"] == 0
+    c.upload([{"data": {"n": 0}}, {"data": {"n": 1}, "gold": labels[1]}])
+    assert c.refit().counts["tasks"] == 1
+    c.vote(0, labels[0], 0)
+    run = c.refit()
+    assert (run.status, run.counts["votes"], run.counts["tasks"]) == ("done", 1, 2)
+    assert c.consensus(1).source == "gold"
