@@ -14,6 +14,7 @@ from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, Invalid
 from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, User
 from projects.services.hints import hint_after_commit
+from projects.services.uploads import lock_tasks_of
 
 #: What an annotator nobody knows yet is taken to be, before the first refit measures it.
 FIRST_POOLED_ACCURACY = 0.7
@@ -54,6 +55,8 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
 
     Raises EditedMeanwhile if somebody else changed the project since, Conflict if labels can't be changed any more.
     """
+    if changes.keys() & {"labels", "redundancy"}:
+        lock_tasks_of(project_id)  # an upload that is being merged ends first; the next one reads the new settings
     # The conditional update is the rule: of two managers who edit at once, one is told.
     edited = Project.objects.filter(id=project_id, version=version).update(**changes, version=F("version") + 1)
     if not edited:
