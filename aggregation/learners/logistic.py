@@ -1,4 +1,8 @@
-"""Logistic regression on consensus: soft labels in, smoothed predictions for all labels out."""
+"""Logistic regression on consensus: posteriors in, smoothed predictions for all labels out.
+
+It is trained on winning labels weighted by their confidence. Training on the whole posterior made predictions doubt
+themselves more and rank no better: on simulated crowds of 1.8 votes per digit, held-out log loss 0.81 against 0.68.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +19,6 @@ Floats = NDArray[np.float64]
 #: simulated crowds of 1.8 votes per digit, 2 was up to 2 points better on held-out digits than 0.2 or 6.
 C = 2.0
 MAX_ITER = 200
-#: Labels less probable than this are left out of a row's training weight.
-SOFT_ABOVE = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +56,9 @@ class Classifier:
 def train(X: Any, posterior: Floats, *, seed: int = 0, c: float = C) -> Classifier:
     """Train on features [n, D] and posteriors f8[n, K] from votes only; n may be 0. Deterministic by seed.
 
-    A row counts for each label in proportion to its posterior: an undecided task teaches little.
+    A row counts for its winning label as much as that is probable: an undecided task teaches little.
     """
-    row, label, weight = _soft(posterior)
+    row, label, weight = _decided(posterior)
     seen = np.unique(label).astype(np.int32)
     if len(seen) < 2:  # nothing to tell apart yet: the smoothing alone says how sure that label is
         seen = seen if len(seen) else np.arange(posterior.shape[1], dtype=np.int32)
@@ -83,9 +85,9 @@ def out_of_fold(X: Any, posterior: Floats, *, folds: int = 5, seed: int = 0, c: 
     return proba
 
 
-def _soft(posterior: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
-    """Posterior rows as weighted examples: row, label and weight of every label that is not negligible."""
-    row, label = np.nonzero(posterior > SOFT_ABOVE)
+def _decided(posterior: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp], Floats]:
+    """Posterior rows as weighted examples: row, winning label (each of them in a tie) and its probability as weight."""
+    row, label = np.nonzero(posterior == posterior.max(axis=1, keepdims=True))
     return row, label, posterior[row, label]
 
 
