@@ -66,15 +66,19 @@ ORDER BY a.leased_at, a.task_id
 LIMIT %(count)s
 """
 
-# Why a lease found nothing: is there an open task this annotator has not had, with room (locked just now) or without
-# (leased by others)? Both null: nothing is left for this person.
+# Why a lease found nothing: is there an open task this annotator has not had, with room (true: locked just now), or at
+# least without (false: leased by others)? Null: nothing is left for this person. Stops at the first such task.
 LEFT_OVER = """
-SELECT bool_or(s.votes + s.leases < s.redundancy)
-FROM projects_taskqueue q
-JOIN projects_taskstate s ON s.task_id = q.task_id
-WHERE q.project_id = %(project)s AND q.open
-  AND (SELECT 1 FROM projects_assignment a
-       WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s AND a.status <> 'expired') IS NULL
+WITH unseen AS NOT MATERIALIZED (
+    SELECT s.votes + s.leases < s.redundancy AS has_room
+    FROM projects_taskqueue q
+    JOIN projects_taskstate s ON s.task_id = q.task_id
+    WHERE q.project_id = %(project)s AND q.open
+      AND (SELECT 1 FROM projects_assignment a
+           WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s AND a.status <> 'expired') IS NULL
+)
+SELECT CASE WHEN EXISTS (SELECT 1 FROM unseen WHERE has_room) THEN true
+            WHEN EXISTS (SELECT 1 FROM unseen) THEN false END
 """
 
 # Store a vote: close the assignment if it is still this annotator's, open, in time and in a running project; insert
