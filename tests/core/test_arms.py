@@ -14,7 +14,7 @@ def digits():
     data = load_digits()
     payloads = [{"pixels": row.tolist()} for row in data.data]
     features = LEARNERS["numeric"].fit_encoder(payloads, ["pixels"]).features(payloads)
-    return features, data.target.astype(np.int32)
+    return features[:900], data.target[:900].astype(np.int32)
 
 
 def test_the_arms_spend_what_they_say_and_are_the_same_by_seed():
@@ -23,10 +23,10 @@ def test_the_arms_spend_what_they_say_and_are_the_same_by_seed():
     fixed = fixed_majority(answers)
     assert fixed.votes == 3 * len(truth)
     assert 0.7 < fixed.accuracy(truth) < 0.85
-    spent = random_order(answers, 1500, features)
-    assert spent.votes == 1500
-    assert 0.5 < spent.accuracy(truth) < 0.85
-    assert (random_order(answers, 1500, features).label == spent.label).all()
+    spent = random_order(answers, 800, features)
+    assert spent.votes == 800
+    assert 0.4 < spent.accuracy(truth) < 0.85
+    assert (random_order(answers, 800, features).label == spent.label).all()
 
 
 def test_more_votes_than_fit_are_refused():
