@@ -19,24 +19,30 @@ def from_json(value: Any) -> Any:
 
 
 # Lease: the highest-priority open tasks that have room and that this annotator has not had, as new assignments.
+# Tasks that nobody is answering right now come first: an answer on its way will lower a task's priority, so handing the
+# same task to everybody who asks in the meantime would spend votes on what is about to be known.
 # Scans index queue_next in its own order; the assignment look-up stands on assignment_once_per_annotator.
 # - SKIP LOCKED: annotators asking at once take different tasks instead of waiting for each other.
 # - After the lock PostgreSQL checks the row's newest version again, so "has room" is true of what is locked;
 #   the check constraint task_redundancy_not_exceeded stands behind it.
 # - "(SELECT 1 …) IS NULL" and not "NOT EXISTS": the planner turns the latter into a join over the whole table.
 # - ON CONFLICT: the same annotator asking twice at once gets a task once.
-LEASE = """
-WITH candidate AS (
+_CANDIDATES = """
     SELECT s.task_id
     FROM projects_taskqueue q
     JOIN projects_taskstate s ON s.task_id = q.task_id
-    WHERE q.project_id = %(project)s AND q.open
-      AND s.votes + s.leases < s.redundancy
+    WHERE q.project_id = %(project)s AND q.open AND {which} AND s.votes + s.leases < s.redundancy
       AND (SELECT 1 FROM projects_assignment a
            WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s AND a.status <> 'expired') IS NULL
     ORDER BY q.priority DESC, q.task_id
-    LIMIT %(count)s
+    LIMIT {limit}
     FOR UPDATE OF s SKIP LOCKED
+"""
+LEASE = f"""
+WITH idle AS ({_CANDIDATES.format(which="s.leases = 0", limit="%(count)s")}
+), busy AS ({_CANDIDATES.format(which="s.leases > 0", limit="(SELECT %(count)s - count(*) FROM idle)")}
+), candidate AS (
+    SELECT task_id FROM idle UNION ALL SELECT task_id FROM busy
 ), leased AS (
     INSERT INTO projects_assignment (id, project_id, task_id, annotator_id, status, leased_at, expires_at)
     SELECT gen_random_uuid(), %(project)s, task_id, %(annotator)s, 'open', now(), now() + %(lease)s

@@ -20,7 +20,7 @@ class LiveModel(models.Model):
     run = models.BigIntegerField(null=True)  # the current refit
     label_prior = ArrayField(models.FloatField())  # K label frequencies, sum 1
     pooled_accuracy = models.FloatField()  # of an annotator nobody knows yet
-    # How much a task's prediction replaces the label prior, 0..1: measured out of fold, 0 without a held-out gain.
+    # How far a task's prediction replaces the label prior, 0..2: measured out of fold, 0 without a held-out gain.
     prediction_weight = models.FloatField(default=0.0)
     learner_run = models.BigIntegerField(null=True)  # the current retraining
     calibration = models.JSONField(null=True)  # null: confidence is uncalibrated
