@@ -20,6 +20,7 @@ from aggregation.services import retrain as retrainings
 from aggregation.services.locks import Lock, advisory_lock
 from projects.models import (
     Assignment,
+    Event,
     LiveModel,
     Member,
     Project,
@@ -132,6 +133,17 @@ def assert_counters_are_true(project: Project) -> None:
         leases = Assignment.objects.filter(task=state.task_id, status="open").count()
         assert (state.votes, state.leases) == (votes, leases), f"task {state.task_id}"
         assert votes + leases <= state.redundancy, f"task {state.task_id}"
+
+
+def settle(project: Project) -> None:
+    """Wait until the stack's worker has seen all news: nothing is due any more and nothing is running."""
+
+    def quiet() -> bool:
+        due = Event.objects.filter(project=project).exists()
+        asked = Project.objects.filter(id=project.id, refit_requested_at__isnull=False).exists()
+        return not due and not asked and not Run.objects.filter(project=project, status="running").exists()
+
+    wait_for(quiet, seconds=60, what="the last refit")
 
 
 def assert_state_is_fresh(project: Project, *, within: float = 1e-9) -> None:
