@@ -31,7 +31,7 @@ MISSING = (
     "No Chromium was found, so the pages were NOT tested. Get one with `apt-get install chromium` or "
     "`uv run playwright install chromium`, or name one in CROWD_CHROMIUM."
 )
-WAIT_MS = 15_000  # a deadline, not a measurement: the machine may be busy
+WAIT_MS = 30_000  # a deadline, not a measurement: the machine may be busy
 
 
 def find_chromium(of_playwright: str) -> str | None:
@@ -156,14 +156,22 @@ def api(manager_link: Callable[[], str]) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="package")
+def signed_in(browser: Browser, manager_link: Callable[[], str]) -> Any:
+    """The cookies of the manager, signed in once for all tests."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(manager_link())
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Projects").wait_for()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
 @pytest.fixture
-def manager(person: Callable[..., Person], manager_link: Callable[[], str]) -> Person:
-    """The manager, signed in."""
-    grace = person()
-    grace.page.goto(manager_link())
-    grace.clicks("Sign in")
-    grace.page.wait_for_url(f"{grace.url}/")
-    return grace
+def manager(person: Callable[..., Person], signed_in: Any) -> Person:
+    return person(storage_state=signed_in)
 
 
 @pytest.fixture

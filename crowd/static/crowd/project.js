@@ -118,8 +118,8 @@ function Progress({ project, statistics }) {
     ["Tasks", count(s.tasks), `${count(s.open)} open`],
     ["Votes", count(s.votes), `of ${count(s.votes_wanted)} at most`],
     ["Finished", count(s.tasks - s.open), retired.join(", ")],
-    ["Annotators", count(s.annotators), `${count(s.open_leases)} tasks in hand`],
-    ["Mean confidence", percent(s.mean_confidence), s.calibrated ? "calibrated" : "not calibrated"],
+    ["Annotators", count(s.annotators), `tasks in hand: ${count(s.open_leases)}`],
+    ["Mean confidence", percent(s.mean_confidence, 1), s.calibrated ? "calibrated" : "not calibrated"],
     ["Pace", s.votes_per_minute == null ? "–" : s.votes_per_minute.toLocaleString("en", { maximumFractionDigits: 1 }), "votes a minute"],
   ];
   return html`<section class="panel" aria-label="Progress">

@@ -217,6 +217,13 @@ export function CopyText({ label, text }) {
 // --- Formats --------------------------------------------------------------------------------------------------------
 
 export const count = (value) => (value == null ? "–" : Number(value).toLocaleString("en"));
-export const percent = (value, digits = 0) => (value == null ? "–" : `${(100 * value).toFixed(digits)} %`);
+
+/** Rounded down: nothing is called 100 % that is not. */
+export function percent(value, digits = 0) {
+  if (value == null) return "–";
+  const scale = 10 ** digits;
+  return `${(Math.floor(100 * value * scale + 1e-6) / scale).toFixed(digits)} %`;
+}
+
 export const moment = (value) =>
   value ? new Date(value).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "short" }) : "–";
