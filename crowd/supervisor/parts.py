@@ -61,6 +61,27 @@ class Part:
         return delay
 
 
+def service_environment(
+    home: Home, given: Mapping[str, str], url: str, database_url: str, broker_url: str
+) -> dict[str, str]:
+    """What every part gets, and what other commands find in the data directory (`Home.publish`)."""
+    published = {
+        "DATABASE_URL": database_url,
+        "BROKER_URL": broker_url,
+        "CROWD_SECRET_KEY": given.get("CROWD_SECRET_KEY") or home.secret("django_secret_key"),
+        "CROWD_PUBLIC_URL": given.get("CROWD_PUBLIC_URL") or url,
+    }
+    home.publish(published)
+    fixed = {"CROWD_HOME": str(home.path), "DJANGO_SETTINGS_MODULE": "crowd.settings", "PYTHONUNBUFFERED": "1"}
+    environment = {**given, **published, **fixed}
+    if sys.dont_write_bytecode and not sys.pycache_prefix:
+        # Without a cache every part would compile Django and Celery anew, for half of the start's
+        # time. Whoever forbids one means the folders of the source; ours lies elsewhere.
+        environment["PYTHONPYCACHEPREFIX"] = str(home.path / "run" / "bytecode")
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    return environment
+
+
 class Commands:
     """Starts the commands of this project: same place, same environment, one log per part."""
 

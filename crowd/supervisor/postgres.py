@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from crowd.supervisor.address import free_port, is_free
+from crowd.supervisor.address import free_port, is_free, place, with_scheme
 from crowd.supervisor.binaries import Binaries, account_for
 from crowd.supervisor.home import make_private, secret_file
 from crowd.supervisor.process import Reaped, StartFailed
@@ -218,14 +218,16 @@ def install_queue(url: str) -> None:
     """Create the message queue's schema (plain SQL, no extension) unless it is there."""
     import psycopg
 
-    with psycopg.connect(url) as connection:
-        connection.execute("SELECT pg_advisory_xact_lock(hashtext('install pgmq'))")
-        row = connection.execute("SELECT to_regnamespace('pgmq') IS NOT NULL").fetchone()
-        if row and row[0]:
-            return
-        from pgmq.install import get_embedded_install_sql
+    try:
+        with psycopg.connect(with_scheme("postgresql", url), connect_timeout=10) as connection:
+            connection.execute("SELECT pg_advisory_xact_lock(hashtext('install pgmq'))")
+            row = connection.execute("SELECT to_regnamespace('pgmq') IS NOT NULL").fetchone()
+            if not (row and row[0]):
+                from pgmq.install import get_embedded_install_sql
 
-        connection.execute(get_embedded_install_sql().encode())
+                connection.execute(get_embedded_install_sql().encode())
+    except psycopg.Error as problem:
+        raise StartFailed(f"broker: cannot use the database at {place(url)}: {problem}") from problem
 
 
 def servers_in(data: Path) -> list[int]:

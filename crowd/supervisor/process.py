@@ -104,6 +104,18 @@ class Reaped:
             file.seek(self.log_start)
             return file.read().decode(errors="replace")
 
+    def failure(self, name: str, what: str = "") -> str:
+        """For people: which part it is, what happened, and its last words."""
+        last = "\n".join(self.output().splitlines()[-20:])
+        return f"{name:<10} {what or f'failed ({self.how_it_ended()})'}; {self.log} ends with:\n{last}"
+
+
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)

@@ -43,7 +43,7 @@ def running_stack(
     port: int | None = 0,
     host: str = "127.0.0.1",
     environment: Mapping[str, str] | None = None,
-    within: float = 60,
+    within: float = 120,
 ) -> Iterator[RunningStack]:
     """``home`` None: a temporary one, removed at the end. ``environment`` adds to ours."""
     place = home or Path(tempfile.mkdtemp(prefix="crowd-"))

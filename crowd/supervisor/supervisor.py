@@ -6,7 +6,6 @@ One thread and one loop. Nothing here touches Django: what needs it runs as a ch
 import os
 import shutil
 import signal
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,12 +17,12 @@ from crowd.supervisor.address import free_port, is_free, place, web_url, with_sc
 from crowd.supervisor.home import AlreadyRunning, Home, own_environment
 from crowd.supervisor.parts import Commands, Part
 from crowd.supervisor.postgres import EmbeddedPostgres, install_queue
-from crowd.supervisor.process import Reaped, StartFailed
+from crowd.supervisor.process import Reaped, StartFailed, name_of
 
 DEFAULT_PORT = 8000
 READY_WITHIN = 60.0
 STOP_SERVANTS_WITHIN = 2.0  # all but the database, together
-STOP_WITHIN = 4.2
+STOP_WITHIN = 4.0
 
 
 def say(line: str) -> None:
@@ -97,7 +96,8 @@ class Supervisor:
         self.url = web_url(self.host, self.port)
 
     def _start(self) -> None:
-        commands = Commands(self.home, self._environment(*self._start_database()))
+        urls = self._start_database()
+        commands = Commands(self.home, parts.service_environment(self.home, self._given, self.url, *urls))
         started = time.monotonic()
         self._run_once(commands, "schema", "migrate", "--no-input", "--skip-checks")
         self._say("schema", f"up to date ({time.monotonic() - started:.1f} s)")
@@ -123,7 +123,7 @@ class Supervisor:
             self._say("database", f"yours at {place(url)}")
         broker = self._given.get("BROKER_URL") or with_scheme("pgmq", url).partition("?")[0]
         if broker.startswith("pgmq:"):
-            self._install_queue(url if "BROKER_URL" not in self._given else broker)
+            install_queue(url if "BROKER_URL" not in self._given else broker)
         return url, broker
 
     def _start_embedded_database(self) -> str:
@@ -142,35 +142,6 @@ class Supervisor:
         self._say_ready(part)
         return self._server.url
 
-    def _install_queue(self, url: str) -> None:
-        import psycopg
-
-        try:
-            install_queue(with_scheme("postgresql", url))
-        except psycopg.Error as problem:
-            raise StartFailed(f"broker: cannot use the database at {place(url)}: {problem}") from problem
-
-    def _environment(self, database_url: str, broker_url: str) -> dict[str, str]:
-        published = {
-            "DATABASE_URL": database_url,
-            "BROKER_URL": broker_url,
-            "CROWD_SECRET_KEY": self._given.get("CROWD_SECRET_KEY") or self.home.secret("django_secret_key"),
-            "CROWD_PUBLIC_URL": self._given.get("CROWD_PUBLIC_URL") or self.url,
-        }
-        self.home.publish(published)
-        fixed = {
-            "CROWD_HOME": str(self.home.path),
-            "DJANGO_SETTINGS_MODULE": "crowd.settings",
-            "PYTHONUNBUFFERED": "1",
-        }
-        environment = self._given | published | fixed
-        if sys.dont_write_bytecode and not sys.pycache_prefix:
-            # Without a cache every part would compile Django and Celery anew, for half of the start's
-            # time. Whoever forbids one means the folders of the source; ours lies elsewhere.
-            environment["PYTHONPYCACHEPREFIX"] = str(self.home.path / "run" / "bytecode")
-            environment.pop("PYTHONDONTWRITEBYTECODE", None)
-        return environment
-
     def _run_once(self, commands: Commands, name: str, *arguments: str) -> Reaped:
         """Run a management command to its end."""
         process = commands.manage(name, *arguments)
@@ -178,7 +149,7 @@ class Supervisor:
             self._notice_ready()
             time.sleep(0.02)
         if process.poll() != 0:
-            raise StartFailed(failure(name, process))
+            raise StartFailed(process.failure(name))
         return process
 
     def _make_sign_in_link(self, commands: Commands) -> str:
@@ -196,11 +167,11 @@ class Supervisor:
     def _notice_ready(self) -> None:
         for part in self._parts:
             if part.process and part.has_died():
-                raise StartFailed(failure(part.name, part.process))
+                raise StartFailed(part.process.failure(part.name))
             if part.has_become_ready():
                 self._say_ready(part)
             elif part.process and not part.is_ready and part.seconds > READY_WITHIN:
-                raise StartFailed(failure(part.name, part.process, "is not ready in time"))
+                raise StartFailed(part.process.failure(part.name, "is not ready in time"))
 
     # --- watch ------------------------------------------------------------------------------
 
@@ -224,27 +195,16 @@ class Supervisor:
         how = dead.how_it_ended()
         parts.kill_orphans(self._parts)
         delay = part.schedule_restart()
-        if delay:
-            self._say(part.name, f"died ({how}), restarting in {delay:g} s")
-        else:
+        if not delay:
             part.start()
-            self._say(part.name, f"died ({how}), restarted")
+        self._say(part.name, f"died ({how}), " + (f"restarting in {delay:g} s" if delay else "restarted"))
 
     # --- stop -------------------------------------------------------------------------------
 
     def _stop(self) -> None:
-        """The last started first, the database last of all; kill what does not obey."""
         self._stopping = True
         began = time.monotonic()
-        servants = [part.process for part in reversed(self._parts) if part.process and part.name != "database"]
-        for process in servants:
-            if process.poll() is None:
-                process.ask_to_stop()
-        for process in servants:
-            if not process.wait(max(0.0, began + STOP_SERVANTS_WITHIN - time.monotonic())):
-                process.kill()
-        if self._server:
-            self._server.stop(began + STOP_WITHIN - time.monotonic())
+        self._stop_parts(began)
         self._parts.clear()
         parts.kill_orphans([])
         self.home.forget()
@@ -252,6 +212,20 @@ class Supervisor:
             shutil.rmtree(self.home.path, ignore_errors=True)
         self.home.release()
         self._write(f"stopped ({time.monotonic() - began:.1f} s)")
+
+    def _stop_parts(self, began: float) -> None:
+        """The last started first, the database last of all; kill what does not obey in time."""
+        servants = [part.process for part in reversed(self._parts) if part.process and part.name != "database"]
+        for process in servants:
+            if self.throw_away:  # nothing to bring to a good end
+                process.kill()
+            elif process.poll() is None:
+                process.ask_to_stop()
+        for process in servants:
+            if not process.wait(max(0.0, began + STOP_SERVANTS_WITHIN - time.monotonic())):
+                process.kill()
+        if self._server:
+            self._server.stop(0.0 if self.throw_away else began + STOP_WITHIN - time.monotonic())
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -265,8 +239,6 @@ class Supervisor:
             self._stopping = True
             raise Stopped
 
-    # --- what people see --------------------------------------------------------------------
-
     def _say(self, name: str, text: str) -> None:
         self._write(f"{name:<10} {text}")
 
@@ -276,15 +248,3 @@ class Supervisor:
     def _publish_status(self) -> None:
         pids = {part.name: part.process.pid for part in self._parts if part.process}
         self.home.publish_status(pid=os.getpid(), url=self.url, link=self._link, parts=pids)
-
-
-def failure(name: str, process: Reaped, what: str = "") -> str:
-    last_lines = "\n".join(process.output().splitlines()[-20:])
-    return f"{name:<10} {what or f'failed ({process.how_it_ended()})'}; {process.log} ends with:\n{last_lines}"
-
-
-def name_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""

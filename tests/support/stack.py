@@ -15,7 +15,7 @@ from crowd.supervisor.postgres import servers_in
 
 ROOT = Path(__file__).resolve().parents[2]
 UP = [sys.executable, str(ROOT / "manage.py"), "up"]
-READY_WITHIN = 60.0  # generous: the machine may be busy
+READY_WITHIN = 180.0  # generous: the machine may be busy
 
 
 @dataclass
