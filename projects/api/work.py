@@ -33,11 +33,13 @@ from projects.services import tasks, voting
 
 
 class StreamParser(BaseParser):
-    """Leaves the body alone: the service reads it as it comes."""
+    """Leaves the body alone: the service reads it as it comes. The CSRF check would read a form for its token."""
 
     media_type = "*/*"
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        if (media_type or "").lower().startswith(("multipart/", "application/x-www-form-urlencoded")):
+            raise UnsupportedMediaType("An upload is the file itself as the body, not a form with a file in it.")
         return stream
 
 
