@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -34,21 +34,36 @@ def together(actions: Sequence[Callable[[], T]], *, database: bool = True) -> li
 
 
 @contextmanager
-def meanwhile(action: Callable[[], Any]) -> Iterator[None]:
-    """Do ``action`` again and again in a thread while the block runs. What it raises is raised at the end."""
-    stop = threading.Event()
+def beside(*actions: Callable[[], Any]) -> Iterator[list[Future[Any]]]:
+    """Do these in threads of their own while the block goes on in this one; at its end all must be done.
 
-    def run() -> None:
+    Whatever an action raises is raised then.
+    """
+
+    def run(action: Callable[[], Any]) -> Any:
         try:
-            while not stop.is_set():
-                action()
+            return action()
         finally:
             connection.close()
 
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(run)
+    with ThreadPoolExecutor(len(actions)) as pool:
+        running = [pool.submit(run, action) for action in actions]
+        yield running
+        for future in running:
+            future.result(60)
+
+
+@contextmanager
+def meanwhile(action: Callable[[], Any]) -> Iterator[None]:
+    """Do ``action`` again and again in a thread while the block runs."""
+    stop = threading.Event()
+
+    def again_and_again() -> None:
+        while not stop.is_set():
+            action()
+
+    with beside(again_and_again):
         try:
             yield
         finally:
             stop.set()
-        future.result()

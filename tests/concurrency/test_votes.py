@@ -7,14 +7,14 @@ from functools import partial
 
 import httpx
 
-from projects.models import Project, Task, Vote
+from projects.models import Project, ProjectStatus, Task, Vote
 from projects.services.projects import set_status
 from projects.services.tasks import upload_tasks
 from projects.services.voting import VoteInput, lease_tasks, submit_votes
 from tests.concurrency.conftest import Person
 from tests.concurrency.races import together
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh, settle
-from tests.support.client import Client, create_project, lease, vote
+from tests.support.client import Client, create_project, lease, vote, wait_for
 
 Make = Callable[..., Campaign]
 ROUNDS = 5
@@ -77,16 +77,14 @@ def test_pausing_while_everybody_votes(campaign: Make, crowd: list[Person]) -> N
     for person in crowd[:8]:
         c.join(person.user)
     assignments = {person: lease(person.client, c.id, 20) for person in crowd[:8]}
-    stored_at_pause = -1
 
     def vote_on_all(person: Person) -> list[httpx.Response]:
         return [vote(person.client, c.id, assignment["id"], "cat") for assignment in assignments[person]]
 
     def pause() -> list[httpx.Response]:
         # In the midst of it: not before the first votes are in.
-        while Vote.objects.filter(project=c.id).count() < 30:
-            continue
-        set_status(project_id=c.id, status="paused")  # type: ignore[arg-type]
+        wait_for(lambda: Vote.objects.filter(project=c.id).count() >= 30, what="thirty votes")
+        set_status(project_id=c.id, status=ProjectStatus.PAUSED)
         return []
 
     answers = [answer for sent in together([*(partial(vote_on_all, p) for p in crowd[:8]), pause]) for answer in sent]
@@ -97,7 +95,7 @@ def test_pausing_while_everybody_votes(campaign: Make, crowd: list[Person]) -> N
     assert stored_at_pause == counts[200]
     assert crowd[0].client.post(f"/api/projects/{c.id}/assignments", {"count": 1}).json()["code"] == "project_paused"
 
-    set_status(project_id=c.id, status="active")  # type: ignore[arg-type]
+    set_status(project_id=c.id, status=ProjectStatus.ACTIVE)
     again = [answer for sent in together([partial(vote_on_all, p) for p in crowd[:8]]) for answer in sent]
     assert {answer.status_code for answer in again} == {200}, "the leases are still there: no answer was lost"
     assert Vote.objects.filter(project=c.id).count() == 160
