@@ -1,10 +1,11 @@
-"""Act 1: a real crowd. Bluebird's people answer over HTTP as they once did, or somebody else's recorded votes are imported."""
+"""Act 1: a real crowd. Bluebird's people answer over HTTP as they once did, or other recorded votes are imported."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import httpx
@@ -25,10 +26,8 @@ Figures = dict[str, Any]
 def play(manager: Client, transport: httpx.BaseTransport, crowd: RecordedCrowd, say: Say) -> Figures:
     """Everybody joins, leases and answers what they answered then, until nothing is left for anybody."""
     say("Act 1: a real crowd")
-    say(
-        f"{len(crowd.workers)} people tell apart two species of birds on {len(crowd.tasks)} photographs; their votes were"
-    )
-    say("recorded for a paper of 2010 (crowd/demo/data/bluebird). Everybody sees everything: stopping is off.")
+    say(f"{len(crowd.workers)} people tell apart two species of birds on {len(crowd.tasks)} photographs. Their votes")
+    say("were recorded for a paper of 2010 (crowd/demo/data/bluebird). Everybody sees everything: stopping is off.")
     project = manager.ok(
         "POST",
         "/api/projects",
@@ -59,7 +58,11 @@ def _answers(crowd: RecordedCrowd) -> dict[str, Answer]:
     given: dict[str, dict[str, str]] = defaultdict(dict)
     for task, worker, label in crowd.votes:
         given[worker][f"bird {task}"] = label
-    return {worker: (lambda data, mine=mine: mine[data["image"]]) for worker, mine in given.items()}
+    return {worker: partial(_remember, mine) for worker, mine in given.items()}
+
+
+def _remember(mine: dict[str, str], data: Any) -> str:
+    return mine[data["image"]]
 
 
 def play_import(manager: Client, crowd: RecordedCrowd, name: str, say: Say) -> Figures:

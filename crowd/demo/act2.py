@@ -1,4 +1,4 @@
-"""Act 2: the loop. A simulated crowd labels digits over HTTP while the service refits, retrains and chooses what to ask next."""
+"""Act 2: the loop. A simulated crowd labels digits over HTTP; the service refits, retrains and chooses what to ask."""
 
 from __future__ import annotations
 
@@ -44,17 +44,12 @@ class Point:
 
 def play(manager: Client, transport: httpx.BaseTransport, seeds: Sequence[int], say: Say) -> Figures:
     say("Act 2: the loop")
+    say("1,797 real handwritten digits. THE CROWD IS SIMULATED: 40 annotators, skill drawn from Beta(8, 3), 15 % of")
+    say("them spammers who answer at random, 3/8, 4/9 and 1/7 mixed up most; each answer is drawn once by seed.")
     say(
-        "1,797 real handwritten digits. THE CROWD IS SIMULATED: 40 annotators, skill drawn from Beta(8, 3), 15 % of them"
+        f"1,497 digits are to be labelled with at most {MOST_VOTES_A_TASK} votes each; {digits.HIDDEN} are never handed"
     )
-    say("spammers who answer at random, 3/8, 4/9 and 1/7 mixed up most; what each would answer is drawn once by seed.")
-    say(
-        f"1,497 digits are to be labelled with at most {MOST_VOTES_A_TASK} votes each; 300 are never handed out and measure the learner."
-    )
-    say(
-        f"After every {BLOCK} votes the crowd waits until the service has retrained by itself: real people are slower than it,"
-    )
-    say("simulated ones are not.")
+    say(f"out and measure the learner. After every {BLOCK} votes the crowd waits until the service has retrained.")
     per_seed = [_play_seed(manager, transport, seed, say) for seed in seeds]
     if len(per_seed) > 1:
         _say_means(per_seed, say)
@@ -105,12 +100,12 @@ def _run_loop(
 
 
 def _measure(manager: Client, project: int, data: digits.Digits, votes: int) -> Point:
-    """With live labels: they are a second ahead of those published."""
+    """By what is published at this moment: a label may be a second behind the votes."""
     predicted = watching.predicted(manager, project)
-    live = {row["key"]: row["label"] for row in watching.tasks(manager, project) if row["votes"]}
+    consensus = watching.published(manager, project)
     return Point(
         votes,
-        watching.accuracy(predicted | live, data.truth_by_key),
+        watching.accuracy(predicted | consensus, data.truth_by_key),
         watching.accuracy(predicted, data.hidden_truth_by_key),
     )
 
@@ -182,9 +177,10 @@ def _say_seed(figures: Figures, curve: Sequence[Point], say: Say) -> None:
         f"  learner alone, on the {digits.HIDDEN} digits nobody was shown: "
         f"{figures['learner_accuracy_unlabelled']:.1%} correct"
     )
+    say(f"  {figures['refits']} refits, {figures['retrainings']} retrainings")
     say(
-        f"  {figures['refits']} refits, {figures['retrainings']} retrainings; {figures['stopped_at_target']} digits stopped at the "
-        f"target, {figures['tasks_without_votes']} were left to the learner, {figures['overfilled_tasks']} got too many votes"
+        f"  {figures['stopped_at_target']} digits stopped at the target, {figures['tasks_without_votes']} left to the "
+        f"learner, {figures['overfilled_tasks']} with too many votes"
     )
     say("")
     say("   votes  consensus                      learner on the hidden digits")

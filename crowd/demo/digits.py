@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,16 +46,17 @@ class Digits:
     def answerers(self) -> list[Answer]:
         """What each simulated annotator answers to a task's data: like a person, they know a digit by its looks."""
         index = {tuple(data["pixels"]): t for t, data in enumerate(self.payloads)}
-        return [
-            (lambda data, row=row: LABELS[row[index[tuple(data["pixels"])]]])  # type: ignore[misc]  # a lambda's default
-            for row in self.answers
-        ]
+        return [partial(_read, index, row) for row in self.answers]
 
     def features(self) -> Any:
         """[T, D], the digits to label as the service's learner sees them."""
         from aggregation.learners import LEARNERS
 
         return LEARNERS["numeric"].fit_encoder(self.payloads, FIELDS).features(self.payloads)
+
+
+def _read(index: dict[tuple[int, ...], int], mine: Ints, data: Any) -> str:
+    return LABELS[int(mine[index[tuple(data["pixels"])]])]
 
 
 def load(seed: int) -> Digits:
