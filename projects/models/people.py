@@ -1,16 +1,22 @@
 """People: users, their ways in, and their membership of projects."""
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 
+#: What people call themselves, spaces and all; nothing that could not be seen or printed.
+NAME = RegexValidator(
+    r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?\Z", "A name holds no control characters or outer spaces."
+)
+
+
 class User(AbstractBaseUser):
     """A person who can sign in, by password, one-time link or API token."""
 
-    name = models.CharField(max_length=100, unique=True, validators=[UnicodeUsernameValidator()])
+    name = models.CharField(max_length=100, unique=True, validators=[NAME])
     may_create_projects = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(db_default=Now())
