@@ -19,6 +19,8 @@ from projects.queries import fetch, from_json
 
 #: Rows fetched and sent at a time by an export.
 EXPORT_ROWS = 2000
+#: What makes a spreadsheet take a cell for a formula, as half-width and full-width characters.
+FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -94,10 +96,11 @@ def export_csv(*, project: Project) -> Iterator[bytes]:
 
 def _csv_line(cells: list[Any]) -> bytes:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow([_harmless(cell) for cell in cells])
+    # With RFC 4180's line ends the writer also quotes a lone carriage return, which many readers take for a line end.
+    csv.writer(line, lineterminator="\r\n").writerow([_harmless(cell) for cell in cells])
     return line.getvalue().encode()
 
 
 def _harmless(cell: Any) -> Any:
     """Text that a spreadsheet would run as a formula is quoted (OWASP: CSV injection)."""
-    return "'" + cell if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+    return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell

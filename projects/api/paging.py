@@ -43,7 +43,8 @@ def decode_cursor(request: Request, parts: int) -> tuple[int, ...] | None:
         position = tuple(int(part) for part in base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).split(b","))
     except (ValueError, binascii.Error):
         position = ()
-    if len(position) != parts or not all(0 <= part < 2**63 for part in position):
+    ours = len(position) == parts and all(0 <= part < 2**63 for part in position)
+    if not ours or encode_cursor(*position) != cursor:
         raise Invalid("This cursor is not one of ours: start without one.", field="cursor", code="invalid_cursor")
     return position
 
