@@ -134,7 +134,7 @@ def _task_of_row(row: dict[str, str], project: Project) -> NewTask:
     if redundancy is not None and not (redundancy.isdecimal() and len(redundancy) < 20):
         raise LineError("must be a whole number", field="redundancy", code="invalid_redundancy")
     return NewTask(
-        key=_key(row.get("key")),
+        key=_key(row.get("key") or None),
         data=_encoded(data),
         gold=_gold(row.get("gold") or None, project),
         redundancy=_redundancy(None if redundancy is None else int(redundancy)),
