@@ -157,20 +157,27 @@ def server_environment(place: Path) -> dict[str, str]:
     return {"PATH": path, "HOME": str(place), "LC_ALL": "C.UTF-8"}
 
 
+def found(command: list[str], environment: dict[str, str]) -> list[str]:
+    """The command as its own PATH finds it, not ours."""
+    return [shutil.which(command[0], path=environment["PATH"]) or command[0], *command[1:]]
+
+
 def run(command: list[str], place: Path, environment: dict[str, str], account: Account | None) -> Reaped:
-    found = shutil.which(command[0], path=environment["PATH"])
-    assert found, command[0]
-    return Reaped([found, *command[1:]], log=place / "log", cwd=place, env=environment, user=account)
+    return Reaped(found(command, environment), log=place / "log", cwd=place, env=environment, user=account)
 
 
 def attempt(
     command: list[str], environment: dict[str, str], account: Account | None = None, cwd: Path | str = "/"
 ) -> subprocess.CompletedProcess[str]:
-    found = shutil.which(command[0], path=environment["PATH"])
-    assert found, command[0]
     rights = {"user": account[0], "group": account[1], "extra_groups": []} if account else {}
     return subprocess.run(
-        [found, *command[1:]], env=environment, cwd=cwd, capture_output=True, text=True, timeout=120, **rights
+        found(command, environment),
+        env=environment,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        **rights,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from crowd.supervisor.process import Reaped
 from tests.production.campaign import play
 from tests.production.conftest import PUBLIC_URL
 from tests.production.files import Service, instructions, service
-from tests.production.servers import Postgres, RabbitMQ, attempt
+from tests.production.servers import Postgres, RabbitMQ, attempt, found
 from tests.support import client as client_module
 from tests.support.client import sign_in_by_link
 from tests.support.stack import ROOT, start_stack, wait_until
@@ -62,7 +61,7 @@ class Installation:
         return value.replace("@broker:5672/", f"@127.0.0.1:{self.rabbitmq.port}/")
 
     def command(self, command: list[str]) -> list[str]:
-        here = {"8000": str(self.port), "0.0.0.0": "127.0.0.1"}
+        here = {"python": sys.executable, "8000": str(self.port), "0.0.0.0": "127.0.0.1"}
         return [*self._before, *(here.get(part, part) for part in command)]
 
     def once(self, name: str, command: list[str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -75,10 +74,7 @@ class Installation:
         return self.run(described.command, self.environment(described), self.place / f"{name}.log")
 
     def run(self, command: list[str], environment: dict[str, str], log: Path) -> Reaped:
-        program, *arguments = self.command(command)
-        found = shutil.which(program, path=environment["PATH"])
-        assert found, program
-        return Reaped([found, *arguments], log=log, cwd=ROOT, env=environment)
+        return Reaped(found(self.command(command), environment), log=log, cwd=ROOT, env=environment)
 
     def healthy(self, name: str) -> subprocess.CompletedProcess[str]:
         return self.once(name, self.service(name).health)
@@ -140,17 +136,17 @@ class TlsProxy(httpx.HTTPTransport):
 @pytest.fixture
 def proxy(running: Installation, monkeypatch: pytest.MonkeyPatch) -> TlsProxy:
     """Every client of this test goes through the proxy."""
-    found = TlsProxy(running.port)
-    monkeypatch.setattr(client_module.httpx, "Client", partial(httpx.Client, transport=found))
-    return found
+    standing = TlsProxy(running.port)
+    monkeypatch.setattr(client_module, "Client", partial(client_module.Client, transport=standing))
+    return standing
 
 
 def documented(name: str) -> list[str]:
     """A management command as docs/production.md gives it."""
     text = (ROOT / "docs" / "production.md").read_text()
-    found = re.search(rf"docker compose exec web (python manage\.py {name}.*)$", text, re.MULTILINE)
-    assert found, name
-    return found[1].split()
+    line = re.search(rf"docker compose exec web (python manage\.py {name}.*)$", text, re.MULTILINE)
+    assert line, name
+    return line[1].split()
 
 
 def test_a_campaign_runs_on_the_commands_of_the_compose_file(
