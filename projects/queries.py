@@ -250,8 +250,10 @@ WITH added AS (
     SELECT task_id, %(project)s, gold, 'uploaded', now() FROM upload WHERE gold IS NOT NULL ORDER BY line
     ON CONFLICT (task_id) DO NOTHING
     RETURNING task_id
+), locked AS (
+    SELECT task_id FROM projects_taskstate WHERE task_id IN (SELECT task_id FROM added) ORDER BY task_id FOR UPDATE
 ), changed AS (
-    UPDATE projects_taskstate s SET version = s.version + 1 FROM added WHERE s.task_id = added.task_id
+    UPDATE projects_taskstate s SET version = s.version + 1 FROM locked WHERE s.task_id = locked.task_id
 )
 SELECT count(*) FROM added
 """
