@@ -30,7 +30,9 @@ def test_sixteen_connections_for_the_last_free_slot(campaign: Make, round_: int)
     answers = together([partial(lease_tasks, member=c.member(a), count=1) for a in range(16)])
 
     assert Counter(len(leases) for leases, _ in answers) == {1: 1, 0: 15}
-    assert {why for leases, why in answers if not leases} <= {"waiting", "retry"}, "never 'finished': a lease may expire"
+    assert {why for leases, why in answers if not leases} <= {"waiting", "retry"}, (
+        "never 'finished': a lease may expire"
+    )
     assert (c.state(0).votes, c.state(0).leases) == (1, 2)
     assert_counters_are_true(c.project)
 
@@ -70,7 +72,9 @@ def test_twelve_people_drain_sixty_tasks_of_redundancy_three(campaign: Make, cro
             if answer["status"] == "finished":
                 return seen
             # "waiting" or "retry": what is left is somebody else's just now; ask again.
-            votes = [{"assignment": a["id"], "label": "cat" if a["data"]["n"] % 2 else "dog"} for a in answer["assignments"]]
+            votes = [
+                {"assignment": a["id"], "label": "cat" if a["data"]["n"] % 2 else "dog"} for a in answer["assignments"]
+            ]
             if votes:
                 person.client.ok("POST", f"/api/projects/{c.id}/votes", {"votes": votes})
                 seen += [a["data"]["n"] for a in answer["assignments"]]

@@ -104,7 +104,12 @@ def test_4_one_transaction_stores_the_vote_and_all_that_follows_from_it(story: S
     assert Assignment.objects.get(id=story.assignment["id"]).status == "voted"
     # … the vote is there, as canonical JSON and as a label's index …
     stored = Vote.objects.get(project=story.project)
-    assert (stored.task_id, stored.answer, stored.label, stored.status) == (story.task, {"label": "cat"}, CAT, "counted")
+    assert (stored.task_id, stored.answer, stored.label, stored.status) == (
+        story.task,
+        {"label": "cat"},
+        CAT,
+        "counted",
+    )
     # … the counters have moved from "handed out" to "voted", and the task's version tells refits of it …
     state = TaskState.objects.get(task=story.task)
     assert (state.votes, state.leases, state.version) == (1, 0, 1)
@@ -186,9 +191,9 @@ def test_9_consumers_follow_the_feed(story: Story) -> None:
     assert vote(story.ann, story.project, assignment["id"], "dog" if weight >= 30 else "cat").status_code == 200
 
     changed = wait_for(changes, what="the change in the feed")
-    assert [(row["key"], row["votes"], row["retired"]) for row in changed if row["key"] == f"picture-{weight // 10}"] == [
-        (f"picture-{weight // 10}", 3, "redundancy")
-    ]
+    assert [
+        (row["key"], row["votes"], row["retired"]) for row in changed if row["key"] == f"picture-{weight // 10}"
+    ] == [(f"picture-{weight // 10}", 3, "redundancy")]
 
 
 def test_10_or_they_export_all_of_it(story: Story) -> None:

@@ -84,5 +84,10 @@ def test_each_vote_of_a_request_stands_on_its_own(campaign: Make) -> None:
         ],
     )
 
-    assert [None if error is None else type(error) for error in results] == [UnknownAssignment, None, None, VoteConflict]
+    assert [None if error is None else type(error) for error in results] == [
+        UnknownAssignment,
+        None,
+        None,
+        VoteConflict,
+    ]
     assert sorted(Vote.objects.filter(project=c.project).values_list("label", flat=True)) == [0, 1]

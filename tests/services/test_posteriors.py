@@ -19,9 +19,7 @@ def voted(campaign: Make, *, labels: list[str], tasks: int = 12, gold: int = 3, 
     """A campaign after some forty imported votes of five people, one of whom votes at random; nobody has refitted."""
     c = campaign(labels=labels, annotators=2, redundancy=9, **settings)
     truth = [labels[n % len(labels)] for n in range(tasks)]
-    c.upload(
-        [{"key": str(n), "data": {"n": n}, **({"gold": truth[n]} if n < gold else {})} for n in range(tasks)]
-    )
+    c.upload([{"key": str(n), "data": {"n": n}, **({"gold": truth[n]} if n < gold else {})} for n in range(tasks)])
     dice = random.Random(1)
     rows = [
         (str(n), f"annotator {a}", truth[n] if a and dice.random() < 0.8 else dice.choice(labels))
