@@ -41,16 +41,19 @@ def test_joining_twice_changes_nothing_and_uses_nothing_up(cast: Cast, project: 
     assert next(row["uses"] for row in listed if row["id"] == number) == 0
 
 
-def test_somebody_who_follows_a_link_twice_at_the_same_moment_is_in_once(cast: Cast, db: Database) -> None:
-    project = create_project(cast.mary, name="Double click")
-    numbers, tokens = zip(*(invite(cast.mary, project) for _ in range(2)), strict=True)
+def test_somebody_who_follows_links_twice_at_the_same_moment_is_in_once(cast: Cast, db: Database) -> None:
+    for _ in range(4):
+        project = create_project(cast.mary, name="Double click")
+        numbers, tokens = zip(*(invite(cast.mary, project) for _ in range(4)), strict=True)
 
-    answers = at_once([lambda t=token: cast.ada.post("/api/join", {"invite": t}).status_code for token in tokens * 4])
+        answers = at_once(
+            [lambda t=token: cast.ada.post("/api/join", {"invite": t}).status_code for token in tokens * 2]
+        )
 
-    assert answers == [201] * 8
-    assert roles(cast.mary, project)["ada.of.api"] == "annotator"
-    assert db.one("SELECT count(*) FROM projects_member WHERE project_id = %s", project) == 2
-    assert db.one("SELECT sum(uses) FROM projects_invite WHERE id = ANY(%s)", list(numbers)) in (1, 2)
+        assert answers == [201] * 8
+        assert roles(cast.mary, project)["ada.of.api"] == "annotator"
+        assert db.one("SELECT count(*) FROM projects_member WHERE project_id = %s", project) == 2
+        assert db.one("SELECT max(uses) FROM projects_invite WHERE id = ANY(%s)", list(numbers)) == 1
 
 
 def test_of_ten_strangers_who_race_for_three_places_three_get_in(cast: Cast, stack: Stack, db: Database) -> None:
