@@ -28,13 +28,11 @@ class Client:
 
     def __init__(self, base_url: str, token: str | None = None, transport: httpx.BaseTransport | None = None) -> None:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
+        shared: dict[str, Any] = {"transport": transport} if transport else {}
         self.base_url, self.token, self.transport = base_url, token, transport
+        # No proxy: one for the internet does not know this machine's own addresses.
         self.http = httpx.Client(
-            base_url=base_url,
-            headers=headers,
-            timeout=SECONDS_PER_REQUEST,
-            transport=transport,
-            trust_env=False,  # a proxy for the internet does not know this machine's own addresses
+            base_url=base_url, headers=headers, timeout=SECONDS_PER_REQUEST, trust_env=False, **shared
         )
 
     def close(self) -> None:

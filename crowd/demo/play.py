@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from crowd.supervisor.home import own_environment
 from crowd.supervisor.parts import BASE_DIR, MANAGE
 from crowd.supervisor.stack import RunningStack, running_stack
 
-DIGITS_FOR_A_NEWCOMER = 40
+DIGITS_FOR_NEWCOMERS = 40
 #: The worker's processes share few cores: threads of their own for algebra would only get in each other's way.
 ONE_THREAD_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -88,36 +89,36 @@ def what_is_missing(figures: Figures) -> list[str]:
 
 def _serve(stack: RunningStack, manager: Client, say: Say) -> None:
     """Leave it running, with something to do for a newcomer, until Ctrl-C."""
-    project = manager.ok(
-        "POST",
-        "/api/projects",
-        {
-            "name": "Label a digit",
-            "labels": digits.LABELS,
-            "instructions": "Which digit is it? Press its key, or skip one that nobody could read.",
-            "learner": "numeric",
-            "learner_fields": digits.FIELDS,
-            "retrain_after_votes": 10,
-        },
-    )["id"]
-    newcomer = [
-        {"key": f"digit {i}", "data": data} for i, data in enumerate(digits.load(0).payloads[:DIGITS_FOR_A_NEWCOMER])
-    ]
-    manager.ok("POST", f"/api/projects/{project}/tasks", newcomer)
+    project = open_for_newcomers(manager)
     say("")
     say(f"Crowd is running on {stack.url}")
-    say(f"  sign in once as manager    {_sign_in_link(stack)}")
+    say(f"  sign in once as manager    {fresh_sign_in_link(stack.home)}")
     say(f"  then label a digit         {stack.url}/annotate/?project={project}")
     say("Its data is thrown away at the end. Ctrl-C stops everything.")
-    try:
+    with suppress(KeyboardInterrupt):
         stack.process.wait()
-    except KeyboardInterrupt:
-        say("")
+    say("")
 
 
-def _sign_in_link(stack: RunningStack) -> str:
-    """A fresh one-time link, made as an operator makes one: the first was ours."""
+def open_for_newcomers(manager: Client) -> int:
+    """A small project with digits that anybody can read; its id."""
+    settings = {
+        "name": "Label a digit",
+        "labels": digits.LABELS,
+        "instructions": "Which digit is it? Press its key, or skip one that nobody could read.",
+        "learner": "numeric",
+        "learner_fields": digits.FIELDS,
+        "retrain_after_votes": 10,
+    }
+    project: int = manager.ok("POST", "/api/projects", settings)["id"]
+    payloads = digits.load(0).payloads[:DIGITS_FOR_NEWCOMERS]
+    manager.ok("POST", f"/api/projects/{project}/tasks", [{"data": data} for data in payloads])
+    return project
+
+
+def fresh_sign_in_link(home: Path) -> str:
+    """A new one-time link for the first manager, made as an operator makes one: the stack's first was ours."""
     command = [*MANAGE, "sign_in_link"]
-    environment = own_environment() | {"CROWD_HOME": str(stack.home)}
+    environment = own_environment() | {"CROWD_HOME": str(home)}
     made = subprocess.run(command, cwd=BASE_DIR, env=environment, capture_output=True, text=True, check=True)
     return made.stdout.split()[-1]

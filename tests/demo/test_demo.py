@@ -10,7 +10,8 @@ import pytest
 
 from crowd.demo import act1, act2, play
 from crowd.demo.recorded import read_crowd
-from tests.support.client import Client
+from tests.support.client import Client, lease, sign_in_by_link, vote
+from tests.support.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = [sys.executable, str(ROOT / "manage.py"), "demo"]
@@ -79,6 +80,14 @@ def test_a_recorded_crowd_is_imported(manager: Client, tmp_path: Path):
     without_gold = act1.play_import(manager, read_crowd(votes), "votes.csv", said.append)
     assert without_gold["consensus_accuracy"] is None
     assert "nobody can say how accurate" in said[-1]
+
+
+def test_a_newcomer_finds_a_digit_to_label(manager: Client, stack: Stack):
+    project = play.open_for_newcomers(manager)
+    with sign_in_by_link(play.fresh_sign_in_link(stack.home)) as newcomer:
+        (given,) = lease(newcomer, project)
+        assert len(given["data"]["pixels"]) == 64
+        assert vote(newcomer, project, given["id"], "7").status_code == 200
 
 
 @pytest.mark.parametrize(

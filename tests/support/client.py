@@ -3,60 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 
+from crowd.demo import client
 
-class Client:
-    """One person, by session or by API token. ``get``/``post`` answer httpx responses; ``ok`` unpacks good ones."""
 
-    def __init__(self, base_url: str, token: str | None = None) -> None:
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self.base_url, self.token = base_url, token
-        self.http = httpx.Client(base_url=base_url, headers=headers, timeout=60)
-
-    def close(self) -> None:
-        self.http.close()
-
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        headers = dict(arguments.pop("headers", None) or {})
-        if not self.token and "crowd_csrf" in self.http.cookies:
-            headers["X-CSRFToken"] = self.http.cookies["crowd_csrf"]
-        return self.http.request(method, path, headers=headers, **arguments)
-
-    def get(self, path: str, **arguments: Any) -> httpx.Response:
-        return self.request("GET", path, **arguments)
-
-    def post(self, path: str, json: Any = None, **arguments: Any) -> httpx.Response:
-        return self.request("POST", path, json=json, **arguments)
-
-    def patch(self, path: str, json: Any) -> httpx.Response:
-        return self.request("PATCH", path, json=json)
-
-    def delete(self, path: str) -> httpx.Response:
-        return self.request("DELETE", path)
+class Client(client.Client):
+    """The demo's client, for whom a refusal is a failed assertion."""
 
     def ok(self, method: str, path: str, json: Any = None, **arguments: Any) -> Any:
-        """The JSON of a request that must succeed."""
-        response = self.request(method, path, json=json, **arguments)
-        assert response.is_success, f"{method} {path}: {response.status_code} {response.text[:2000]}"
-        return response.json() if response.content else None
-
-    def pages(self, path: str, limit: int = 1000) -> Iterator[Any]:
-        """All rows of a paginated list."""
-        cursor: str | None = ""
-        while cursor is not None:
-            page = self.ok("GET", path, params={"limit": limit, **({"cursor": cursor} if cursor else {})})
-            yield from page["results"]
-            cursor = page["next"]
+        try:
+            return super().ok(method, path, json, **arguments)
+        except client.Refused as refused:
+            raise AssertionError(str(refused)) from refused
 
 
 def sign_in_by_link(link: str) -> Client:
