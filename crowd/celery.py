@@ -2,11 +2,12 @@
 
 import os
 
-from celery import Celery
+from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crowd.settings")
 
 from django.conf import settings  # noqa: E402  (the settings module must be named first)
+from django.core.exceptions import ImproperlyConfigured  # noqa: E402
 
 from crowd.settings import require_service_settings  # noqa: E402
 
@@ -36,6 +37,11 @@ app.conf.update(
 app.autodiscover_tasks(lambda: ["projects", "aggregation"], related_name="jobs")
 
 
-@app.on_after_configure.connect
+@signals.celeryd_init.connect
+@signals.beat_init.connect
 def refuse_to_start_half_configured(**_: object) -> None:
-    require_service_settings()
+    """SystemExit, because Celery only logs whatever else a signal's receiver raises."""
+    try:
+        require_service_settings()
+    except ImproperlyConfigured as problem:
+        raise SystemExit(str(problem)) from problem

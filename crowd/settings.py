@@ -11,6 +11,7 @@ import os
 import secrets
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -27,7 +28,9 @@ env = environ.Env()
 
 DEBUG = env.bool("CROWD_DEBUG", default=False)
 PUBLIC_URL = env.str("CROWD_PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
-ALLOWED_HOSTS = env.list("CROWD_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+ALLOWED_HOSTS = env.list(
+    "CROWD_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]", urlsplit(PUBLIC_URL).hostname]
+)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 # Without one, a key of this process alone: fine for a command, refused by a server.
@@ -115,6 +118,8 @@ SESSION_COOKIE_AGE = 60 * 60 * 24 * 90
 CSRF_COOKIE_NAME = "crowd_csrf"
 CSRF_COOKIE_SECURE = _HTTPS
 SECURE_SSL_REDIRECT = env.bool("CROWD_SSL_REDIRECT", default=False)
+# Probes come from within and know no TLS.
+SECURE_REDIRECT_EXEMPT = [r"^health/"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("CROWD_BEHIND_PROXY", default=False) else None
 SECURE_HSTS_SECONDS = env.int("CROWD_HSTS_SECONDS", default=60 * 60 * 24 * 30 if _HTTPS else 0)
 # Subdomains and preload lists are for whoever owns the domain to decide.
@@ -157,7 +162,7 @@ SPECTACULAR_SETTINGS = {
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("CROWD_STATIC_ROOT", default=None)
 # Served straight from the apps' folders: no collect step between a clone and a running page.
-WHITENOISE_USE_FINDERS = True
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 WHITENOISE_AUTOREFRESH = DEBUG
 
 USE_TZ = True

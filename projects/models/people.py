@@ -6,7 +6,6 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-
 #: What people call themselves, spaces and all; nothing that could not be seen or printed.
 NAME = RegexValidator(
     r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?\Z", "A name holds no control characters or outer spaces."

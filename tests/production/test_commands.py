@@ -197,11 +197,7 @@ def test_the_deployment_check_passes(prepared: Installation):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# Celery logs what a signal's receiver raises and goes on: only SystemExit stops it.
-GOES_ON = pytest.mark.xfail(strict=True, reason="crowd/celery.py: worker and beat start without their settings")
-
-
-@pytest.mark.parametrize("name", ["web", pytest.param("worker", marks=GOES_ON), pytest.param("beat", marks=GOES_ON)])
+@pytest.mark.parametrize("name", ["web", "worker", "beat"])
 def test_a_part_refuses_to_start_without_its_settings(prepared: Installation, tmp_path: Path, name: str):
     environment = prepared.environment(prepared.service(name)) | {"CROWD_HOME": str(tmp_path)}
     del environment["CROWD_SECRET_KEY"]
