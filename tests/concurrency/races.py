@@ -6,21 +6,19 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import connection
 
-T = TypeVar("T")
 
-
-def together(actions: Sequence[Callable[[], T]], *, database: bool = True) -> list[T]:
+def together(actions: Sequence[Callable[[], Any]], *, database: bool = True) -> list[Any]:
     """Start all actions at once; their answers in order. The first exception of any is raised.
 
     ``database``: open each thread's own connection before the start, so that only the action itself is raced.
     """
     start = threading.Barrier(len(actions))
 
-    def run(action: Callable[[], T]) -> T:
+    def run(action: Callable[[], Any]) -> Any:
         try:
             if database:
                 connection.ensure_connection()

@@ -150,7 +150,8 @@ class Crowd:
         wrong = self.doomed.rows(
             "SELECT s.task_id, s.votes, s.leases, s.redundancy FROM projects_taskstate s WHERE s.project_id = %s AND ("
             " s.votes <> (SELECT count(*) FROM projects_vote v WHERE v.task_id = s.task_id AND v.status = 'counted')"
-            " OR s.leases <> (SELECT count(*) FROM projects_assignment a WHERE a.task_id = s.task_id AND a.status = 'open')"
+            " OR s.leases <>"
+            " (SELECT count(*) FROM projects_assignment a WHERE a.task_id = s.task_id AND a.status = 'open')"
             " OR s.votes + s.leases > s.redundancy)",
             self.project,
         )

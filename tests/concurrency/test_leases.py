@@ -103,7 +103,7 @@ def test_one_person_in_two_tabs_gets_no_task_twice(campaign: Make, crowd: list[P
 
 
 def test_a_vote_and_the_end_of_its_lease_never_both(campaign: Make) -> None:
-    """Votes come in at the very moment when their leases end and the sweeper runs: each is a vote or an expired lease."""
+    """Votes come in at the very moment when their leases end and the sweeper runs: each is stored or expired."""
     c = campaign(tasks=40, annotators=8, redundancy=1)
     leases = {a: lease_tasks(member=c.member(a), count=5)[0] for a in range(8)}
     ends = timezone.now() + timedelta(seconds=0.5)

@@ -89,7 +89,7 @@ def test_a_vote_whose_transaction_is_open_while_its_task_is_published(steps: Cam
 
 
 def test_a_slow_writers_event_outlives_the_refit_that_could_not_see_it(steps: Campaign) -> None:
-    """Its event has the smaller id but commits later: a watermark would jump over it, a flag would be cleared too soon."""
+    """Its event has the smaller id but commits later: a watermark would jump over it, a flag be cleared too soon."""
     c = steps
     with other_connection() as slow:
         _vote_by_hand(slow, c, annotator=3, n=4, label=0)

@@ -1,10 +1,10 @@
-"""The way of a vote, from an annotator's click to the label that a downstream team pulls, and back to the next question.
+"""The way of a vote, from an annotator's click to the label that a downstream team pulls, and to the next question.
 
     HTTP -> shape (serializer) -> right (access) -> submit_votes(), one transaction -> hint -> refit -> published
     consensus -> feed and export; retraining -> priorities -> the next lease
 
-Read it from top to bottom: each test takes one step in the same campaign and builds on those above it. First what people
-do over HTTP (``lease``, ``vote``), then what the database says about it (``Vote.objects``).
+Read it from top to bottom: each test takes one step in the same campaign and builds on those above it. First what
+people do over HTTP (``lease``, ``vote``), then what the database says about it (``Vote.objects``).
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ def test_it_predicts_every_task_and_sets_its_priority(campaign: Make) -> None:
     assert LearnerArtefact.objects.get(run=run).sha256
     assert LiveModel.objects.get(project=c.project).learner_run == run.id
     after = dict(TaskQueue.objects.filter(project=c.project).values_list("task__data__n", "priority"))
-    unvoted = [n for n in range(1, 20, 2)]
+    unvoted = list(range(1, 20, 2))
     assert {before[n] for n in unvoted} == {1000}, "nothing is known of a task without votes"
     if run.metrics["prediction_weight"] > 0:
         assert after[1] < after[9], "the learner is surer of a 1 than of a 9"

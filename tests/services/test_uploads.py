@@ -1,6 +1,7 @@
 """Uploading tasks: all lines or none, and as often as one likes."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,11 @@ from tests.services.campaign import Campaign
 
 Make = Callable[..., Campaign]
 
-TASKS = [{"key": "a", "data": {"n": 1}}, {"key": "b", "data": {"n": 2}, "gold": "dog"}, {"data": {"n": 3}}]
+TASKS: list[dict[str, Any]] = [
+    {"key": "a", "data": {"n": 1}},
+    {"key": "b", "data": {"n": 2}, "gold": "dog"},
+    {"data": {"n": 3}},
+]
 
 
 def test_repeating_an_upload_adds_only_what_has_no_key(campaign: Make) -> None:
