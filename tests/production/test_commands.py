@@ -206,7 +206,7 @@ def test_a_part_refuses_to_start_without_its_settings(prepared: Installation, tm
     part = prepared.run(command, environment, tmp_path / "log")
     try:
         assert wait_until(
-            lambda: part.poll() is not None or "ready." in part.output() or "beat: S" in part.output(), 60
+            lambda: part.poll() is not None or "ready." in part.output() or "Sending due task" in part.output(), 60
         )
         assert part.poll() not in (0, None), part.output()
         assert "CROWD_SECRET_KEY is not set" in part.output()
