@@ -274,17 +274,3 @@ class ProgressOut(serializers.Serializer[Any]):
     votes_today = serializers.IntegerField()
     skipped = serializers.IntegerField()
     open_leases = serializers.IntegerField()
-
-
-class FieldErrorOut(serializers.Serializer[Any]):
-    field = serializers.CharField()
-    code = serializers.CharField()
-    detail = serializers.CharField()
-
-
-class ErrorOut(serializers.Serializer[Any]):
-    """Every 4xx and 5xx of the API."""
-
-    code = serializers.CharField()
-    detail = serializers.CharField()
-    errors = FieldErrorOut(many=True)

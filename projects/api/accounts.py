@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from django.contrib.auth import authenticate, login, logout
@@ -11,6 +12,7 @@ from rest_framework import status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from projects.api.base import checked, user_of
@@ -33,8 +35,20 @@ def _sign_in(request: Request, user: User) -> None:
     login(request._request, user, backend="django.contrib.auth.backends.ModelBackend")
 
 
+class PasswordThrottle(SimpleRateThrottle):
+    """Passwords can't be guessed by the thousand: so many tries a minute for one name (per web process)."""
+
+    rate = "10/min"
+
+    def get_cache_key(self, request: Request, view: APIView) -> str | None:
+        name = request.data.get("name") if request.method == "POST" and isinstance(request.data, dict) else None
+        # None: not throttled. One-time links are too long to guess.
+        return None if name is None else "password:" + sha256(repr(name).encode(errors="replace")).hexdigest()
+
+
 class SessionView(APIView):
     permission_classes = [AllowAny]
+    throttle_classes = [PasswordThrottle]
 
     @extend_schema(operation_id="session", responses=SessionOut)
     def get(self, request: Request) -> Response:

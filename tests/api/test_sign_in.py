@@ -196,3 +196,13 @@ def test_a_deactivated_account_has_no_way_in(stack: Stack, db: Database, invite:
     with Client(stack.url) as again:
         given = {"name": "dora.of.api", "password": PASSWORD}
         refused(again.post("/api/session", given), 400, "wrong_password", "password")
+
+
+def test_passwords_cannot_be_guessed_by_the_thousand(stack: Stack) -> None:
+    with Client(stack.url) as guesser:
+        answers = [
+            guesser.post("/api/session", {"name": "nobody-of-this-name", "password": f"guess {n}"}) for n in range(30)
+        ]
+    # Each web process counts for itself.
+    assert [answer.status_code for answer in answers[:5]] == [400] * 5
+    assert (answers[-1].status_code, answers[-1].json()["code"]) == (429, "throttled")
