@@ -5,6 +5,7 @@ Tests share it and keep out of each other's way by making projects of their own.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -21,6 +22,9 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "crowd.settings"
 # The suite meets its own stack only, never one that happens to run on this machine.
 for _name in ("DATABASE_URL", "BROKER_URL", "CROWD_SECRET_KEY", "CROWD_PUBLIC_URL"):
     os.environ.pop(_name, None)
+# Compiled once for all stacks that this session starts.
+BYTECODE = tempfile.mkdtemp(prefix="crowd-tests-bytecode-")
+atexit.register(shutil.rmtree, BYTECODE, ignore_errors=True)
 os.environ["CROWD_HOME"] = tempfile.gettempdir() + "/crowd-tests-nothing-here"
 django.setup()
 
@@ -28,7 +32,8 @@ django.setup()
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     home = Path(tempfile.mkdtemp(prefix="crowd-tests-"))
-    running = start_stack(home)
+    # Leaves with us, should we be killed.
+    running = start_stack(home, {"PYTHONPYCACHEPREFIX": BYTECODE}, arguments=("--port", "0", "--leave-with-parent"))
     try:
         yield running
     finally:

@@ -21,8 +21,6 @@ from crowd.supervisor.parts import BASE_DIR, MANAGE
 from crowd.supervisor.stack import RunningStack, running_stack
 
 DIGITS_FOR_NEWCOMERS = 40
-#: The worker's processes share few cores: threads of their own for algebra would only get in each other's way.
-ONE_THREAD_EACH = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 Say = Callable[[str], object]
 Figures = dict[str, Any]
@@ -44,7 +42,7 @@ def play(wishes: Wishes, say: Say) -> list[str]:
     """Play everything; what, if anything, kept the loop from having really run."""
     began = time.monotonic()
     say("Starting database, web server, worker and beat on a throw-away data directory ...")
-    with running_stack(port=wishes.port, environment=ONE_THREAD_EACH) as stack, httpx.HTTPTransport() as transport:
+    with running_stack(port=wishes.port) as stack, httpx.HTTPTransport() as transport:
         say(f"running on {stack.url} after {time.monotonic() - began:.1f} s\n")
         manager = sign_in_by_link(stack.link, transport, name="demo")
         figures: Figures = {}

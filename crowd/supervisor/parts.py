@@ -73,7 +73,9 @@ def service_environment(
     }
     home.publish(published)
     fixed = {"CROWD_HOME": str(home.path), "DJANGO_SETTINGS_MODULE": "crowd.settings", "PYTHONUNBUFFERED": "1"}
-    environment = {**given, **published, **fixed}
+    # The worker's processes work side by side: algebra that takes every core for itself makes all of them slower.
+    algebra = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    environment = {**algebra, **given, **published, **fixed}
     if sys.dont_write_bytecode and not sys.pycache_prefix:
         # Without a cache every part would compile Django and Celery anew, for half of the start's
         # time. Whoever forbids one means the folders of the source; ours lies elsewhere.

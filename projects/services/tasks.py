@@ -30,6 +30,8 @@ from projects.services.uploads import (
 FIELDS = ("key", "data", "gold", "redundancy")
 MAX_KEY = 200
 MAX_REDUNDANCY = 1000
+#: An upload of this size changes what the planner should know of the tables.
+MANY = 1000
 #: The escape of a NUL character in JSON: an odd number of backslashes, or it is a text about NUL characters.
 NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -101,6 +103,9 @@ def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -
         fetch(queries.UPLOAD_STATES, project=project.id, redundancy=project.redundancy)
         fetch(queries.UPLOAD_QUEUE, project=project.id)
         ((gold,),) = fetch(queries.UPLOAD_GOLD, project=project.id)
+        if count >= MANY:
+            # Not in a minute, when PostgreSQL would do it by itself: the next lease is planned with these numbers.
+            fetch("ANALYZE projects_taskqueue, projects_taskstate")
         if gold:
             Event.objects.create(project=project, kind=EventKind.GOLD)
             hint_after_commit("aggregation.refit", project.id)
