@@ -8,6 +8,7 @@ import pytest
 from projects.models import Member, User
 from projects.services.accounts import create_api_token
 from tests.services.campaign import Campaign, unique
+from tests.services.conftest import _no_hints_from_this_process  # noqa: F401  (a fixture)
 from tests.support.client import Client
 from tests.support.stack import Stack
 

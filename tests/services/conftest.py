@@ -1,5 +1,6 @@
 """Services in this process, on the stack's database."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -7,6 +8,16 @@ from typing import Any
 import pytest
 
 from tests.services.campaign import Campaign
+
+
+@pytest.fixture(autouse=True)
+def _no_hints_from_this_process() -> Iterator[None]:
+    """Leave the broker alone, as after a failure: the test refits itself, and the stack's sweeper needs no hint."""
+    from projects.services import hints
+
+    before, hints._broker_quiet_until = hints._broker_quiet_until, math.inf
+    yield
+    hints._broker_quiet_until = before
 
 
 @pytest.fixture
