@@ -96,14 +96,14 @@ def local_ports(pid: int) -> set[int]:
 
 @pytest.fixture(scope="module")
 def doomed() -> Iterator[Doomed]:
-    home = Path(tempfile.mkdtemp(prefix="crowd-doomed-"))
-    stack = start_stack(home)
+    place = Path(tempfile.mkdtemp(prefix="crowd-doomed-"))
+    stack = start_stack(place / "home")
     try:
         with sign_in_by_link(stack.link) as manager:
             yield Doomed(stack, manager)
     finally:
         stack.stop()
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @dataclass
