@@ -46,6 +46,15 @@ ON CONFLICT (task_id) DO UPDATE SET
 WHERE (c.label, c.votes, c.source, c.retired) IS DISTINCT FROM
       (EXCLUDED.label, EXCLUDED.votes, EXCLUDED.source, EXCLUDED.retired)
    OR abs(c.confidence - EXCLUDED.confidence) >= %(tolerance)s
+   OR c.posterior->'labels' IS DISTINCT FROM EXCLUDED.posterior->'labels'
+   OR EXISTS (
+        SELECT 1
+        FROM jsonb_array_elements_text(coalesce(c.posterior->'p', c.posterior))
+             WITH ORDINALITY AS old(p, k)
+        JOIN jsonb_array_elements_text(coalesce(EXCLUDED.posterior->'p', EXCLUDED.posterior))
+             WITH ORDINALITY AS new(p, k) USING (k)
+        WHERE abs(old.p::float8 - new.p::float8) >= %(tolerance)s
+   )
 """
 
 # The feed: published rows after a cursor, oldest change first. Only rows of transactions that ended before every

@@ -23,15 +23,16 @@ def from_json(value: Any) -> Any:
 # same task to everybody who asks in the meantime would spend votes on what is about to be known.
 # Scans index queue_next in its own order; the assignment look-up stands on assignment_once_per_annotator.
 # - SKIP LOCKED: annotators asking at once take different tasks instead of waiting for each other.
-# - After the lock PostgreSQL checks the row's newest version again, so "has room" is true of what is locked;
-#   the check constraint task_redundancy_not_exceeded stands behind it.
+# - After the lock PostgreSQL checks the row's newest version again, so "has room" and "not retired" are true of what is
+#   locked (the queue's own row is not locked: its "open" may be a moment old); the check constraint
+#   task_redundancy_not_exceeded stands behind it.
 # - "(SELECT 1 …) IS NULL" and not "NOT EXISTS": the planner turns the latter into a join over the whole table.
 # - ON CONFLICT: the same annotator asking twice at once gets a task once.
 _CANDIDATES = """
     SELECT s.task_id
     FROM projects_taskqueue q
     JOIN projects_taskstate s ON s.task_id = q.task_id
-    WHERE q.project_id = %(project)s AND q.open AND {which} AND s.votes + s.leases < s.redundancy
+    WHERE q.project_id = %(project)s AND q.open AND {which} AND s.votes + s.leases < s.redundancy AND s.retired IS NULL
       AND (SELECT 1 FROM projects_assignment a
            WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s AND a.status <> 'expired') IS NULL
     ORDER BY q.priority DESC, q.task_id

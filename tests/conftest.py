@@ -31,14 +31,15 @@ django.setup()
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
-    home = Path(tempfile.mkdtemp(prefix="crowd-tests-"))
+    place = Path(tempfile.mkdtemp(prefix="crowd-tests-"))
     # Leaves with us, should we be killed.
-    running = start_stack(home, {"PYTHONPYCACHEPREFIX": BYTECODE}, arguments=("--port", "0", "--leave-with-parent"))
+    arguments = ("--port", "0", "--leave-with-parent")
+    running = start_stack(place / "home", {"PYTHONPYCACHEPREFIX": BYTECODE}, arguments=arguments)
     try:
         yield running
     finally:
         running.stop()
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -50,16 +51,14 @@ def manager(stack: Stack) -> Iterator[Client]:
 
 @pytest.fixture(scope="session")
 def _django_on_the_stack(stack: Stack) -> None:
-    """Point Django in this process at the stack's database and broker."""
+    """Point Django in this process at the stack's database. Its hints go nowhere: the stack's sweeper needs none."""
     import environ
-    from celery import current_app
     from django.db import connections
 
     environment = stack.environment()
     database = {**connections.settings["default"], **environ.Env.db_url_config(environment["DATABASE_URL"])}
     connections.settings = connections.configure_settings({"default": database})
     del connections["default"]
-    current_app.conf.broker_url = environment["BROKER_URL"]
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from projects.services.recompute import TaskSummary, summarise, summary_of, writ
 CHUNK = 1000
 #: After so many rounds over rows that others held, publishing waits for them instead of passing them over.
 PATIENT_ROUNDS = 20
-#: A published confidence moves when it has changed by this much; a smaller change is no news.
+#: A published posterior moves when one of its probabilities has by this much; a smaller change is no news.
 PUBLISH_TOLERANCE = 0.001
 #: After a refit a project rests for this many times as long as it took.
 REST_FACTOR = 2.0

@@ -42,7 +42,7 @@ def find_chromium(of_playwright: str) -> str | None:
     return next(filter(None, map(shutil.which, [*PLACES, of_playwright])), None)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     # One for all tests here, stopped after them: while Playwright's event loop lives, Django refuses database work.
     expect.set_options(timeout=WAIT_MS)
@@ -132,7 +132,7 @@ def person(browser: Browser, stack: Any) -> Iterator[Callable[..., Person]]:
     assert not problems, problems
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def manager_link(stack: Any) -> Callable[[], str]:
     """Makes one-time sign-in links for the manager of these tests, as an operator does."""
 
@@ -149,14 +149,14 @@ def manager_link(stack: Any) -> Callable[[], str]:
     return make
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def api(manager_link: Callable[[], str]) -> Iterator[Client]:
     """The same manager as a script: for what a test needs but does not test."""
     with sign_in_by_link(manager_link()) as client:
         yield client
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def signed_in(browser: Browser, manager_link: Callable[[], str]) -> Any:
     """The cookies of the manager, signed in once for all tests."""
     context = browser.new_context()

@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aggregation.core import live
 from aggregation.models import Consensus
+from aggregation.services.refit import _publish_consensus
 from projects.models import Confusion, Skill, TaskPosterior, Vote
 from projects.queries import from_json
 from tests.services.campaign import Campaign, assert_state_is_fresh, recomputed
@@ -131,3 +133,23 @@ def test_a_refit_of_next_to_nothing_is_a_refit(campaign: Make, labels: list[str]
     run = c.refit()
     assert (run.status, run.counts["votes"], run.counts["tasks"]) == ("done", 1, 2)
     assert c.consensus(1).source == "gold"
+
+
+@pytest.mark.parametrize("n_labels", [3, 20])
+def test_what_moves_among_the_losing_labels_is_published_too(campaign: Make, n_labels: int) -> None:
+    c = campaign(tasks=1, annotators=1, labels=[f"label {n}" for n in range(n_labels)])
+    c.vote(0, "label 0")
+    run = c.refit()
+    (summary,) = recomputed(c.fresh()).values()
+
+    def publish(*first: float) -> list[float]:
+        posterior = np.zeros(n_labels)
+        posterior[: len(first)] = first
+        _publish_consensus(
+            project=c.fresh(), run=run, summaries=[replace(summary, confidence=0.6, posterior=posterior)]
+        )
+        return live.decode_posterior(c.consensus(0).posterior, n_labels).tolist()[:3]
+
+    assert publish(0.6, 0.3, 0.1) == pytest.approx([0.6, 0.3, 0.1])
+    assert publish(0.6, 0.1, 0.3) == pytest.approx([0.6, 0.1, 0.3])
+    assert publish(0.6, 0.1001, 0.2999) == pytest.approx([0.6, 0.1, 0.3]), "too little to be news"

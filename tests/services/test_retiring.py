@@ -67,6 +67,18 @@ def test_who_holds_a_lease_may_still_vote_on_a_retired_task(campaign: Make) -> N
     assert_counters_are_true(c.project)
 
 
+def test_a_task_that_has_just_retired_is_not_handed_out_by_a_stale_queue(campaign: Make) -> None:
+    """Two tables say whether a task collects votes; a lease may see the queue's row as it was a moment ago."""
+    c = campaign(tasks=1, annotators=3, redundancy=3, target_confidence=0.8)
+    c.vote(0, "cat")
+    c.vote(1, "cat")
+    TaskQueue.objects.filter(task=c.task(0)).update(open=True)
+
+    leases, _ = lease_tasks(member=c.member(2), count=1)
+
+    assert leases == []
+
+
 def test_a_dissenting_late_vote_opens_the_task_again(campaign: Make) -> None:
     c = campaign(tasks=1, annotators=3, redundancy=5, target_confidence=0.8)
     for annotator in range(3):

