@@ -251,7 +251,8 @@ def test_a_killed_program_takes_the_stack_it_uses_and_its_data_with_it(account: 
     program = "import time\nfrom crowd.supervisor.stack import running_stack\n"
     program += "with running_stack() as stack:\n    print(stack.home, stack.url, flush=True)\n    time.sleep(600)"
     command = [*account.before, sys.executable, "-c", program]
-    environment = os.environ | account.environment | {"TMPDIR": str(place), "PYTHONPATH": str(ROOT)}
+    paths = os.pathsep.join([str(account.wheel), str(ROOT)])
+    environment = os.environ | account.environment | {"TMPDIR": str(place), "PYTHONPATH": paths}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as demo:
         assert demo.stdout
         home, url = demo.stdout.readline().split()
