@@ -1,5 +1,6 @@
 """`manage.py up` as people meet it: real processes, real signals, as root and as an ordinary user."""
 
+import json
 import os
 import re
 import signal
@@ -7,8 +8,10 @@ import socket
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -16,6 +19,7 @@ import pytest
 
 from crowd.supervisor import reaper
 from tests.supervisor.conftest import Account
+from tests.support.client import Client, create_project, sign_in_by_link, upload, wait_for
 from tests.support.stack import ROOT, UP, Stack, processes_of, start_stack, wait_until
 
 GONE_WITHIN = 5.0
@@ -178,13 +182,72 @@ def test_it_stops_within_5_seconds_and_keeps_what_it_knows(shared: Shared, stack
 
 
 def test_nothing_is_left_after_kill_9_while_the_worker_answers_no_signal(shared: Shared, stack: Stack):
-    """As in the middle of a long refit, pool children and all."""
+    """A process that stands still takes no SIGTERM: it has to be killed."""
     for pid in [stack.pids()["worker"], *reaper.descendants(stack.pids()["worker"])]:
         os.kill(pid, signal.SIGSTOP)
     rows(stack, "CREATE TABLE before_kill AS SELECT 42 AS answer")
     stack.kill9()
     assert wait_until(lambda: not stack.survivors(), GONE_WITHIN), stack.survivors()
     assert rows(shared.running(), "SELECT answer FROM before_kill") == [(42,)]
+
+
+@pytest.mark.parametrize("held", ["projects_livemodel", "projects_taskstate"])
+def test_kill_9_in_the_middle_of_a_refit_and_the_next_start_finishes_it(shared: Shared, stack: Stack, held: str):
+    """Killed while nothing of the refit is current yet, and while some of it is published."""
+    manager = sign_in_by_link(stack.link)
+    project = create_project(manager, redundancy=5)
+    upload(manager, project, [{"key": str(n), "data": {"n": n}} for n in range(20)])
+    import_votes(manager, project, "Ada", range(20))
+    wait_for(lambda: is_quiet(manager, project), 60, "the first refit")
+    done = len(refits_of(manager, project))
+    assert {run["status"] for run in refits_of(manager, project)} == {"done"}
+
+    with closing(psycopg.connect(stack.environment()["DATABASE_URL"])) as somebody:
+        # Of the tasks it is number 0 whose row we hold: an import of votes on that one would wait, too.
+        row = "task_id = (SELECT id FROM projects_task WHERE key = '0' AND project_id = %s)"
+        somebody.execute(
+            f"SELECT 1 FROM {held} WHERE {row if held == 'projects_taskstate' else 'project_id = %s'} FOR UPDATE",
+            [project],
+        )
+        import_votes(manager, project, "Bob", range(1, 20))
+        waiting = f"SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query ~ '{held}'"
+        wait_for(lambda: rows(stack, waiting), 60, "a refit that waits for our lock")
+        stack.kill9()
+        assert wait_until(lambda: not stack.survivors(), GONE_WITHIN), stack.survivors()
+    manager.close()
+
+    again = shared.running()
+    with Client(again.url, manager.token) as manager:
+        wait_for(lambda: is_quiet(manager, project), 60, "the refit after the kill")
+        interrupted, *rest = refits_of(manager, project)[done:]
+        assert (interrupted["status"], interrupted["error"]) == ("failed", "interrupted")
+        assert rest and {run["status"] for run in rest} == {"done"}
+        assert rest[-1]["counts"]["votes"] == 39
+        labels = manager.get(f"/api/projects/{project}/consensus.jsonl").text.splitlines()
+        votes = {row["key"]: (row["votes"], row["label"]) for row in map(json.loads, labels)}
+        assert votes == {str(n): (2 if n else 1, label_of(n)) for n in range(20)}
+
+
+def label_of(task: int) -> str:
+    return "dog" if task % 3 else "cat"
+
+
+def import_votes(manager: Client, project: int, worker: str, tasks: Iterable[int]) -> None:
+    content = "task,worker,label\n" + "".join(f"{n},{worker},{label_of(n)}\n" for n in tasks)
+    path = f"/api/projects/{project}/votes/import"
+    manager.ok("POST", path, content=content.encode(), headers={"Content-Type": "text/csv"})
+
+
+def refits_of(manager: Client, project: int) -> list[dict[str, Any]]:
+    """Oldest first."""
+    return [run for run in manager.pages(f"/api/projects/{project}/runs") if run["kind"] == "refit"][::-1]
+
+
+def is_quiet(manager: Client, project: int) -> bool:
+    """There is nothing left to refit, and nothing is being refitted."""
+    statistics = manager.ok("GET", f"/api/projects/{project}/statistics")
+    busy = statistics["refit_pending"] or any(run["status"] == "running" for run in refits_of(manager, project))
+    return statistics["refits"] > 0 and not busy
 
 
 def test_an_up_right_after_a_kill_waits_for_what_is_still_ending(shared: Shared, stack: Stack):
