@@ -197,7 +197,6 @@ def test_a_sparse_crowd_is_served_better_than_by_majority_or_maximum_likelihood(
     assert (fit.label == truth)[sure].mean() > 0.9
 
 
-@pytest.mark.skipif(not BLUEBIRD.exists(), reason="bluebird is not shipped here")
 def test_a_real_crowd_is_labelled_better_than_by_majority():
     votes, gold = bluebird()
     assert (majority_vote.fit(votes).label == gold).mean() < 0.77
