@@ -15,6 +15,4 @@ LEARNERS: dict[str, Learner] = {
     "text": text.LEARNER,
 }
 
-DEFAULT_LEARNER = "text"
-
-__all__ = ["DEFAULT_LEARNER", "LEARNERS", "Classifier", "Encoder", "Learned", "Learner", "out_of_fold", "train"]
+__all__ = ["LEARNERS", "Classifier", "Encoder", "Learned", "Learner", "out_of_fold", "train"]

@@ -97,10 +97,10 @@ def _logistic_regression(X: Any, label: NDArray[np.intp], weight: Floats, seed: 
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(C=c, max_iter=MAX_ITER, random_state=seed)
-    with warnings.catch_warnings():
-        # A few steps short of the optimum predicts as well; waiting for it would only cost time.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, label, sample_weight=weight)
+    # A few steps short of the optimum predicts as well; waiting for it would only cost time. Not catch_warnings(): jobs
+    # run in threads, which share one list of filters.
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    model.fit(X, label, sample_weight=weight)
     coefficients, intercepts = model.coef_, model.intercept_
     if len(coefficients) == 1:  # two labels: scikit-learn keeps the scores of the second only
         coefficients, intercepts = np.vstack([0 * coefficients, coefficients]), np.append(0.0, intercepts)

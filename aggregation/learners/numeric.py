@@ -7,6 +7,7 @@ penalty suits both.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,8 +65,11 @@ def _matrix(payloads: Payloads, fields: tuple[str, ...], widths: tuple[int, ...]
 
 
 def _numbers(payload: Any, row: int, field: str) -> NDArray[np.float64]:
-    """A field as a flat array of finite numbers; text, booleans and nulls are not numbers."""
+    """A field as a flat array of finite numbers; so is a number as text (all that CSV knows); true and null are not."""
     value = field_value(payload, row, field)
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = float(value)
     try:
         array = np.asarray(value)
     except ValueError:  # nested lists of different lengths

@@ -56,6 +56,6 @@ def load_votes(*, project: Project) -> Loaded:
     )
 
 
-def fit_label_model(*, project: Project, loaded: Loaded) -> Fit:
-    """The project's label model on these votes, gold clamped."""
-    return LABEL_MODELS[project.label_model](loaded.votes, loaded.gold)
+def fit_label_model(*, project: Project, votes: Votes, gold: np.ndarray[Any, np.dtype[np.int32]] | None) -> Fit:
+    """The project's label model on these votes, gold (if given) clamped."""
+    return LABEL_MODELS[project.label_model](votes, gold)

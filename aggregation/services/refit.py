@@ -68,7 +68,7 @@ def _refit(project: Project) -> Run:
         events = list(Event.objects.filter(project=project).values_list("id", flat=True))
         loaded = load_votes(project=project)
         started = time.monotonic()
-        fit = fit_label_model(project=project, loaded=loaded)
+        fit = fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
         fit_seconds = time.monotonic() - started
         _make_current(project=project, run=run, loaded=loaded, fit=fit)
         recomputed = _publish(project=project, run=run, loaded=loaded, fit=fit)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.db import transaction
@@ -17,11 +18,14 @@ from aggregation.models import LearnerArtefact, Run, RunKind
 from aggregation.services.fitting import Loaded, fit_label_model, load_votes
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.runs import finish_run, recorded_run
-from projects.models import Gold, LiveModel, Project, Task
+from projects.models import Gold, LiveModel, Prediction, Project, Task
 from projects.queries import fetch, from_json
 from projects.services.hints import hint_after_commit
 from projects.services.projects import request_refit
 from projects.services.recompute import recompute_tasks
+
+if TYPE_CHECKING:
+    from aggregation.learners import Learned
 
 #: Tasks predicted and re-prioritised in one transaction.
 CHUNK = 1000
@@ -52,6 +56,7 @@ def _retrain(project: Project) -> Run:
     from aggregation.learners import LEARNERS, Learned, out_of_fold, train
 
     parameters = {"learner": project.learner, "fields": project.learner_fields, "seed": SEED}
+    assert project.learner, "retraining_due lists no project without a learner"
     with recorded_run(project=project, kind=RunKind.RETRAINING, parameters=parameters) as run:
         loaded = load_votes(project=project)
         voted = np.flatnonzero(loaded.votes_per_task > 0)
@@ -59,28 +64,36 @@ def _retrain(project: Project) -> Run:
         Run.objects.filter(id=run.id).update(counts={"votes": len(loaded.votes), "trained_on": len(voted)})
         if not len(voted):
             raise ValueError("There are no votes to learn from yet.")
-        fit = fit_label_model(project=project, loaded=loaded)
+        # From votes alone: gold stays apart, to measure the learner by.
+        fit = fit_label_model(project=project, votes=loaded.votes, gold=None)
         posterior = fit.posterior[voted]
         payloads = _payloads(loaded.task_ids[voted])
-        encoder = LEARNERS[project.learner or "text"].fit_encoder(payloads, project.learner_fields)
+        encoder = LEARNERS[project.learner].fit_encoder(payloads, project.learner_fields)
         X = encoder.features(payloads)
         held_out = out_of_fold(X, posterior, seed=SEED)
         weight = fit_weight(held_out, posterior, fit.label_prior)
-        learned = Learned(project.learner or "text", encoder, train(X, posterior, seed=SEED))
+        learned = Learned(project.learner, encoder, train(X, posterior, seed=SEED))
         content = learned.save()
         LearnerArtefact.objects.create(run=run, content=content, sha256=hashlib.sha256(content).hexdigest())
 
         predictions = dict(zip(loaded.task_ids[voted].tolist(), held_out, strict=True))
         LiveModel.objects.filter(project=project).update(prediction_weight=weight, learner_run=run.id)
-        predicted = 0
+        predicted = unreadable = 0
         for ids, pool_payloads in _pool(project):
-            proba = learned.predict_proba(pool_payloads)
-            _write_predictions(run=run, ids=ids, proba=proba, held_out=predictions)
+            readable, proba = _predict(learned, pool_payloads)
+            _write_predictions(run=run, ids=[ids[row] for row in readable], proba=proba, held_out=predictions)
+            Prediction.objects.filter(task__in=ids).exclude(run=run.id).delete()
             _reprioritise(project=project, task_ids=ids)
-            predicted += len(ids)
+            predicted += len(readable)
+            unreadable += len(ids) - len(readable)
         finish_run(
             run=run,
-            counts={"votes": len(loaded.votes), "trained_on": len(voted), "predicted": predicted},
+            counts={
+                "votes": len(loaded.votes),
+                "trained_on": len(voted),
+                "predicted": predicted,
+                "unreadable": unreadable,
+            },
             metrics={
                 "out_of_fold_agreement": float((held_out.argmax(axis=1) == posterior.argmax(axis=1)).mean()),
                 "prediction_weight": weight,
@@ -105,6 +118,18 @@ def _pool(project: Project) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
     while rows := fetch(queries.POOL, project=project.id, after=after, limit=CHUNK):
         yield [id_ for id_, _ in rows], [from_json(data) for _, data in rows]
         after = rows[-1][0]
+
+
+def _predict(learned: Learned, payloads: list[dict[str, Any]]) -> tuple[list[int], np.ndarray[Any, Any]]:
+    """The rows that the learner can read, and its predictions for them: one odd task is left out, not all of them."""
+    try:
+        return list(range(len(payloads))), learned.predict_proba(payloads)
+    except ValueError:
+        proba = {}
+        for row, payload in enumerate(payloads):
+            with suppress(ValueError):
+                proba[row] = learned.predict_proba([payload])
+        return list(proba), np.concatenate([*proba.values()]) if proba else np.empty((0, 0))
 
 
 def _write_predictions(

@@ -87,7 +87,7 @@ def test_fewer_rows_than_folds(rows):
         ("text", [{"text": 3}], "row 0, field 'text': not a text"),
         ("text", ["fine"], "row 0 is not an object"),
         ("numeric", [{"text": [1, 2]}, {"text": [1]}], "row 1, field 'text': 1 numbers; expected 2"),
-        ("numeric", [{"text": 1}, {"text": "1"}], "row 1, field 'text': not a finite number"),
+        ("numeric", [{"text": 1}, {"text": "one"}], "row 1, field 'text': not a finite number"),
         ("numeric", [{"text": 1}, {"text": float("nan")}], "row 1, field 'text': not a finite number"),
         ("numeric", [{"text": True}], "row 0, field 'text': not a finite number"),
         ("numeric", [{"text": None}], "row 0, field 'text': not a finite number"),

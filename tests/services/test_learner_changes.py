@@ -1,0 +1,79 @@
+"""A learner meets odd tasks, numbers as text, and its own replacement."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+from aggregation.models import Run
+from projects.models import LiveModel, Prediction, TaskQueue
+from projects.services.projects import configure_project, request_retraining
+from projects.services.tasks import upload_tasks
+from projects.services.voting import VoteInput, submit_votes
+from tests.services.campaign import Campaign
+
+Make = Callable[..., Campaign]
+LEARNS = {"learner": "numeric", "learner_fields": ["n"], "retrain_after_votes": 1_000_000}
+
+
+def trained(campaign: Make) -> Campaign:
+    """Six voted tasks of eight; the learner has been trained."""
+    c = campaign(tasks=8, annotators=1, **LEARNS)
+    for n in range(6):
+        c.vote(0, "cat" if n < 3 else "dog", n)
+    c.refit()
+    train(c)
+    return c
+
+
+def train(c: Campaign) -> Run:
+    request_retraining(project_id=c.id)
+    run = c.retrain()
+    assert run is not None and run.status == "done", run and run.error
+    return run
+
+
+def test_numbers_that_came_as_text_are_numbers(campaign: Make) -> None:
+    """A CSV file knows only text, and it is what the page's form takes."""
+    c = campaign(annotators=1, **LEARNS)
+    text = "n\n" + "".join(f"{n}\n" for n in range(6))
+    upload_tasks(project=c.project, body=io.BytesIO(text.encode()), media_type="text/csv")
+    for _ in range(6):
+        lease = c.lease(0)
+        vote = VoteInput(assignment=lease.id, label="cat" if int(lease.data["n"]) < 3 else "dog")
+        assert submit_votes(member=c.member(0), votes=[vote]) == [None]
+    c.refit()
+
+    assert train(c).counts["predicted"] == 6
+
+
+def test_one_odd_task_is_left_out_and_counted(campaign: Make) -> None:
+    c = trained(campaign)
+    c.upload([{"data": {"m": "has no n"}}])
+
+    run = train(c)
+
+    assert run.counts["unreadable"] == 1 and run.counts["predicted"] == 8
+    assert Prediction.objects.filter(task__project=c.id, run=run.id).count() == 8
+
+
+def test_a_learner_that_is_gone_steers_nothing(campaign: Make) -> None:
+    c = trained(campaign)
+    assert TaskQueue.objects.get(task=c.task(7)).priority < 1000
+
+    configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": None})
+
+    model = LiveModel.objects.get(project=c.id)
+    assert (model.prediction_weight, model.learner_run) == (0, None)
+    assert not Prediction.objects.filter(task__project=c.id).exists()
+    assert TaskQueue.objects.get(task=c.task(7)).priority == 1000
+    c.refit()
+    assert c.consensus(0).source == "votes"
+
+
+def test_another_learner_is_trained_at_once(campaign: Make) -> None:
+    c = trained(campaign)
+
+    configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": "text"})
+
+    assert c.fresh().retrain_requested_at is not None
