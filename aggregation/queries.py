@@ -71,6 +71,12 @@ ORDER BY c.revision, c.task_id
 LIMIT %(limit)s
 """
 
+# The newest transaction that this server knows: no cursor of its own is beyond.
+NEWEST = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+
+# After a restore into another server, whose transactions are counted anew: every row is published again.
+REPUBLISH = "UPDATE aggregation_consensus SET revision = pg_current_xact_id()::text::bigint"
+
 # The export: every published label, by task.
 EXPORT = """
 SELECT c.task_id, t.key, c.label, c.confidence, c.votes, c.posterior, c.source, c.retired, c.run_id, c.revision,

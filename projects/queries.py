@@ -189,7 +189,7 @@ ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior
 CHANGE_REDUNDANCY = """
 WITH locked AS (
     SELECT task_id FROM projects_taskstate
-    WHERE task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s) AND redundancy > 0
+    WHERE task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s) AND own_redundancy IS NULL
     ORDER BY task_id FOR UPDATE
 ), changed AS (
     UPDATE projects_taskstate s
@@ -201,6 +201,22 @@ WITH locked AS (
 )
 UPDATE projects_taskqueue q SET open = changed.retired IS NULL
 FROM changed WHERE q.task_id = changed.task_id AND q.open IS DISTINCT FROM (changed.retired IS NULL)
+"""
+
+# A learner is gone: so are its predictions, and what they made of tasks without votes.
+FORGET_PREDICTIONS = """
+WITH locked AS (
+    SELECT s.task_id FROM projects_taskstate s
+    WHERE s.task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s)
+    ORDER BY s.task_id FOR UPDATE
+), gone AS (
+    DELETE FROM projects_prediction p USING locked WHERE p.task_id = locked.task_id RETURNING p.task_id
+), unknown AS (
+    UPDATE projects_taskstate s SET label = NULL, runner_up = NULL, confidence = NULL
+    FROM gone WHERE s.task_id = gone.task_id AND s.votes = 0
+    RETURNING s.task_id
+)
+UPDATE projects_taskqueue q SET priority = 1000 FROM unknown WHERE q.task_id = unknown.task_id
 """
 
 # --- Uploads: checked lines lie in a temporary table, are checked against the project, and merged ---
@@ -234,8 +250,8 @@ SELECT task_id, %(project)s, key, data, now() FROM upload WHERE NOT known ORDER 
 """
 
 UPLOAD_STATES = """
-INSERT INTO projects_taskstate (task_id, project_id, votes, leases, redundancy, version, retired)
-SELECT task_id, %(project)s, 0, 0, coalesce(redundancy, %(redundancy)s), 0,
+INSERT INTO projects_taskstate (task_id, project_id, votes, leases, redundancy, own_redundancy, version, retired)
+SELECT task_id, %(project)s, 0, 0, coalesce(redundancy, %(redundancy)s), redundancy, 0,
        CASE WHEN redundancy = 0 THEN 'redundancy' END
 FROM upload WHERE NOT known ORDER BY line
 """

@@ -43,20 +43,23 @@ def own_progress(member: Member) -> dict[str, int]:
     return {**votes, **assignments}
 
 
+# Tasks of redundancy 0 are never handed out: they are tasks, but neither open nor done. Gold is known and tells nothing
+# of the crowd's confidence.
 TASK_COUNTS = """
-SELECT count(*), coalesce(sum(s.votes), 0), coalesce(sum(s.leases), 0), coalesce(sum(s.redundancy), 0),
-       avg(s.confidence) FILTER (WHERE s.votes > 0),
-       count(*) FILTER (WHERE s.retired IS NULL)
-FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id WHERE t.project_id = %s
+SELECT count(*), count(*) FILTER (WHERE s.redundancy > 0), count(*) FILTER (WHERE s.retired IS NULL),
+       coalesce(sum(s.votes), 0), coalesce(sum(s.leases), 0), coalesce(sum(s.redundancy), 0),
+       avg(s.confidence) FILTER (WHERE s.votes > 0 AND g.label IS NULL)
+FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id LEFT JOIN projects_gold g ON g.task_id = t.id
+WHERE t.project_id = %s
 """
 RETIRED = """
 SELECT s.retired, count(*) FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id
-WHERE t.project_id = %s AND s.retired IS NOT NULL GROUP BY s.retired
+WHERE t.project_id = %s AND s.retired IS NOT NULL AND s.redundancy > 0 GROUP BY s.retired
 """
 HISTOGRAM = """
 SELECT least(floor(s.confidence * 10)::int, 9), count(*)
-FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id
-WHERE t.project_id = %s AND s.votes > 0 GROUP BY 1
+FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id LEFT JOIN projects_gold g ON g.task_id = t.id
+WHERE t.project_id = %s AND s.votes > 0 AND g.label IS NULL GROUP BY 1
 """
 RECENT = "SELECT count(*) FROM projects_vote WHERE project_id = %s AND created_at > now() - interval '5 minutes'"
 
@@ -65,7 +68,7 @@ def task_statistics(project: Project) -> dict[str, Any]:
     """Counts over a project's tasks and votes, as of now."""
     with connection.cursor() as cursor:
         cursor.execute(TASK_COUNTS, [project.id])
-        tasks, votes, leases, wanted, confidence, open_ = cursor.fetchone()
+        tasks, askable, open_, votes, leases, wanted, confidence = cursor.fetchone()
         cursor.execute(RETIRED, [project.id])
         retired = dict(cursor.fetchall())
         cursor.execute(HISTOGRAM, [project.id])
@@ -84,5 +87,5 @@ def task_statistics(project: Project) -> dict[str, Any]:
         "mean_confidence": confidence,
         "confidence_histogram": histogram,
         "votes_per_minute": recent / 5,
-        "progress": (tasks - open_) / tasks if tasks else 0.0,
+        "progress": (askable - open_) / askable if askable else 0.0,
     }

@@ -206,6 +206,7 @@ class TaskOut(serializers.Serializer[Any]):
     retired = serializers.CharField(source="state.retired", allow_null=True)
     priority = serializers.IntegerField(source="queue.priority")
     gold = serializers.SerializerMethodField()
+    gold_origin = serializers.SerializerMethodField()
 
     def _name(self, index: int | None) -> str | None:
         return None if index is None else self.context["labels"][index]
@@ -215,6 +216,9 @@ class TaskOut(serializers.Serializer[Any]):
 
     def get_gold(self, task: Any) -> str | None:
         return self._name(task.gold.label) if hasattr(task, "gold") else None
+
+    def get_gold_origin(self, task: Any) -> str | None:
+        return task.gold.origin if hasattr(task, "gold") else None
 
 
 class UploadOut(serializers.Serializer[Any]):

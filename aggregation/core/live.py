@@ -1,7 +1,7 @@
 """What the vote path computes for one task, or a few, from stored parameters: microseconds of numpy.
 
-The arithmetic is that of the label models' E-step, so a refit's posterior and a live recomputation from the same
-votes and parameters agree.
+The arithmetic is that of the Dawid-Skene models' E-step, so a refit's posterior and a live recomputation from the same
+votes and parameters agree. (Majority vote has no such step: between its refits a new vote is weighed like theirs.)
 """
 
 from __future__ import annotations

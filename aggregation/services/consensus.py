@@ -14,6 +14,7 @@ from django.db import connection, transaction
 
 from aggregation import queries
 from aggregation.core import live
+from projects.errors import Invalid
 from projects.models import Project
 from projects.queries import fetch, from_json
 
@@ -65,10 +66,22 @@ def _row(project: Project, row: tuple[Any, ...]) -> ConsensusRow:
 def read_feed(*, project: Project, revision: int, task: int, limit: int) -> list[ConsensusRow]:
     """Up to ``limit`` published rows after the cursor (revision, task), oldest change first.
 
-    Following the cursor sees every change of every task in the end, none is jumped over.
+    Following the cursor sees every change of every task in the end, none is jumped over. Raises Invalid for a cursor
+    of another server (transactions are counted by server).
     """
+    if revision:
+        ((newest,),) = fetch(queries.NEWEST)
+        if revision > newest:
+            detail = "This cursor is from before the service was restored from a backup: start without one."
+            raise Invalid(detail, field="cursor", code="invalid_cursor")
     rows = fetch(queries.FEED, project=project.id, revision=revision, task=task, limit=limit)
     return [_row(project, row) for row in rows]
+
+
+@transaction.atomic
+def republish_after_restore() -> None:
+    """Every published row is news again, in this server's count of transactions."""
+    fetch(queries.REPUBLISH)
 
 
 def export_rows(*, project: Project) -> Iterator[ConsensusRow]:

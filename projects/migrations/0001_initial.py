@@ -173,6 +173,7 @@ class Migration(migrations.Migration):
                 ('votes', models.IntegerField(default=0)),
                 ('leases', models.IntegerField(default=0)),
                 ('redundancy', models.IntegerField()),
+                ('own_redundancy', models.IntegerField(null=True)),
                 ('version', models.IntegerField(default=0)),
                 ('label', models.SmallIntegerField(null=True)),
                 ('runner_up', models.SmallIntegerField(null=True)),

@@ -36,6 +36,7 @@ class TaskState(models.Model):
     votes = models.IntegerField(default=0)  # counted votes
     leases = models.IntegerField(default=0)  # open assignments
     redundancy = models.IntegerField()  # votes wanted
+    own_redundancy = models.IntegerField(null=True)  # as uploaded with this task, whatever the project wants
     version = models.IntegerField(default=0)  # grows whenever the counted votes or the gold change
     label = models.SmallIntegerField(null=True)  # index of the winning label
     runner_up = models.SmallIntegerField(null=True)

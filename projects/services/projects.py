@@ -10,12 +10,23 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL
 from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, Invalid
-from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, User
+from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, TaskState, User
 from projects.services.hints import hint_after_commit
 from projects.services.uploads import lock_tasks_of
 
+#: Settings that what is published depends on.
+STEERING = {
+    "acquisition",
+    "label_model",
+    "learner",
+    "learner_fields",
+    "min_votes",
+    "redundancy",
+    "target_confidence",
+}
 #: What an annotator nobody knows yet is taken to be, before the first refit measures it.
 FIRST_POOLED_ACCURACY = 0.7
 
@@ -25,6 +36,7 @@ def create_project(*, creator: User, settings: Mapping[str, Any]) -> Project:
     """A new project with its first manager and an even live model: the way of a vote works from the first one on."""
     _check_learner(settings.get("learner"), settings.get("learner_fields"))
     project = Project.objects.create(**settings)
+    _check_target(project.label_model, project.target_confidence, project.min_votes)
     Member.objects.create(project=project, user=creator, name=creator.name, role=Role.MANAGER)
     _make_live_model(project)
     return project
@@ -34,6 +46,13 @@ def _check_learner(learner: str | None, fields: Sequence[str] | None) -> None:
     if learner and not fields:
         detail = "Name the fields of the tasks' data that the learner reads."
         raise Invalid(detail, field="learner_fields", code="required")
+
+
+def _check_target(label_model: str, target: float | None, min_votes: int) -> None:
+    """Only a label model that is cautious about what it hardly knows may stop after a single vote."""
+    if target is not None and min_votes < 2 and label_model != DEFAULT_LABEL_MODEL:
+        detail = f"{label_model} is sure after one vote: with a target confidence it needs at least 2 votes a task."
+        raise Invalid(detail, field="min_votes", code="too_few_votes")
 
 
 def _make_live_model(project: Project) -> None:
@@ -63,23 +82,31 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         raise EditedMeanwhile(field="version")
     project = Project.objects.get(id=project_id)
     _check_learner(project.learner, project.learner_fields)
+    _check_target(project.label_model, project.target_confidence, project.min_votes)
     if "labels" in changes:
         if Task.objects.filter(project=project).exists():
             raise Conflict("Labels can't be changed once there are tasks.", field="labels", code="labels_fixed")
         _make_live_model(project)
     if "redundancy" in changes:
         _change_redundancy(project)
-    if changes.keys() & {"target_confidence", "min_votes", "acquisition", "label_model", "redundancy"}:
+    if changes.keys() & {"learner", "learner_fields"}:
+        _forget_learner(project)
+    if changes.keys() & STEERING:
         request_refit(project_id=project.id)
     return project
 
 
 def _change_redundancy(project: Project) -> None:
-    """Every task wants the new number of votes at once, but never fewer than it has or has handed out.
-
-    Tasks of redundancy 0 are never handed out, whatever the project wants.
-    """
+    """Every task without a redundancy of its own wants the new one at once, but never less than it has handed out."""
     queries.fetch(queries.CHANGE_REDUNDANCY, project=project.id, redundancy=project.redundancy)
+
+
+def _forget_learner(project: Project) -> None:
+    """What another learner has said steers nothing any more; the new one, if any, is trained as soon as can be."""
+    LiveModel.objects.filter(project=project).update(prediction_weight=0, learner_run=None)
+    queries.fetch(queries.FORGET_PREDICTIONS, project=project.id)
+    if project.learner and TaskState.objects.filter(project=project, votes__gt=0).exists():
+        request_retraining(project_id=project.id)
 
 
 def set_status(*, project_id: int, status: ProjectStatus) -> Project:
