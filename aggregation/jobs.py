@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import BoundedSemaphore
+
 from celery import shared_task
 
 from aggregation import queries
@@ -11,16 +15,33 @@ from projects.queries import fetch
 from projects.services.hints import send_hint
 from projects.services.voting import expire_leases
 
+#: Long jobs leave one of a worker's three threads to the sweeper, so that leases end on time. Whoever finds no room
+#: goes away: the sweeper sends the hint again.
+_room = BoundedSemaphore(2)
+
+
+@contextmanager
+def _room_for_a_long_job() -> Iterator[bool]:
+    found = _room.acquire(blocking=False)
+    try:
+        yield found
+    finally:
+        if found:
+            _room.release()
+
 
 @shared_task(name="aggregation.refit")
 def refit(project_id: int) -> None:
-    if refits.refit(project_id=project_id):
-        retrainings.hint_if_due(project_id=project_id)
+    with _room_for_a_long_job() as found:
+        if found and refits.refit(project_id=project_id):
+            retrainings.hint_if_due(project_id=project_id)
 
 
 @shared_task(name="aggregation.retrain")
 def retrain(project_id: int) -> None:
-    retrainings.retrain(project_id=project_id)
+    with _room_for_a_long_job() as found:
+        if found:
+            retrainings.retrain(project_id=project_id)
 
 
 @shared_task(name="aggregation.sweep")

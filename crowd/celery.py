@@ -22,7 +22,7 @@ app.conf.update(
     task_acks_late=False,
     worker_prefetch_multiplier=1,
     # Threads, not forked children: after a kill of an idle child the pool took no job any more, while the worker lived
-    # on. A thread dies with its worker, and a dead worker is restarted. numpy and scikit-learn let go of the GIL.
+    # on. A thread dies with its worker, and a dead worker is restarted.
     worker_pool="threads",
     worker_hijack_root_logger=False,
     worker_cancel_long_running_tasks_on_connection_loss=False,

@@ -73,7 +73,7 @@ def service_environment(
     }
     home.publish(published)
     fixed = {"CROWD_HOME": str(home.path), "DJANGO_SETTINGS_MODULE": "crowd.settings", "PYTHONUNBUFFERED": "1"}
-    # The worker's processes work side by side: algebra that takes every core for itself makes all of them slower.
+    # Jobs run side by side: algebra that takes every core for itself makes all of them slower.
     algebra = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     environment = {**algebra, **given, **published, **fixed}
     if sys.dont_write_bytecode and not sys.pycache_prefix:
@@ -118,7 +118,7 @@ def web(commands: Commands, host: str, port: int, url: str) -> Part:
 
 def worker(commands: Commands) -> Part:
     command = [sys.executable, "-m", "celery", "-A", "crowd", "worker", "--loglevel", "INFO"]
-    command += ["--concurrency", "2", "--prefetch-multiplier", "1"]
+    command += ["--concurrency", "3", "--prefetch-multiplier", "1"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]  # for crowds of workers
     return commands.part("worker", command, lambda process: " ready." in process.output())
 

@@ -78,10 +78,6 @@ class EmbeddedPostgres:
         return f"postgresql://{SUPERUSER}:{self.password}@127.0.0.1:{self.port}/{database}"
 
     @property
-    def broker_url(self) -> str:
-        return self.url.replace("postgresql://", "pgmq://", 1)
-
-    @property
     def pid(self) -> int | None:
         """The postmaster's."""
         return self.process.pid if self.process else None

@@ -20,6 +20,7 @@ from crowd.supervisor.postgres import EmbeddedPostgres, install_queue
 from crowd.supervisor.process import Reaped, StartFailed, name_of
 
 DEFAULT_PORT = 8000
+WILDCARDS = {"0.0.0.0", "::"}
 READY_WITHIN = 60.0
 STOP_SERVANTS_WITHIN = 2.0  # all but the database, together
 STOP_WITHIN = 4.0
@@ -92,6 +93,11 @@ class Supervisor:
                 raise StartFailed(f"port {port} is taken; choose another, or 0 for any free one")
             self._say("web", f"port {port} is taken, choosing another")
             port = 0
+        if self.host in WILDCARDS and not self._given.get("CROWD_PUBLIC_URL"):
+            raise StartFailed(
+                f"on {self.host} people come by an address that only you know: set CROWD_PUBLIC_URL to it, "
+                "such as http://192.168.1.20:8000 (links and the check of a request's origin need it)"
+            )
         self.port = port or free_port(self.host)
         self.url = web_url(self.host, self.port)
 
@@ -121,6 +127,8 @@ class Supervisor:
         url = self._given.get("DATABASE_URL") or self._start_embedded_database()
         if self._server is None:
             self._say("database", f"yours at {place(url)}")
+        if "BROKER_URL" not in self._given and "sslmode=" in url:
+            raise StartFailed("the broker would not keep the sslmode of DATABASE_URL: set BROKER_URL as well")
         broker = self._given.get("BROKER_URL") or with_scheme("pgmq", url).partition("?")[0]
         if broker.startswith("pgmq:"):
             install_queue(url if "BROKER_URL" not in self._given else broker)
