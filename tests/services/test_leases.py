@@ -7,7 +7,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from projects.errors import AssignmentClosed, AssignmentExpired, UnknownAssignment, VoteConflict
-from projects.models import Assignment, Vote
+from projects.models import Assignment, TaskQueue, Vote
 from projects.services.voting import VoteInput, expire_leases, lease_tasks, skip_assignment, submit_votes
 from tests.services.campaign import Campaign, assert_counters_are_true
 from tests.support.client import wait_for
@@ -30,6 +30,41 @@ def test_whoever_asks_again_gets_what_they_hold(campaign: Make) -> None:
     more, _ = lease_tasks(member=c.member(0), count=3)
 
     assert more[:2] == first[0][0] and len(more) == 3
+    assert_counters_are_true(c.project)
+
+
+def set_priorities(c: Campaign, *priorities: int) -> None:
+    for n, priority in enumerate(priorities):
+        TaskQueue.objects.filter(task=c.task(n)).update(priority=priority)
+
+
+def numbers(c: Campaign, annotator: int, count: int) -> list[int]:
+    return [lease.data["n"] for lease in lease_tasks(member=c.member(annotator), count=count)[0]]
+
+
+def test_the_most_urgent_task_comes_first_and_of_equals_the_oldest(campaign: Make) -> None:
+    c = campaign(tasks=6, annotators=1)
+    set_priorities(c, 10, 500, 501, 500, 999, 0)
+
+    leased = [numbers(c, 0, count)[-1] for count in range(1, 7)]
+
+    assert leased == [4, 2, 1, 3, 0, 5]
+
+
+def test_several_at_once_are_the_most_urgent_ones_in_their_order(campaign: Make) -> None:
+    c = campaign(tasks=6, annotators=1)
+    set_priorities(c, 10, 500, 501, 499, 999, 0)
+
+    assert numbers(c, 0, 3) == [4, 2, 1]
+
+
+def test_a_task_that_nobody_is_answering_comes_before_a_more_urgent_one_that_somebody_holds(campaign: Make) -> None:
+    c = campaign(tasks=3, annotators=3, redundancy=3)
+    set_priorities(c, 100, 900, 200)
+
+    assert numbers(c, 0, 1) == [1]
+    assert numbers(c, 1, 1) == [2], "1 is more urgent and has room, but an answer is on its way"
+    assert set(numbers(c, 2, 2)) == {0, 1}, "then those in somebody's hands, by urgency"
     assert_counters_are_true(c.project)
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from aggregation.core import live
+from aggregation.core.acquisition import ACQUISITIONS, priority
 from aggregation.models import Consensus
+from aggregation.selectors import confusion_of
 from aggregation.services.refit import _publish_consensus
-from projects.models import Confusion, Skill, TaskPosterior, Vote
+from projects.models import Confusion, Member, Skill, TaskPosterior, TaskQueue, Vote
 from projects.queries import from_json
 from tests.services.campaign import Campaign, assert_state_is_fresh, recomputed
 
@@ -86,6 +88,44 @@ def test_a_vote_after_the_refit_is_weighed_with_its_skills(campaign: Make) -> No
     assert (after.votes, after.version, after.run) == (before.votes + 1, before.version + 1, before.run)
     assert after.confidence != before.confidence
     assert_state_is_fresh(c.project)
+
+
+@pytest.mark.parametrize("acquisition", ACQUISITIONS)
+def test_the_acquisition_of_the_project_sets_the_priorities(campaign: Make, acquisition: str) -> None:
+    c = voted(campaign, labels=["cat", "dog", "bird"], gold=0, acquisition=acquisition)
+
+    def assert_priorities_follow() -> None:
+        posteriors = {task: summary.posterior for task, summary in recomputed(c.fresh()).items()}
+        expected = {
+            name: dict(zip(posteriors, priority(score(np.array(list(posteriors.values())))).tolist(), strict=True))
+            for name, score in ACQUISITIONS.items()
+        }
+        assert (
+            dict(TaskQueue.objects.filter(project=c.project).values_list("task", "priority")) == expected[acquisition]
+        )
+        assert all(expected[name] != expected[acquisition] for name in ACQUISITIONS if name != acquisition)
+
+    c.refit()
+    assert_priorities_follow()
+    c.vote(0, "bird", 5)
+    assert_priorities_follow()
+
+
+@pytest.mark.parametrize("label_model", ["dawid_skene", "hierarchical_dawid_skene"])
+def test_a_confusion_has_a_row_for_each_true_label(campaign: Make, label_model: str) -> None:
+    """Eve says dog whatever she sees: right on every dog, wrong on every cat."""
+    c = campaign(label_model=label_model)
+    truth = ["cat" if n % 2 else "dog" for n in range(40)]
+    c.upload([{"key": str(n), "data": {"n": n}, "gold": truth[n]} for n in range(40)])
+    c.import_votes([(str(n), who, "dog" if who == "Eve" else truth[n]) for n in range(40) for who in ("Ada", "Eve")])
+    c.refit()
+
+    (cat_as_cat, cat_as_dog), (dog_as_cat, dog_as_dog) = confusion_of(
+        c.project, Member.objects.get(project=c.project, name="Eve")
+    )
+
+    assert cat_as_dog > 0.8 and dog_as_dog > 0.8
+    assert cat_as_cat + cat_as_dog == pytest.approx(1) and dog_as_cat + dog_as_dog == pytest.approx(1)
 
 
 def test_gold_is_certain_whatever_the_votes_say(campaign: Make) -> None:
