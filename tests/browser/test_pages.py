@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -354,15 +355,55 @@ def test_no_page_scrolls_sideways(manager: Person, join: Join, api: Client, widt
         assert not scrolls_sideways(manager.page), address
 
 
-def test_a_stranger_is_asked_to_sign_in_and_comes_back(person: Callable[..., Person]) -> None:
+@pytest.fixture
+def with_password(api: Client) -> tuple[int, str, str]:
+    """Somebody who joined a project with a password: the project, their name, the password."""
+    project = create_project(api)
+    upload(api, project, [{"data": {"text": "Message 0"}}])
+    invite = api.ok("POST", f"/api/projects/{project}/invites", {"role": "annotator"})["link"].partition("#")[2]
+    name, password = f"Hal of {project}", "correct horse battery staple"
+    with Client(api.base_url) as session:
+        session.ok("POST", "/api/join", {"invite": invite, "name": name, "password": password})
+    return project, name, password
+
+
+def sign_in(somebody: Person, name: str, password: str) -> None:
+    somebody.page.get_by_label("Name").fill(name)
+    somebody.page.get_by_label("Password").fill(password)
+    somebody.clicks("Sign in")
+
+
+def test_a_stranger_is_asked_to_sign_in_and_comes_back(
+    person: Callable[..., Person], with_password: tuple[int, str, str]
+) -> None:
+    project, name, password = with_password
     stranger = person()
     stranger.refusals = {400}
     stranger.page.goto("/projects/new/")
     stranger.page.wait_for_url(f"{stranger.url}/?next=%2Fprojects%2Fnew%2F")
-    stranger.page.get_by_label("Name").fill("nobody")
-    stranger.page.get_by_label("Password").fill("a wrong password")
-    stranger.clicks("Sign in")
+    sign_in(stranger, "nobody", "a wrong password")
     expect(stranger.page.get_by_text("do not belong together")).to_be_visible()
+
+    stranger.page.goto(f"/annotate/?project={project}")
+    stranger.page.wait_for_url(f"{stranger.url}/?next=%2Fannotate%2F%3Fproject%3D{project}")
+    sign_in(stranger, name, password)
+    stranger.page.wait_for_url(f"{stranger.url}/annotate/?project={project}")
+    expect(stranger.page.locator(".task")).to_have_text(re.compile("Message 0"))
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
+)
+def test_signing_in_leads_to_no_other_site(
+    person: Callable[..., Person], with_password: tuple[int, str, str], elsewhere: str
+) -> None:
+    _, name, password = with_password
+    visitor = person()
+    # Watched by the fixture, too: a request to another origin is a problem, answered or not.
+    visitor.page.goto(f"/?{urlencode({'next': elsewhere})}")
+    sign_in(visitor, name, password)
+    visitor.page.wait_for_url(f"{visitor.url}/")
+    visitor.sees("Projects")
 
 
 def test_a_used_link_says_so(person: Callable[..., Person], manager_link: Callable[[], str]) -> None:
