@@ -392,7 +392,7 @@ def test_a_stranger_is_asked_to_sign_in_and_comes_back(
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["//evil.example", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
+    "elsewhere", ["//evil.example", "//", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
 )
 def test_signing_in_leads_to_no_other_site(
     person: Callable[..., Person], with_password: tuple[int, str, str], elsewhere: str

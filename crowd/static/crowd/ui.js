@@ -71,7 +71,7 @@ export function SignedIn({ title, children }) {
 /** The page that was asked for before signing in; only ever one of ours. */
 export function nextPage() {
   const next = new URLSearchParams(location.search).get("next");
-  if (!next) return "/";
+  if (!next || !URL.canParse(next, location.origin)) return "/";
   const url = new URL(next, location.origin);
   return url.origin === location.origin ? url.href : "/";
 }
