@@ -45,7 +45,7 @@ def start_of_run(c: Campaign) -> Run:
 def test_a_vote_between_load_and_publish_is_not_overwritten(steps: Campaign) -> None:
     c = steps
     loaded = load_votes(project=c.project)
-    fit = fit_label_model(project=c.project, loaded=loaded)
+    fit = fit_label_model(project=c.project, votes=loaded.votes, gold=loaded.gold)
     run = start_of_run(c)
 
     c.vote(2, "dog", 3)  # "cat" twice so far
@@ -67,7 +67,7 @@ def test_a_vote_whose_transaction_is_open_while_its_task_is_published(steps: Cam
     """Publishing passes the locked row over and comes back to it: it waits for the vote, and then sees it."""
     c = steps
     loaded = load_votes(project=c.project)
-    fit = fit_label_model(project=c.project, loaded=loaded)
+    fit = fit_label_model(project=c.project, votes=loaded.votes, gold=loaded.gold)
     run = start_of_run(c)
     refits._make_current(project=c.project, run=run, loaded=loaded, fit=fit)
 
