@@ -267,10 +267,10 @@ def test_numbers_of_a_square_are_drawn_as_a_picture(join: Join, api: Client) -> 
     expect(picture).to_be_visible()
     drawn = picture.evaluate("canvas => [...canvas.getContext('2d').getImageData(0, 0, 8, 8).data]")
     assert [drawn[4 * index] for index in range(64)] == [255 if index == 9 else 0 for index in range(64)]
-    ada.page.keyboard.press("0")  # the tenth label
+    ada.page.keyboard.press("4")  # a digit is its own key, whatever its place
     answered(ada, 1)
     (task,) = api.pages(f"/api/projects/{project}/tasks")
-    assert task["label"] == "9"
+    assert task["label"] == "4"
 
 
 def test_many_labels_are_found_by_typing(join: Join, api: Client) -> None:

@@ -14,15 +14,23 @@ function Choice({ task, labels, onAnswer, onSkip }) {
     : html`<${Buttons} task=${task} labels=${labels} onAnswer=${onAnswer} onSkip=${onSkip} />`;
 }
 
+/** The labels' keys: their own names where each is a single key of ours (a digit is answered by itself), else in order. */
+function keysOf(labels) {
+  const names = labels.map((label) => label.toLowerCase());
+  const areKeys = new Set(names).size === names.length && names.every((name) => KEYS.includes(name));
+  return areKeys ? names : KEYS;
+}
+
 /** A button for each label; a key of its own for each button. */
 function Buttons({ task, labels, onAnswer, onSkip }) {
   const shownAt = useRef(0);
+  const keys = keysOf(labels);
   useEffect(() => {
     shownAt.current = performance.now();
   }, [task.id]);
   useKeys((key) => {
     if (key === "s") return onSkip;
-    const label = labels[KEYS.indexOf(key)];
+    const label = labels[keys.indexOf(key)];
     return label !== undefined && (() => onAnswer(label));
   });
   const click = (event, label) => {
@@ -32,8 +40,8 @@ function Buttons({ task, labels, onAnswer, onSkip }) {
   };
   return html`<section class="answers" aria-label="Your answer">
       ${labels.map(
-        (label, index) => html`<button key=${label} class="answer" aria-keyshortcuts=${KEYS[index]} onClick=${(event) => click(event, label)}>
-          <kbd aria-hidden="true">${KEYS[index].toUpperCase()}</kbd><span dir="auto">${label}</span>
+        (label, index) => html`<button key=${label} class="answer" aria-keyshortcuts=${keys[index]} onClick=${(event) => click(event, label)}>
+          <kbd aria-hidden="true">${keys[index].toUpperCase()}</kbd><span dir="auto">${label}</span>
         </button>`,
       )}
     </section>
