@@ -6,4 +6,4 @@ class CrowdConfig(AppConfig):
 
     def ready(self) -> None:
         # Web processes send hints too: make our Celery app the current one.
-        from crowd import celery  # noqa: F401
+        from crowd import celery  # noqa: F401  (imported for its effect)

@@ -7,9 +7,9 @@ from celery import Celery, signals
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crowd.settings")
 
 from django.conf import settings  # noqa: E402  (the settings module must be named first)
-from django.core.exceptions import ImproperlyConfigured  # noqa: E402
+from django.core.exceptions import ImproperlyConfigured  # noqa: E402  (likewise)
 
-from crowd.settings import require_service_settings  # noqa: E402
+from crowd.settings import require_service_settings  # noqa: E402  (likewise)
 
 app = Celery("crowd")
 app.conf.update(

@@ -102,7 +102,7 @@ def test_a_new_person_needs_a_free_and_proper_name(cast: Cast, project: int, sta
     before = db.one("SELECT count(*) FROM projects_user")
 
     with Client(stack.url) as stranger:
-        join = lambda **given: stranger.post("/api/join", {"invite": token, **given})  # noqa: E731
+        join = lambda **given: stranger.post("/api/join", {"invite": token, **given})  # noqa: E731  (a name for one line)
         refused(join(), 400, "required", "name")
         refused(join(name=""), 400, "invalid", "name")
         refused(join(name="ada.of.api"), 409, "name_taken", "name")

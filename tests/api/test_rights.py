@@ -141,7 +141,10 @@ def make_world(manager: Client, annotator: Client, **settings: Any) -> World:
     leased = lease(annotator, project, 30)
     assert vote(annotator, project, leased[0]["id"], "dog").status_code == 200
     world.assignments = iter([assignment["id"] for assignment in leased[1:]])
-    finished = lambda: [r for r in manager.pages(f"/api/projects/{project}/runs") if r["status"] == "done"]  # noqa: E731
+
+    def finished() -> list[Any]:
+        return [r for r in manager.pages(f"/api/projects/{project}/runs") if r["status"] == "done"]
+
     world.run = wait_for(finished, what="a refit")[0]["id"]
     return world
 

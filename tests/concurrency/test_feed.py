@@ -41,7 +41,7 @@ class Reader:
 def c(orm: None) -> Campaign:
     """Twelve tasks to publish by hand; ``votes`` counts how often a task has been published."""
     made = Campaign(tasks=12)
-    made.run = Run.objects.create(project=made.project, kind="refit")  # type: ignore[attr-defined]
+    made.run = Run.objects.create(project=made.project, kind="refit")
     return made
 
 
@@ -59,7 +59,7 @@ def publish(somebody: psycopg.Connection[Any], c: Campaign, numbers: list[int], 
         }
         for n in numbers
     ]
-    run = c.run.id  # type: ignore[attr-defined]
+    run = c.run.id
     somebody.execute(queries.PUBLISH, {"rows": Jsonb(rows), "project": c.id, "run": run, "tolerance": 0.001})
 
 

@@ -199,4 +199,4 @@ def _vote_by_hand(somebody: object, c: Campaign, *, annotator: int, n: int, labe
         "label": label,
         "seconds": None,
     }
-    assert somebody.execute(queries.STORE_VOTE, parameters).fetchone()  # type: ignore[attr-defined]
+    assert somebody.execute(queries.STORE_VOTE, parameters).fetchone()

@@ -186,7 +186,7 @@ def test_nothing_starts_before_what_it_needs(variables: dict[str, str]):
 class _Recorded(parts.Commands):
     """Notes the commands of `manage.py up` instead of running them."""
 
-    def part(self, name, command, *_, **__):  # type: ignore[no-untyped-def]
+    def part(self, name, command, *_, **__):
         self.command = command
 
 

@@ -27,7 +27,7 @@ RESTARTED_WITHIN = 60.0
 
 
 def start(account: Account, home: Path, **options: object) -> Stack:
-    return start_stack(home, account.environment, before=account.before, **options)  # type: ignore[arg-type]
+    return start_stack(home, account.environment, before=account.before, **options)
 
 
 @pytest.fixture(scope="module")
