@@ -23,7 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from aggregation.core.em import Climb, Data, Free, Parameters, Structured, climb, e_step
-from aggregation.core.fit import DENSE_LABELS, Fit
+from aggregation.core.fit import DENSE_LABELS, Fit, check_start, known_votes
 from aggregation.core.majority_vote import vote_shares
 from aggregation.core.structure import clamp, pooled_level, without_diagonal
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
@@ -61,7 +61,8 @@ def fit(
     if strength < 0 or max_iter < 1:
         raise ValueError(f"strength is {strength} and max_iter {max_iter}; expected >= 0 and >= 1")
     known = check_gold(gold, votes)
-    begin = None if start is None else clamp(_check_start(start, votes), known)
+    begin = check_start(start, votes)
+    begin = None if begin is None else clamp(begin, known)
     if strength == 0:
         return _maximum_likelihood(Data(votes, known, 0.0), begin, tol, max_iter)
     return _hierarchical(Data(votes, known, PRIOR_WEIGHT), begin, strength, tol, max_iter)
@@ -81,7 +82,8 @@ def _hierarchical(data: Data, begin: Floats | None, strength: float, tol: float,
         posterior, begin = reached.posterior, None
         converged = converged and reached.converged
     parameters = reached.parameters
-    return _as_fit(reached, parameters.accuracy, pooled_accuracy, parameters.errors, converged)
+    known = known_votes(data.votes, reached.posterior, ACCURACY_STRENGTH)
+    return _as_fit(reached, parameters.accuracy, pooled_accuracy, parameters.errors, converged, known)
 
 
 def _maximum_likelihood(data: Data, begin: Floats | None, tol: float, max_iter: int) -> Fit:
@@ -96,7 +98,8 @@ def _maximum_likelihood(data: Data, begin: Floats | None, tol: float, max_iter: 
     pooled_accuracy, _errors = pooled_level(data.votes, reached.posterior, ASSUMED_ACCURACY)
     level = Structured(data, pooled_accuracy, 0.0).m_step(reached.posterior, reached.parameters.label_prior)
     structured = reached.parameters if reached.parameters.confusion is None else level
-    return _as_fit(reached, structured.accuracy, pooled_accuracy, structured.errors, reached.converged)
+    known = known_votes(data.votes, reached.posterior, 0.0)
+    return _as_fit(reached, structured.accuracy, pooled_accuracy, structured.errors, reached.converged, known)
 
 
 def _cautious_guess(data: Data) -> tuple[Floats, Floats]:
@@ -110,7 +113,9 @@ def _cautious_guess(data: Data) -> tuple[Floats, Floats]:
     return e_step(data, Structured(data, ASSUMED_ACCURACY, 0.0), even)[0], vote_shares(data.votes, data.gold)[1]
 
 
-def _as_fit(reached: Climb, accuracy: Floats, pooled_accuracy: float, errors: Floats, converged: bool) -> Fit:
+def _as_fit(
+    reached: Climb, accuracy: Floats, pooled_accuracy: float, errors: Floats, converged: bool, skill_votes: Floats
+) -> Fit:
     return Fit(
         posterior=reached.posterior,
         label_prior=reached.parameters.label_prior,
@@ -121,13 +126,5 @@ def _as_fit(reached: Climb, accuracy: Floats, pooled_accuracy: float, errors: Fl
         n_iter=len(reached.objective),
         converged=converged,
         objective=reached.objective,
+        skill_votes=skill_votes,
     )
-
-
-def _check_start(start: Floats, votes: Votes) -> Floats:
-    posterior = np.asarray(start, dtype=np.float64)
-    if posterior.shape != (votes.n_tasks, votes.n_labels):
-        raise ValueError(f"start has shape {posterior.shape}; expected {(votes.n_tasks, votes.n_labels)}")
-    if not (np.isfinite(posterior).all() and (posterior >= 0).all()):
-        raise ValueError("start must hold probabilities: finite and not negative")
-    return posterior
