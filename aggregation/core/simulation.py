@@ -30,7 +30,7 @@ def digit_crowd(truth: Ints, seed: int, *, n_labels: int = 10, n_annotators: int
     confusion = structured(skill, confusable_errors(n_labels))
     chosen = random.permutation(n_annotators)[: round(spammers * n_annotators)]
     confusion[chosen] = 1.0 / n_labels
-    return _draw(random, confusion[:, truth])
+    return drawn(random, confusion[:, truth])
 
 
 def dawid_skene_votes(
@@ -47,13 +47,13 @@ def dawid_skene_votes(
     confusion = weights / weights.sum(axis=2, keepdims=True)
     seen = np.argsort(random.random((n_tasks, n_annotators)), axis=1)[:, :votes_per_task]
     task, annotator = np.repeat(np.arange(n_tasks), seen.shape[1]), seen.ravel()
-    label = _draw(random, confusion[annotator, truth[task]])
+    label = drawn(random, confusion[annotator, truth[task]])
     votes = Votes(task.astype(np.int32), annotator.astype(np.int32), label, n_tasks, n_annotators, n_labels)
     return votes, truth, confusion
 
 
-def _draw(random: np.random.Generator, rows: Floats) -> Ints:
-    """One index drawn from each distribution along the last axis."""
+def drawn(random: np.random.Generator, rows: Floats) -> Ints:
+    """One index drawn from each distribution along the last axis of rows f8[..., K]: int32[...]."""
     below = random.random(rows.shape[:-1])[..., None] > rows.cumsum(axis=-1)
     drawn: Ints = np.minimum(below.sum(axis=-1), rows.shape[-1] - 1).astype(np.int32)
     return drawn
