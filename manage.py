@@ -6,6 +6,12 @@ import sys
 
 
 def main() -> None:
+    if sys.argv[1:2] == ["aggregate"]:
+        # Works on files alone: loading settings and apps would take longer than most of its work.
+        os.environ.pop("DJANGO_SETTINGS_MODULE", None)
+        from aggregation.management.commands.aggregate import Command
+
+        return Command().run_from_argv(sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "crowd.settings")
     from django.core.management import execute_from_command_line
 

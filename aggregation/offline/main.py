@@ -1,0 +1,85 @@
+"""The whole way from a votes file to consensus files: what `manage.py aggregate` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from aggregation.offline.files import BadFile, Write, check_outputs, format_of, source, write_all
+
+REPORTS = {".json": "json", ".html": "html"}
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked for: names of files, None where nothing is; method None is the default label model."""
+
+    votes: str
+    gold: str | None = None
+    method: str | None = None
+    ordinal: bool = False
+    labels: Sequence[str] | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    gold_columns: Mapping[str, str] = field(default_factory=dict)
+    out: str | None = None
+    annotators: str | None = None
+    report: str | None = None
+
+
+def aggregate(wishes: Wishes) -> str:
+    """Read, fit, write what is asked for, and return a summary. Raises BadFile, before anything is written."""
+    method = _method(wishes)
+    from aggregation.offline.analysis import analyse
+    from aggregation.offline.crowd import read_crowd
+    from aggregation.offline.report import report
+    from aggregation.offline.summary import summary
+    from aggregation.offline.tables import TABLES
+
+    check_outputs(
+        [name for name in (wishes.votes, wishes.gold) if name],
+        {
+            "--out": (wishes.out, TABLES),
+            "--annotators": (wishes.annotators, TABLES),
+            "--report": (wishes.report, REPORTS),
+        },
+    )
+    crowd = read_crowd(
+        source(wishes.votes),
+        source(wishes.gold) if wishes.gold else None,
+        columns=wishes.columns,
+        gold_columns=wishes.gold_columns,
+        labels=wishes.labels,
+        ordinal=wishes.ordinal,
+    )
+    analysis = analyse(crowd, method)
+    found = report(analysis)
+    written = _outputs(wishes, analysis, found)
+    write_all([(name, write) for name, write in written.values()])
+    return summary(found, {option: name for option, (name, _) in written.items()})
+
+
+def _outputs(wishes: Wishes, analysis: Any, found: dict[str, Any]) -> dict[str, tuple[str, Write]]:
+    from aggregation.offline import tables
+    from aggregation.offline.page import write_html
+    from aggregation.offline.report import write_json
+
+    outputs: dict[str, tuple[str, Write]] = {}
+    if wishes.out:
+        outputs["--out"] = wishes.out, tables.writer(wishes.out, tables.consensus(analysis))
+    if wishes.annotators:
+        outputs["--annotators"] = wishes.annotators, tables.writer(wishes.annotators, tables.annotators(analysis))
+    if wishes.report:
+        write = write_html if format_of(wishes.report, REPORTS) == "html" else write_json
+        outputs["--report"] = wishes.report, partial(write, found)
+    return outputs
+
+
+def _method(wishes: Wishes) -> str:
+    from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
+
+    method = wishes.method or DEFAULT_LABEL_MODEL
+    if method not in LABEL_MODELS:
+        raise BadFile(f"--method {method}: there is no such label model; there are {', '.join(LABEL_MODELS)}")
+    return method

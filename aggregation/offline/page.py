@@ -1,0 +1,192 @@
+"""The report as one HTML file for people: no script, nothing loaded from elsewhere, fit for phone and paper."""
+
+from __future__ import annotations
+
+from typing import Any, BinaryIO
+
+from aggregation.offline import plots
+from aggregation.offline.markup import Figure, Html, table, tag, text
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1d2530; --soft: #5b6675; --line: #d5dbe3; --tint: #f3f5f8; --mark: #1f6feb;
+  --warn: #fff4d6; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6ebf2; --soft: #9aa7b8; --line: #38424f; --tint: #1b222b;
+  --mark: #6aa8ff; --warn: #3b3215; } body { background: #12171d; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 52rem; color: var(--ink);
+  font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
+h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; } p { margin: .5rem 0; }
+.soft, caption { color: var(--soft); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .6rem; margin: 1.2rem 0; }
+.tile { background: var(--tint); border-radius: .5rem; padding: .7rem .9rem; }
+.tile b { display: block; font-size: 1.5rem; line-height: 1.3; } .tile span { color: var(--soft); font-size: .85rem; }
+.notes { background: var(--warn); border-radius: .5rem; padding: .6rem .9rem .6rem 2rem; margin: 1rem 0; }
+.scroll { overflow-x: auto; margin: .8rem 0; }
+table { border-collapse: collapse; min-width: 60%; font-size: .92rem; } caption { text-align: left; padding: .2rem 0; }
+th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+td { white-space: pre-wrap; } td.figure { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.plot svg { width: 100%; height: auto; display: block; }
+svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
+.grid { stroke: var(--line); stroke-width: .6; } .axis { stroke: var(--soft); } .bar, .dot { fill: var(--mark); }
+.ideal { stroke: var(--soft); stroke-dasharray: 4 4; } .whisker { stroke: var(--mark); stroke-width: 2; opacity: .55; }
+@media print { body { max-width: none; padding: 0; font-size: 10pt; } .scroll { overflow: visible; }
+  tr, .plot, .tile { break-inside: avoid; } h2 { break-after: avoid; }
+  .bar, .dot, .tile, .notes { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+"""
+
+
+def write_html(found: dict[str, Any], file: BinaryIO) -> None:
+    """Write a report (see `report`) as a page."""
+    file.write(page(found).encode())
+
+
+def page(found: dict[str, Any]) -> Html:
+    sections = [_head(found), _tiles(found), _notes(found), _method(found), _reliability(found), _sure(found)]
+    sections += [_labels(found), _annotators(found), _doubtful(found)]
+    head = tag(
+        "head",
+        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        tag("title", "Consensus report"),
+        Html(f"<style>{STYLE}</style>"),
+    )
+    return text(
+        Html("<!doctype html>\n"), tag("html", head, tag("body", tag("main", *sections)), lang="en"), Html("\n")
+    )
+
+
+def _head(found: dict[str, Any]) -> Html:
+    counts = (
+        f"{found['votes']:,} votes on {found['tasks']:,} tasks by {found['annotators']:,} annotators, "
+        f"{len(found['labels']):,} labels"
+    )
+    return text(tag("h1", "Consensus report"), tag("p", counts, class_="soft"))
+
+
+def _tiles(found: dict[str, Any]) -> Html:
+    checked, sure = found["cross_validation"], found["confidence"]
+    interval = "{:.3f} to {:.3f}, held-out gold".format(*checked["accuracy_interval"]) if checked else "needs gold"
+    tiles = [
+        ("accuracy", _figure(found["accuracy"]), interval),
+        ("calibration error (ECE)", _figure(found["ece"]), "calibrated" if found["calibrated"] else "uncalibrated"),
+        ("agreement", _figure(found["alpha"]), f"Krippendorff's alpha, {found['alpha_level']}"),
+        ("mean confidence", _figure(sure["mean"]), f"{sure['at_least_95']:,} tasks at 0.95 or more"),
+    ]
+    return tag(
+        "div",
+        *(tag("div", name, tag("b", value), tag("span", under), class_="tile") for name, value, under in tiles),
+        class_="tiles",
+    )
+
+
+def _notes(found: dict[str, Any]) -> Html:
+    notes = list(found["warnings"])
+    if found["repeated_votes"]:
+        notes.append(
+            f"{found['repeated_votes']:,} votes are by an annotator who had voted on the task before; only the first "
+            f"counts. {found['conflicting_repeats']:,} of them contradict it."
+        )
+    if found["gold_unseen"]:
+        notes.append(f"{found['gold_unseen']:,} gold tasks have no votes and were ignored.")
+    if found["ordinal"] and not found["uses_order"]:
+        notes.append(f"{found['method']} does not use the order of the labels; agreement does.")
+    if not found["converged"]:
+        notes.append("The fit stopped before it converged.")
+    return tag("ul", *(tag("li", note) for note in notes), class_="notes") if notes else Html()
+
+
+def _method(found: dict[str, Any]) -> Html:
+    said = found["explanation"] or ["The label model that was asked for."]
+    steps = f"{found['iterations']:,} iterations."
+    return text(tag("h2", "Method: ", found["method"]), *(tag("p", sentence) for sentence in [*said, steps]))
+
+
+def _reliability(found: dict[str, Any]) -> Html:
+    checked = found["cross_validation"]
+    title = tag("h2", "Is the confidence true?")
+    if not checked:
+        return text(title, tag("p", "Nobody can know without gold: give some tasks' true labels with --gold."))
+    words = (
+        f"Each gold task was scored by a fit that did not know its answer ({checked['folds']} folds, "
+        f"{checked['tasks']:,} tasks). On the dashed line, stated confidence is the share that was right; below it, "
+        "confidence is too high. Bars are 95 % intervals; larger dots stand for more tasks."
+    )
+    rows = [
+        [
+            Figure(f"{bin['from']:.1f} to {bin['to']:.1f}"),
+            Figure(f"{bin['tasks']:,}"),
+            Figure(f"{bin['confidence']:.3f}"),
+            Figure(f"{bin['right']:.3f}"),
+            Figure("{:.3f} to {:.3f}".format(*bin["right_interval"])),
+        ]
+        for bin in checked["reliability"]
+    ]
+    shown = table(["confidence", "tasks", "mean confidence", "share right", "95 % interval"], rows, "Reliability")
+    figures = [
+        [name, *(Figure(f"{scored[key]:.3f}") for key in ("accuracy", "ece", "brier", "log_loss"))]
+        for name, scored in ((found["method"], checked), ("majority vote", checked["majority_vote"]))
+    ]
+    compared = table(["", "accuracy", "ECE", "Brier score", "log loss"], figures, "On held-out gold")
+    return text(title, tag("p", words), plots.reliability(checked["reliability"]), shown, compared)
+
+
+def _sure(found: dict[str, Any]) -> Html:
+    title = tag("h2", "How sure is the consensus?")
+    counts = found["confidence"]["tasks_by_twentieth"]
+    rows = [
+        [Figure(f"{number / 20:.2f} to {(number + 1) / 20:.2f}"), Figure(f"{count:,}")]
+        for number, count in enumerate(counts)
+        if count
+    ]
+    shown = tag("details", tag("summary", "As a table"), table(["confidence", "tasks"], rows, "Tasks by confidence"))
+    if not sum(counts):
+        return text(title, tag("p", "Every task has gold: nothing is in question."))
+    words = "Of the tasks without gold." if found["gold"] else ""
+    return text(title, tag("p", words), plots.histogram(counts), shown)
+
+
+def _labels(found: dict[str, Any]) -> Html:
+    rows = [
+        [row["label"], Figure(f"{row['votes']:,}"), Figure(f"{row['tasks']:,}"), Figure(f"{row['share']:.3f}")]
+        for row in found["label_counts"]
+    ]
+    header = ["label", "votes", "tasks (consensus)", "estimated share"]
+    return text(tag("h2", "Labels"), table(header, rows, "Labels by votes and consensus"))
+
+
+def _annotators(found: dict[str, Any]) -> Html:
+    lowest, highest = found["lowest_skill"], found["highest_skill"]
+    parts = [tag("h2", "Annotators")]
+    for title, rows in (("Lowest skill", lowest), ("Highest skill", highest)):
+        if rows:
+            parts += [tag("h3", title), plots.skills(rows), _annotator_table(title, rows)]
+    return text(*parts)
+
+
+def _annotator_table(title: str, rows: list[dict[str, Any]]) -> Html:
+    names = [name for name in rows[0] if name != "worker"]
+    cells = [[row["worker"], *(_number(row[name]) for name in names)] for row in rows]
+    return table(["annotator", *(name.replace("_", " ") for name in names)], cells, title)
+
+
+def _doubtful(found: dict[str, Any]) -> Html:
+    if not found["doubtful_tasks"]:
+        return Html()
+    words = "Those of lowest confidence: more votes, or an expert, help here most."
+    rows = [
+        [row["task"], row["label"], Figure(f"{row['confidence']:.3f}"), _votes(row["votes"])]
+        for row in found["doubtful_tasks"]
+    ]
+    shown = table(["task", "consensus", "confidence", "votes"], rows, "Most doubtful tasks")
+    return text(tag("h2", "Doubtful tasks"), tag("p", words), shown)
+
+
+def _votes(votes: dict[str, int]) -> str:
+    return ", ".join(f"{label}: {count}" for label, count in votes.items())
+
+
+def _number(value: float | int | None) -> Figure:
+    return Figure("–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.3f}")
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
