@@ -1,0 +1,91 @@
+"""Fits, and scores that no gold leaks into."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from aggregation.core import majority_vote
+from aggregation.core.fit import Fit
+from aggregation.core.label_models import LABEL_MODELS
+from aggregation.core.votes import Floats, Ints, Votes
+from aggregation.offline.analysis import analyse
+from aggregation.offline.crowd import Crowd, Gold
+
+
+def crowd_of(gold: list[int], *, ordinal: bool = False) -> Crowd:
+    """Three annotators agree on label 0 of 2 for every task, so all are wrong where gold is 1."""
+    T = len(gold)
+    columns = np.repeat(np.arange(T), 3), np.tile(np.arange(3), T), np.zeros(3 * T, np.int32)
+    names = pa.array([f"t{task}" for task in range(T)])
+    known = Gold(np.array(gold, np.int32), 0)
+    return Crowd(Votes(*columns, T, 3, 2), names, ["a", "b", "c"], ["x", "y"], ordinal, 0, 0, known, ())
+
+
+def test_the_gold_of_a_task_is_known_to_its_consensus_but_not_to_its_score() -> None:
+    found = analyse(crowd_of([1, 1, 0, 0, -1]), "majority_vote")
+    assert found.label.tolist() == [1, 1, 0, 0, 0]
+    assert found.confidence.tolist() == [1.0] * 5
+    assert found.score is not None
+    assert (found.score.n, found.score.accuracy) == (4, 0.5)  # clamped gold would make it 1
+    assert found.open_tasks.tolist() == [4]
+
+
+@pytest.mark.parametrize("gold", [[-1, -1, -1], [0, -1, -1]])
+def test_less_than_two_gold_tasks_give_no_score(gold: list[int]) -> None:
+    found = analyse(crowd_of(gold), "majority_vote")
+    assert (found.score, found.majority) == (None, None)
+
+
+def flip(votes: Votes, fit: Fit, gold: Ints, seen: list[Ints]) -> Floats:
+    """Says the other label, and takes down what gold it was given."""
+    seen.append(gold)
+    return fit.posterior[:, ::-1]
+
+
+def test_calibration_sees_no_gold_of_the_tasks_it_is_scored_on() -> None:
+    seen: list[Ints] = []
+    gold = [0, 0, 0, 0, 0, 0, -1]
+    found = analyse(crowd_of(gold), "majority_vote", partial(flip, seen=seen))
+    assert found.calibrated
+    assert found.label.tolist() == [1] * 7
+    assert found.score is not None and found.score.accuracy == 0.0
+    assert seen[0].tolist() == gold
+    held_out = [np.flatnonzero((rest < 0) & (seen[0] >= 0)).tolist() for rest in seen[1:]]
+    assert sorted(sum(held_out, [])) == [0, 1, 2, 3, 4, 5]
+    assert all(held_out)
+
+
+def test_without_gold_nothing_is_calibrated() -> None:
+    crowd = dataclasses.replace(crowd_of([-1, -1]), gold=None)
+    found = analyse(crowd, "majority_vote", partial(flip, seen=[]))
+    assert not found.calibrated
+    assert found.label.tolist() == [0, 0]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[dict[str, Any]]]:
+    """A label model "ordered" that can use the order of labels, and what it was told."""
+    calls: list[dict[str, Any]] = []
+
+    def fit(votes: Votes, gold: Ints | None = None, start: Floats | None = None, *, ordinal: bool = False) -> Fit:
+        calls.append({"ordinal": ordinal})
+        return majority_vote.fit(votes, gold)
+
+    monkeypatch.setitem(LABEL_MODELS, "ordered", fit)
+    yield calls
+
+
+def test_a_model_that_can_use_the_order_of_labels_is_told_of_it(told: list[dict[str, Any]]) -> None:
+    assert analyse(crowd_of([0, 1], ordinal=True), "ordered").uses_order
+    assert told and all(call == {"ordinal": True} for call in told)
+    told.clear()
+    analyse(crowd_of([0, 1], ordinal=False), "ordered")
+    assert told and all(call == {"ordinal": False} for call in told)
+    assert not analyse(crowd_of([0, 1], ordinal=True), "majority_vote").uses_order
