@@ -22,10 +22,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from aggregation.core.em import Climb, Data, Free, Parameters, Structured, climb, e_step
-from aggregation.core.fit import DENSE_LABELS, Fit, check_start, known_votes
+from aggregation.core.em import Climb, Data, Expected, Free, Parameters, Stage, Structured, climb
+from aggregation.core.fit import DENSE_LABELS, Fit, check_start, worth
 from aggregation.core.majority_vote import vote_shares
-from aggregation.core.structure import clamp, pooled_level, without_diagonal
+from aggregation.core.structure import clamp, without_diagonal
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
 #: Pseudo-votes per free cell of a confusion matrix: K - 1 times as many for a row of K cells.
@@ -69,62 +69,64 @@ def fit(
 
 
 def _hierarchical(data: Data, begin: Floats | None, strength: float, tol: float, max_iter: int) -> Fit:
-    posterior, label_prior = _cautious_guess(data)
-    converged = True
+    posterior, converged = _cautious_guess(data), True
     for _ in range(ROUNDS):
-        pooled_accuracy, _errors = pooled_level(data.votes, posterior, ASSUMED_ACCURACY)
-        own = Structured(data, pooled_accuracy, ACCURACY_STRENGTH)
-        if data.votes.n_labels > DENSE_LABELS:
-            reached = climb(data, own, posterior if begin is None else begin, tol, max_iter)
-        else:
-            free = Free(data, own.m_step(posterior, label_prior), strength * (data.votes.n_labels - 1))
-            reached = climb(data, free, posterior if begin is None else begin, tol, max_iter)
+        level = Structured(data, ASSUMED_ACCURACY, 0.0).count(posterior)
+        own = Structured(data, _pooled_accuracy(level), ACCURACY_STRENGTH)
+        stage: Stage = own
+        if data.votes.n_labels <= DENSE_LABELS:
+            stage = Free(data, own.m_step(level), strength * (data.votes.n_labels - 1))
+        reached = climb(data, stage, posterior if begin is None else begin, tol, max_iter)
         posterior, begin = reached.posterior, None
         converged = converged and reached.converged
-    parameters = reached.parameters
-    known = known_votes(data.votes, reached.posterior, ACCURACY_STRENGTH)
-    return _as_fit(reached, parameters.accuracy, pooled_accuracy, parameters.errors, converged, known)
+    return _as_fit(data, reached, reached.parameters, own.target, converged, ACCURACY_STRENGTH)
 
 
 def _maximum_likelihood(data: Data, begin: Floats | None, tol: float, max_iter: int) -> Fit:
     posterior = vote_shares(data.votes, data.gold)[0] if begin is None else begin
-    pooled_accuracy, _errors = pooled_level(data.votes, posterior, ASSUMED_ACCURACY)
-    own = Structured(data, pooled_accuracy, 0.0)
-    if data.votes.n_labels > DENSE_LABELS:
-        reached = climb(data, own, posterior, tol, max_iter)
-    else:
-        reached = climb(data, Free(data, own.m_step(posterior, posterior.mean(axis=0)), 0.0), posterior, tol, max_iter)
+    plain = Structured(data, ASSUMED_ACCURACY, 0.0)
+    stage: Stage = plain
+    if data.votes.n_labels <= DENSE_LABELS:
+        stage = Free(data, plain.m_step(plain.count(posterior)), 0.0)
+    reached = climb(data, stage, posterior, tol, max_iter)
     # The pooled level plays no part in the fit; it is read off for the live path.
-    pooled_accuracy, _errors = pooled_level(data.votes, reached.posterior, ASSUMED_ACCURACY)
-    level = Structured(data, pooled_accuracy, 0.0).m_step(reached.posterior, reached.parameters.label_prior)
-    structured = reached.parameters if reached.parameters.confusion is None else level
-    known = known_votes(data.votes, reached.posterior, 0.0)
-    return _as_fit(reached, structured.accuracy, pooled_accuracy, structured.errors, reached.converged, known)
+    level = plain.count(reached.posterior)
+    pooled_accuracy = _pooled_accuracy(level)
+    dense = reached.parameters.confusion is not None
+    structured = Structured(data, pooled_accuracy, 0.0).m_step(level) if dense else reached.parameters
+    return _as_fit(data, reached, structured, pooled_accuracy, reached.converged, 0.0)
 
 
-def _cautious_guess(data: Data) -> tuple[Floats, Floats]:
-    """Posterior f8[T, K] and label prior f8[K] if everybody were right with ASSUMED_ACCURACY and erred evenly."""
+def _cautious_guess(data: Data) -> Floats:
+    """Posterior f8[T, K] if everybody were right with ASSUMED_ACCURACY and erred evenly."""
     K = data.votes.n_labels
     even = Parameters(
         label_prior=np.full(K, 1.0 / K),
         accuracy=np.full(data.votes.n_annotators, ASSUMED_ACCURACY),
         errors=without_diagonal(np.ones((K, K))),
     )
-    return e_step(data, Structured(data, ASSUMED_ACCURACY, 0.0), even)[0], vote_shares(data.votes, data.gold)[1]
+    return Structured(data, ASSUMED_ACCURACY, 0.0).posterior(even)
+
+
+def _pooled_accuracy(level: Expected) -> float:
+    """Of all votes, after one pseudo-vote of ASSUMED_ACCURACY."""
+    _totals, right, wrong, _pooled = level
+    return (float(right.sum()) + ASSUMED_ACCURACY) / (float(right.sum() + wrong.sum()) + 1.0)
 
 
 def _as_fit(
-    reached: Climb, accuracy: Floats, pooled_accuracy: float, errors: Floats, converged: bool, skill_votes: Floats
+    data: Data, reached: Climb, structured: Parameters, pooled_accuracy: float, converged: bool, pseudo_votes: float
 ) -> Fit:
+    right, doubt = data.steps.right_votes(data.votes.by_task, reached.posterior)
     return Fit(
         posterior=reached.posterior,
         label_prior=reached.parameters.label_prior,
         confusion=reached.parameters.confusion,
-        accuracy=accuracy,
+        accuracy=structured.accuracy,
         pooled_accuracy=pooled_accuracy,
-        pooled_errors=errors,
+        pooled_errors=structured.errors,
         n_iter=len(reached.objective),
         converged=converged,
         objective=reached.objective,
-        skill_votes=skill_votes,
+        skill_votes=worth(data.per_annotator, right, doubt) + pseudo_votes,
     )

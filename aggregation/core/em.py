@@ -1,28 +1,33 @@
-"""Expectation maximisation for Dawid-Skene models, in log space: the steps and the loop.
+"""Expectation maximisation for Dawid-Skene models: the steps and the loop.
 
 Dempster, A. P., Laird, N. M. and Rubin, D. B.: Maximum Likelihood from Incomplete Data via the EM Algorithm, Journal
 of the Royal Statistical Society B 39(1), 1977, doi:10.1111/j.2517-6161.1977.tb01600.x.
+
+An E-step hands over nothing but expected counts, and an M-step needs nothing else. So a sweep over the votes takes
+counts to counts, and EM looks for counts that a sweep leaves as they are.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
+from types import ModuleType
 from typing import Protocol
 
 import numpy as np
 
+from aggregation.core import e_steps
 from aggregation.core.fit import LIKELIHOOD_FLOOR
-from aggregation.core.live import softmax
-from aggregation.core.structure import (
-    ERROR_WEIGHT,
-    clamp,
-    confusion_counts,
-    error_rows,
-    error_target,
-    shares,
-    structured,
-)
+from aggregation.core.structure import ERROR_WEIGHT, error_rows, error_target, shares, structured
 from aggregation.core.votes import Floats, Ints, Votes
+
+#: From so many votes times labels on, compiled kernels save more time than it takes to load them.
+COMPILED_ABOVE = 400_000
+#: Plain steps before the first leap: the first guess is rough, and a leap from it may end under another summit.
+PLAIN_STEPS = 3
+
+#: Expected counts. The first array is always the label totals f8[K], over tasks with votes or gold.
+Expected = tuple[Floats, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,14 +43,17 @@ class Parameters:
 class Stage(Protocol):
     """One model of how annotators vote."""
 
-    def m_step(self, posterior: Floats, label_prior: Floats) -> Parameters:
-        """The parameters that explain the votes best if truth is distributed as posterior f8[T, K]."""
+    def count(self, posterior: Floats) -> Expected:
+        """Expected counts if truth is distributed as posterior f8[T, K]."""
 
-    def log_likelihood(self, parameters: Parameters) -> Floats:
-        """log P(votes of a task | true label), f8[T, K]."""
+    def m_step(self, expected: Expected) -> Parameters:
+        """The parameters that explain the counts best."""
 
-    def penalty(self, parameters: Parameters) -> float:
-        """Log density of the parameters under their shrinkage, but for a constant."""
+    def e_step(self, parameters: Parameters) -> tuple[Expected, float]:
+        """Expected counts under the parameters, and the objective they reach: the penalised log likelihood."""
+
+    def posterior(self, parameters: Parameters) -> Floats:
+        """Posterior f8[T, K] under the parameters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,12 +63,31 @@ class Data:
     votes: Votes
     gold: Ints
     prior_weight: float
-    per_task: Floats = field(init=False)
-    informed: np.ndarray[tuple[int], np.dtype[np.bool_]] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "per_task", self.votes.per_task())
-        object.__setattr__(self, "informed", (self.per_task.sum(axis=1) > 0) | (self.gold >= 0))
+    @cached_property
+    def steps(self) -> ModuleType:
+        """`e_steps`, or its compiled twin where votes are many and numba is there. Votes alone decide, so that
+        equal votes give equal bytes."""
+        if len(self.votes) * self.votes.n_labels >= COMPILED_ABOVE:
+            try:
+                from aggregation.core import kernels
+            except ImportError:
+                return e_steps
+            return kernels
+        return e_steps
+
+    @cached_property
+    def per_annotator(self) -> Floats:
+        """Votes of each annotator, f8[A]."""
+        return np.bincount(self.votes.annotator, minlength=self.votes.n_annotators).astype(np.float64)
+
+    def label_prior(self, totals: Floats) -> Floats:
+        """Label frequencies f8[K]; tasks with neither votes nor gold say nothing about them."""
+        return shares(totals + self.prior_weight / len(totals))
+
+    def log_density(self, label_prior: Floats) -> float:
+        """Of the label prior under its pseudo-tasks, but for a constant."""
+        return float(self.prior_weight * _log(label_prior).mean()) if self.prior_weight else 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,71 +101,82 @@ class Climb:
 
 
 def climb(data: Data, stage: Stage, posterior: Floats, tol: float, max_iter: int) -> Climb:
-    """Alternate M- and E-steps from a posterior f8[T, K] until the objective rises by less than tol per vote.
+    """EM from a posterior f8[T, K] until the objective rises by less than tol per vote, or for max_iter sweeps.
 
-    Every iteration ends with an E-step, so the posterior returned agrees with the parameters returned.
+    After two plain steps it leaps to where they seem to lead (SQUAREM: Varadhan, R. and Roland, C.: Simple and
+    Globally Convergent Methods for Accelerating the Convergence of Any EM Algorithm, Scandinavian Journal of
+    Statistics 35(2), 2008, doi:10.1111/j.1467-9469.2007.00585.x), and takes the leap back if the objective fell.
     """
-    objectives: list[float] = []
-    while True:
-        parameters = stage.m_step(posterior, label_prior(data, posterior))
-        posterior, objective = e_step(data, stage, parameters)
-        objectives.append(objective)
-        converged = len(objectives) > 1 and abs(objectives[-1] - objectives[-2]) < tol * max(len(data.votes), 1)
-        if converged or len(objectives) >= max_iter:
-            return Climb(posterior, parameters, tuple(objectives), converged)
+    path, objective, converged = [stage.count(posterior)], list[float](), False
+    for _ in range(max_iter):
+        leaps = len(path) == 3 and len(objective) > PLAIN_STEPS
+        here = leap(*path) if leaps else path[-1]
+        candidate = stage.m_step(here)
+        expected, value = stage.e_step(candidate)
+        if leaps and value < objective[-1]:
+            path = path[-1:]
+            continue
+        parameters, path = candidate, [*([here] if leaps else path[-2:]), expected]
+        objective.append(value)
+        converged = len(objective) > 1 and abs(objective[-1] - objective[-2]) < tol * max(len(data.votes), 1)
+        if converged:
+            break
+    return Climb(stage.posterior(parameters), parameters, tuple(objective), converged)
 
 
-def label_prior(data: Data, posterior: Floats) -> Floats:
-    """Label frequencies f8[K] over tasks with votes or gold; tasks without either say nothing about them."""
-    K = data.votes.n_labels
-    return shares(posterior[data.informed].sum(axis=0) + data.prior_weight / K)
+def leap(first: Expected, second: Expected, third: Expected) -> Expected:
+    """The counts that lie ahead of three successive ones (Varadhan and Roland's third step length).
 
-
-def e_step(data: Data, stage: Stage, parameters: Parameters) -> tuple[Floats, float]:
-    """The posterior f8[T, K] under the parameters, and the objective they reach: the penalised log likelihood."""
-    log_prior = np.log(np.maximum(parameters.label_prior, np.finfo(np.float64).tiny))
-    joint = stage.log_likelihood(parameters) + log_prior
-    top = joint.max(axis=1)
-    evidence = top + np.log(np.exp(joint - top[:, None]).sum(axis=1))
-    known = np.flatnonzero(data.gold >= 0)
-    evidence[known] = joint[known, data.gold[known]]
-    objective = evidence[data.informed].sum() + stage.penalty(parameters) + data.prior_weight * log_prior.mean()
-    return clamp(softmax(joint), data.gold), float(objective)
+    Roots of counts are extrapolated: their squares are never negative, and a cell in which hardly anybody votes does
+    not set the pace of all others.
+    """
+    roots = [tuple(np.sqrt(array) for array in expected) for expected in (first, second, third)]
+    step = [b - a for a, b in zip(roots[0], roots[1], strict=True)]
+    bend = [c - b - r for b, c, r in zip(roots[1], roots[2], step, strict=True)]
+    length = max(1.0, _norm(step) / max(_norm(bend), np.finfo(np.float64).tiny))
+    return tuple(np.square(a + 2.0 * length * r + length**2 * v) for a, r, v in zip(roots[0], step, bend, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
 class Structured:
     """Annotator a is right with accuracy[a]; when wrong, errs as everybody does.
 
-    The accuracy is shrunk towards `target` by `strength` pseudo-votes. Memory is that of T * K, whatever A.
+    The accuracy is shrunk towards `target` by `strength` pseudo-votes. Expected counts: label totals f8[K], right and
+    wrong votes of each annotator f8[A], and all votes f8[K, K] as [voted, true].
     """
 
     data: Data
     target: float
     strength: float
 
-    def m_step(self, posterior: Floats, label_prior: Floats) -> Parameters:
-        votes = self.data.votes
-        correct = np.bincount(votes.annotator, posterior[votes.task, votes.label], minlength=votes.n_annotators)
-        total = np.bincount(votes.annotator, minlength=votes.n_annotators) + self.strength
-        accuracy = np.where(
-            total > 0, (correct + self.strength * self.target) / np.where(total > 0, total, 1), self.target
-        )
-        return Parameters(label_prior, accuracy, error_rows(posterior.T @ self.data.per_task, votes))
+    def count(self, posterior: Floats) -> Expected:
+        return self._expected(*self.data.steps.structured_count(self.data.votes.by_task, self.data.gold, posterior))
 
-    def log_likelihood(self, parameters: Parameters) -> Floats:
-        votes, K = self.data.votes, self.data.votes.n_labels
-        if K == 1:
-            return np.zeros((votes.n_tasks, 1))
-        right, wrong = _log(parameters.accuracy), _log(1.0 - parameters.accuracy)
-        errors = _log(parameters.errors) * (1.0 - np.eye(K))
-        # Every vote as if wrong, then corrected at the one label under which it is right.
-        all_wrong = np.bincount(votes.task, wrong[votes.annotator], minlength=votes.n_tasks)
-        cell = votes.task.astype(np.int64) * K + votes.label
-        correction = np.bincount(cell, (right - wrong)[votes.annotator], minlength=votes.n_tasks * K)
-        return np.asarray(all_wrong[:, None] + self.data.per_task @ errors.T + correction.reshape(-1, K))
+    def m_step(self, expected: Expected) -> Parameters:
+        totals, right, wrong, pooled = expected
+        n = right + wrong + self.strength
+        accuracy = np.where(n > 0, (right + self.strength * self.target) / np.where(n > 0, n, 1), self.target)
+        return Parameters(self.data.label_prior(totals), accuracy, error_rows(pooled.T, self.data.votes))
 
-    def penalty(self, parameters: Parameters) -> float:
+    def e_step(self, parameters: Parameters) -> tuple[Expected, float]:
+        *counts, evidence = self.data.steps.structured_sweep(*self._arguments(parameters))
+        objective = evidence + self._log_density(parameters) + self.data.log_density(parameters.label_prior)
+        return self._expected(*counts), objective
+
+    def posterior(self, parameters: Parameters) -> Floats:
+        return np.asarray(self.data.steps.structured_posterior(*self._arguments(parameters)))
+
+    def _expected(self, totals: Floats, right: Floats, pooled: Floats) -> Expected:
+        return totals, right, np.maximum(self.data.per_annotator - right, 0.0), pooled
+
+    def _arguments(self, parameters: Parameters) -> tuple[object, ...]:
+        single = self.data.votes.n_labels == 1  # then nobody can be wrong
+        right = np.ones_like(parameters.accuracy) if single else _floored(parameters.accuracy)
+        errors = np.ascontiguousarray(_floored(parameters.errors).T)
+        wrong = _floored(1.0 - parameters.accuracy)
+        return self.data.votes.by_task, self.data.gold, parameters.label_prior, right, wrong, errors
+
+    def _log_density(self, parameters: Parameters) -> float:
         right, wrong = _log(parameters.accuracy), _log(1.0 - parameters.accuracy)
         accuracy = self.strength * (self.target * right + (1.0 - self.target) * wrong).sum()
         return float(accuracy + ERROR_WEIGHT * (error_target(self.data.votes) * _log(parameters.errors)).sum())
@@ -148,38 +186,57 @@ class Structured:
 class Free:
     """Annotator a votes v on a task of label t with confusion[a, t, v].
 
-    Rows are shrunk towards the structured confusion of `around` by `strength` pseudo-votes. Memory A * K * K.
+    Rows are shrunk towards the structured confusion of `around` by `strength` pseudo-votes. Memory A * K * K. Expected
+    counts: label totals f8[K], and votes of each annotator f8[A * K, K] as [annotator * K + voted, true].
     """
 
     data: Data
     around: Parameters
     strength: float
 
-    @property
+    @cached_property
     def target(self) -> Floats:
-        return structured(self.around.accuracy, self.around.errors)
+        """f8[A, K, K] as [annotator, voted, true], like the counts."""
+        return np.ascontiguousarray(structured(self.around.accuracy, self.around.errors).transpose(0, 2, 1))
 
-    def m_step(self, posterior: Floats, label_prior: Floats) -> Parameters:
-        counts = confusion_counts(self.data.votes, posterior) + self.strength * self.target
-        total = counts.sum(axis=2, keepdims=True)
+    def count(self, posterior: Floats) -> Expected:
+        return tuple(self.data.steps.free_count(self.data.votes.by_task, self.data.gold, posterior))
+
+    def m_step(self, expected: Expected) -> Parameters:
+        totals, votes = expected
+        counts = votes.reshape(self.target.shape) + self.strength * self.target
+        n = counts.sum(axis=1, keepdims=True)
         # Maximum likelihood knows nothing of a row without votes; the structured row is as good as any.
-        confusion = np.where(total > 0, counts / np.where(total > 0, total, 1), self.target)
-        return Parameters(label_prior, self.around.accuracy, self.around.errors, confusion)
+        confusion = np.where(n > 0, counts / np.where(n > 0, n, 1), self.target).transpose(0, 2, 1)
+        return Parameters(self.data.label_prior(totals), self.around.accuracy, self.around.errors, confusion)
 
-    def log_likelihood(self, parameters: Parameters) -> Floats:
-        assert parameters.confusion is not None
-        votes, K = self.data.votes, self.data.votes.n_labels
-        log = _log(parameters.confusion)
-        cell = votes.annotator.astype(np.int64) * K + votes.label
-        likelihood = np.empty((votes.n_tasks, K))
-        for true in range(K):  # one column at a time: n floats in memory, never n * K
-            likelihood[:, true] = np.bincount(votes.task, log[:, true].ravel()[cell], minlength=votes.n_tasks)
-        return likelihood
+    def e_step(self, parameters: Parameters) -> tuple[Expected, float]:
+        totals, votes, evidence = self.data.steps.free_sweep(*self._arguments(parameters))
+        objective = evidence + self._log_density(parameters) + self.data.log_density(parameters.label_prior)
+        return (totals, votes), objective
 
-    def penalty(self, parameters: Parameters) -> float:
+    def posterior(self, parameters: Parameters) -> Floats:
+        return np.asarray(self.data.steps.free_posterior(*self._arguments(parameters)))
+
+    def _arguments(self, parameters: Parameters) -> tuple[object, ...]:
         assert parameters.confusion is not None
-        return float(self.strength * (self.target * _log(parameters.confusion)).sum()) if self.strength else 0.0
+        likelihood = _floored(parameters.confusion.transpose(0, 2, 1)).reshape(-1, self.data.votes.n_labels)
+        return self.data.votes.by_task, self.data.gold, parameters.label_prior, likelihood
+
+    def _log_density(self, parameters: Parameters) -> float:
+        assert parameters.confusion is not None
+        if self.strength == 0:
+            return 0.0
+        return float(self.strength * (self.target * _log(parameters.confusion.transpose(0, 2, 1))).sum())
+
+
+def _floored(p: Floats) -> Floats:
+    return np.maximum(p, LIKELIHOOD_FLOOR)
 
 
 def _log(p: Floats) -> Floats:
-    return np.log(np.maximum(p, LIKELIHOOD_FLOOR))
+    return np.log(_floored(p))
+
+
+def _norm(arrays: list[Floats]) -> float:
+    return float(np.sqrt(sum(float(np.square(array).sum()) for array in arrays)))

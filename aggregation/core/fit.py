@@ -95,12 +95,16 @@ def known_votes(votes: Votes, posterior: Floats, pseudo_votes: float) -> Floats:
     Information Matrix when Using the EM Algorithm, Journal of the Royal Statistical Society B 44(2), 1982,
     doi:10.1111/j.2517-6161.1982.tb01203.x; of one annotator at a time.
     """
-    A = votes.n_annotators
-    right = posterior[votes.task, votes.label]
-    total = np.bincount(votes.annotator, minlength=A)
-    p = (np.bincount(votes.annotator, right, minlength=A) + HALF) / (total + 1)
-    doubt = np.bincount(votes.annotator, right * (1.0 - right), minlength=A)
-    return np.asarray(np.maximum(total - doubt / (p * (1.0 - p)), 0.0) + pseudo_votes)
+    A, q = votes.n_annotators, posterior[votes.task, votes.label]
+    total = np.bincount(votes.annotator, minlength=A).astype(np.float64)
+    right, doubt = (np.bincount(votes.annotator, each, minlength=A).astype(np.float64) for each in (q, q * (1.0 - q)))
+    return worth(total, right, doubt) + pseudo_votes
+
+
+def worth(total: Floats, right: Floats, doubt: Floats) -> Floats:
+    """`known_votes` from each annotator's number of votes and sums of q and q (1 - q), all f8[A]; no pseudo-votes."""
+    p = (right + HALF) / (total + 1)
+    return np.maximum(total - doubt / (p * (1.0 - p)), 0.0)
 
 
 def read_off(

@@ -3,12 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class ByTask:
+    """The votes of task t are cell[start[t] : start[t + 1]], ascending, whatever order they came in.
+
+    start: int64[T + 1]. cell: int32[n] (int64 where A * K needs it): annotator * K + label.
+    """
+
+    start: NDArray[np.int64]
+    cell: NDArray[np.signedinteger]
+    n_annotators: int
+    n_labels: int
+
+    @property
+    def task(self) -> NDArray[np.int64]:
+        """The task of each vote, int64[n]."""
+        return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +59,20 @@ class Votes:
 
     def __len__(self) -> int:
         return len(self.task)
+
+    @cached_property
+    def by_task(self) -> ByTask:
+        """The same votes sorted: once, when first asked for."""
+        width = self.n_annotators * self.n_labels
+        key = self.task.astype(np.int64)
+        key *= width
+        key += self.annotator * np.int64(self.n_labels) + self.label
+        key.sort()
+        start = np.zeros(self.n_tasks + 1, np.int64)
+        np.cumsum(np.bincount(self.task, minlength=self.n_tasks), out=start[1:])
+        key %= max(width, 1)
+        fits = width <= np.iinfo(np.int32).max
+        return ByTask(start, key.astype(np.int32) if fits else key, self.n_annotators, self.n_labels)
 
     def per_task(self) -> Floats:
         """Votes of each task for each label, f8[T, K]."""

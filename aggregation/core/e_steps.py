@@ -1,0 +1,123 @@
+"""The E-step of Dawid-Skene models in numpy, and the expected counts that it hands to the M-step.
+
+Each function has a twin of the same name in `aggregation.core.kernels`. Arguments they share:
+
+tasks: the votes by task. gold: int32[T], -1 where unknown. prior: f8[K], the label prior.
+likelihood: f8[A * K, K], P(vote | true label), a row for each annotator and voted label.
+right: f8[A], wrong: f8[A], errors: f8[K, K] as [voted, true] with an empty diagonal: a structured likelihood, in which
+annotator a votes the true label with probability right[a], another v with wrong[a] * errors[v, true].
+
+Results: posterior f8[T, K]; label totals f8[K] over tasks with votes or gold; expected counts; log likelihood.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregation.core.live import softmax
+from aggregation.core.structure import clamp
+from aggregation.core.votes import ByTask, Floats, Ints
+
+
+def free_sweep(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) -> tuple[Floats, Floats, float]:
+    """Label totals, counts f8[A * K, K] and log likelihood: E-step and count in one."""
+    joint = _free_joint(tasks, prior, likelihood)
+    posterior = clamp(softmax(joint), gold)
+    return *free_count(tasks, gold, posterior), _log_likelihood(tasks, gold, joint)
+
+
+def free_posterior(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) -> Floats:
+    return clamp(softmax(_free_joint(tasks, prior, likelihood)), gold)
+
+
+def free_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats]:
+    """Label totals and counts f8[A * K, K]: expected votes by annotator and voted label, and by true label."""
+    task, K = tasks.task, tasks.n_labels
+    counts = np.empty((tasks.n_annotators * K, K))
+    for true in range(K):  # one column at a time: n floats in memory, never n * K
+        counts[:, true] = _sums(tasks.cell, posterior[task, true], len(counts))
+    return _label_totals(tasks, gold, posterior), counts
+
+
+def structured_sweep(
+    tasks: ByTask, gold: Ints, prior: Floats, right: Floats, wrong: Floats, errors: Floats
+) -> tuple[Floats, Floats, Floats, float]:
+    """Label totals, correct f8[A], pooled f8[K, K] and log likelihood: E-step and count in one."""
+    joint = _structured_joint(tasks, prior, right, wrong, errors)
+    posterior = clamp(softmax(joint), gold)
+    return *structured_count(tasks, gold, posterior), _log_likelihood(tasks, gold, joint)
+
+
+def structured_posterior(
+    tasks: ByTask, gold: Ints, prior: Floats, right: Floats, wrong: Floats, errors: Floats
+) -> Floats:
+    return clamp(softmax(_structured_joint(tasks, prior, right, wrong, errors)), gold)
+
+
+def structured_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats, Floats]:
+    """Label totals, correct f8[A] (expected right votes of each annotator) and pooled f8[K, K] as [voted, true]."""
+    annotator, label = np.divmod(tasks.cell, tasks.n_labels)
+    correct = _sums(annotator, posterior[tasks.task, label], tasks.n_annotators)
+    return _label_totals(tasks, gold, posterior), correct, _votes_per_task(tasks).T @ posterior
+
+
+def right_votes(tasks: ByTask, posterior: Floats) -> tuple[Floats, Floats]:
+    """Of each annotator's votes, with q the probability that one is right: the sums f8[A] of q and of q (1 - q)."""
+    annotator, label = np.divmod(tasks.cell, tasks.n_labels)
+    q = posterior[tasks.task, label]
+    return _sums(annotator, q, tasks.n_annotators), _sums(annotator, q * (1.0 - q), tasks.n_annotators)
+
+
+def _free_joint(tasks: ByTask, prior: Floats, likelihood: Floats) -> Floats:
+    """log P(true label, votes), f8[T, K]."""
+    task, T, K = tasks.task, len(tasks.start) - 1, tasks.n_labels
+    log = np.log(likelihood)
+    joint = np.empty((T, K))
+    for true in range(K):
+        joint[:, true] = _sums(task, log[tasks.cell, true], T)
+    return joint + _log(prior)
+
+
+def _structured_joint(tasks: ByTask, prior: Floats, right: Floats, wrong: Floats, errors: Floats) -> Floats:
+    """log P(true label, votes), f8[T, K]."""
+    task, T, K = tasks.task, len(tasks.start) - 1, tasks.n_labels
+    annotator, label = np.divmod(tasks.cell, K)
+    log_right, log_wrong = np.log(right), np.log(wrong)
+    log_errors = np.log(np.where(np.eye(K) > 0, 1.0, errors))
+    # Every vote as if wrong, then corrected at the one label under which it is right.
+    all_wrong = _sums(task, log_wrong[annotator], T)[:, None] + _votes_per_task(tasks) @ log_errors
+    correction = _sums(task * K + label, (log_right - log_wrong)[annotator], T * K).reshape(T, K)
+    return np.asarray(all_wrong + correction + _log(prior))
+
+
+def _sums(index: NDArray[np.integer], values: Floats, size: int) -> Floats:
+    """The sum of the values at each index, f8[size]."""
+    return np.bincount(index, values, minlength=size).astype(np.float64, copy=False)
+
+
+def _votes_per_task(tasks: ByTask) -> Floats:
+    T, K = len(tasks.start) - 1, tasks.n_labels
+    counts = np.bincount(tasks.task * K + tasks.cell % K, minlength=T * K)
+    return counts.astype(np.float64).reshape(T, K)
+
+
+def _label_totals(tasks: ByTask, gold: Ints, posterior: Floats) -> Floats:
+    return np.asarray(posterior[_informed(tasks, gold)].sum(axis=0))
+
+
+def _log_likelihood(tasks: ByTask, gold: Ints, joint: Floats) -> float:
+    """Of votes and gold; a task with neither says nothing."""
+    top = joint.max(axis=1, initial=-np.inf)
+    evidence = top + np.log(np.exp(joint - top[:, None]).sum(axis=1))
+    known = np.flatnonzero(gold >= 0)
+    evidence[known] = joint[known, gold[known]]
+    return float(evidence[_informed(tasks, gold)].sum())
+
+
+def _informed(tasks: ByTask, gold: Ints) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return np.asarray((np.diff(tasks.start) > 0) | (gold >= 0))
+
+
+def _log(p: Floats) -> Floats:
+    return np.log(np.maximum(p, np.finfo(np.float64).tiny))

@@ -1,0 +1,308 @@
+"""Compiled twins of `aggregation.core.e_steps`, for many votes. Imported lazily: numba takes half a second to load.
+
+A sweep reads the votes once. For each task it multiplies the likelihoods of its votes, normalises, and adds the
+posterior to the expected counts, which are all that an M-step needs: nothing of size n * K or T * K is written.
+
+Tasks are cut into pieces that depend on the votes alone; each piece counts into a table of its own, and the tables are
+added in their order: equal votes give equal bytes on any number of cores. The threads are ours, not numba's, whose
+portable threading layer aborts when two callers meet; they end with each call, so that a process may fork in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numba
+import numpy as np
+
+from aggregation.core.votes import ByTask, Floats, Ints
+
+#: Products of so many likelihoods, each at least 1e-20, stay within the range of a float.
+BLOCK = 12
+MOST_PIECES = 16
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compiled when first called, without the interpreter's lock, and kept on disk where there is a place for it."""
+    try:
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # neither beside the source nor in the user's cache folder
+        return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+def free_sweep(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) -> tuple[Floats, Floats, float]:
+    return _free(tasks, gold, prior, likelihood, np.empty((0, len(prior))))
+
+
+def free_posterior(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) -> Floats:
+    posterior = np.empty((len(gold), len(prior)))
+    _free(tasks, gold, prior, likelihood, posterior)
+    return posterior
+
+
+def _free(
+    tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats, posterior: Floats
+) -> tuple[Floats, Floats, float]:
+    pieces = _pieces(tasks, likelihood.size)
+    totals, counts = _tables(pieces, prior.shape, likelihood.shape)
+
+    def run(index: int, first: int, last: int) -> Any:
+        into = totals[index], counts[index], posterior
+        return _free_sweep(first, last, tasks.start, tasks.cell, gold, prior, likelihood, *into, _shape(prior))
+
+    evidence = _each(run, pieces)
+    return totals.sum(axis=0), counts.sum(axis=0), sum(evidence)
+
+
+def free_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats]:
+    A, K = tasks.n_annotators, tasks.n_labels
+    pieces = _pieces(tasks, A * K * K)
+    totals, counts = _tables(pieces, (K,), (A * K, K))
+
+    def run(index: int, first: int, last: int) -> None:
+        into = totals[index], counts[index]
+        _free_count(first, last, tasks.start, tasks.cell, gold, posterior, *into, _shape(totals[0]))
+
+    _each(run, pieces)
+    return totals.sum(axis=0), counts.sum(axis=0)
+
+
+def structured_sweep(
+    tasks: ByTask, gold: Ints, prior: Floats, right: Floats, wrong: Floats, errors: Floats
+) -> tuple[Floats, Floats, Floats, float]:
+    return _structured(tasks, gold, prior, right, wrong, errors, np.empty((0, len(prior))))
+
+
+def structured_posterior(
+    tasks: ByTask, gold: Ints, prior: Floats, right: Floats, wrong: Floats, errors: Floats
+) -> Floats:
+    posterior = np.empty((len(gold), len(prior)))
+    _structured(tasks, gold, prior, right, wrong, errors, posterior)
+    return posterior
+
+
+def _structured(
+    tasks: ByTask, gold: Ints, prior: Floats, right: Floats, wrong: Floats, errors: Floats, posterior: Floats
+) -> tuple[Floats, Floats, Floats, float]:
+    pieces = _pieces(tasks, right.size + errors.size)
+    totals, correct, pooled = _tables(pieces, prior.shape, right.shape, errors.shape)
+
+    def run(index: int, first: int, last: int) -> Any:
+        into = totals[index], correct[index], pooled[index], posterior
+        return _structured_sweep(first, last, tasks.start, tasks.cell, gold, prior, right, wrong, errors, *into)
+
+    evidence = _each(run, pieces)
+    return totals.sum(axis=0), correct.sum(axis=0), pooled.sum(axis=0), sum(evidence)
+
+
+def structured_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats, Floats]:
+    A, K = tasks.n_annotators, tasks.n_labels
+    pieces = _pieces(tasks, A + K * K)
+    totals, correct, pooled = _tables(pieces, (K,), (A,), (K, K))
+
+    def run(index: int, first: int, last: int) -> None:
+        into = totals[index], correct[index], pooled[index]
+        _structured_count(first, last, tasks.start, tasks.cell, gold, posterior, *into)
+
+    _each(run, pieces)
+    return totals.sum(axis=0), correct.sum(axis=0), pooled.sum(axis=0)
+
+
+def right_votes(tasks: ByTask, posterior: Floats) -> tuple[Floats, Floats]:
+    pieces = _pieces(tasks, tasks.n_annotators)
+    right, doubt = _tables(pieces, (tasks.n_annotators,), (tasks.n_annotators,))
+
+    def run(index: int, first: int, last: int) -> None:
+        _right_votes(first, last, tasks.start, tasks.cell, posterior, right[index], doubt[index])
+
+    _each(run, pieces)
+    return right.sum(axis=0), doubt.sum(axis=0)
+
+
+def _pieces(tasks: ByTask, table: int) -> list[tuple[int, int]]:
+    """Ranges of tasks with about as many votes each; so few that their tables of counts cost less than the votes."""
+    n = max(1, min(MOST_PIECES, len(tasks.cell) // max(2 * table, 1)))
+    borders = np.searchsorted(tasks.start, np.linspace(0, len(tasks.cell), n + 1)[1:-1])
+    edges = [0, *borders.tolist(), len(tasks.start) - 1]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def _tables(pieces: list[tuple[int, int]], *shapes: tuple[int, ...]) -> list[Floats]:
+    return [np.zeros((len(pieces), *shape)) for shape in shapes]
+
+
+def _each(run: Callable[[int, int, int], Any], pieces: list[tuple[int, int]]) -> list[Any]:
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        return list(pool.map(run, range(len(pieces)), *zip(*pieces, strict=True)))
+
+
+def _shape(row: Floats) -> tuple[int, ...]:
+    """K zeros: the length of a tuple is part of its type, so that loops over labels are compiled for this K."""
+    return (0,) * len(row)
+
+
+# What is compiled. Bodies are long and flat: an array that is passed on inside a loop is counted, which costs more than
+# the arithmetic. Cells are made unsigned, which spares a test for negative indices.
+
+
+@kernel
+def _free_sweep(first, last, start, cell, gold, prior, likelihood, totals, counts, posterior, shape):  # type: ignore[no-untyped-def]
+    K = len(shape)
+    p, log, evidence = np.empty(K), np.empty(K), 0.0
+    for t in range(first, last):
+        one, end = start[t], start[t + 1]
+        for k in range(K):
+            p[k] = prior[k]
+        if end - one > BLOCK:
+            evidence += _long_free(one, end, cell, likelihood, p, log, gold[t])
+        else:
+            for i in range(one, end):
+                c = np.uint64(cell[i])
+                for k in range(K):
+                    p[k] *= likelihood[c, np.uint64(k)]
+        total = 0.0
+        for k in range(K):
+            total += p[k]
+        if gold[t] >= 0:
+            total = p[gold[t]]
+            for k in range(K):
+                p[k] = 0.0
+            p[gold[t]] = total
+        scale = 1.0 / total
+        for k in range(K):
+            p[k] *= scale
+        if len(posterior) > 0:
+            for k in range(K):
+                posterior[t, k] = p[k]
+        if one < end or gold[t] >= 0:
+            evidence += np.log(total)
+            for k in range(K):
+                totals[k] += p[k]
+        for i in range(one, end):
+            c = np.uint64(cell[i])
+            for k in range(K):
+                counts[c, np.uint64(k)] += p[k]
+    return evidence
+
+
+@kernel
+def _long_free(one, end, cell, likelihood, p, log, gold):  # type: ignore[no-untyped-def]
+    """Joint probabilities of a task with many votes in p, but for a common factor whose logarithm is returned."""
+    log[:] = 0.0
+    for block in range(one, end, BLOCK):
+        for i in range(block, min(block + BLOCK, end)):
+            for k in range(len(p)):
+                p[k] *= likelihood[cell[i], k]
+        for k in range(len(p)):
+            log[k] += np.log(p[k])
+            p[k] = 1.0
+    return _rescaled(p, log, gold)
+
+
+@kernel
+def _rescaled(p, log, gold):  # type: ignore[no-untyped-def]
+    top = log[gold] if gold >= 0 else log.max()
+    for k in range(len(p)):
+        p[k] = np.exp(min(log[k] - top, 0.0))
+    return top
+
+
+@kernel
+def _free_count(first, last, start, cell, gold, posterior, totals, counts, shape):  # type: ignore[no-untyped-def]
+    K = len(shape)
+    for t in range(first, last):
+        if start[t] < start[t + 1] or gold[t] >= 0:
+            for k in range(K):
+                totals[k] += posterior[t, k]
+        for i in range(start[t], start[t + 1]):
+            c = np.uint64(cell[i])
+            for k in range(K):
+                counts[c, np.uint64(k)] += posterior[t, k]
+
+
+@kernel
+def _structured_sweep(  # type: ignore[no-untyped-def]
+    first, last, start, cell, gold, prior, right, wrong, errors, totals, correct, pooled, posterior
+):
+    K = len(prior)
+    p, log, evidence = np.empty(K), np.empty(K), 0.0
+    for t in range(first, last):
+        one, end = start[t], start[t + 1]
+        for k in range(K):
+            p[k] = prior[k]
+        if end - one > BLOCK:
+            evidence += _long_structured(one, end, cell, right, wrong, errors, p, log, gold[t])
+        else:
+            for i in range(one, end):
+                a, v = cell[i] // K, cell[i] % K
+                as_right = p[v] * right[a]
+                for k in range(K):
+                    p[k] *= wrong[a] * errors[v, k]
+                p[v] = as_right
+        total = 0.0
+        for k in range(K):
+            total += p[k]
+        if gold[t] >= 0:
+            total = p[gold[t]]
+            for k in range(K):
+                p[k] = 0.0
+            p[gold[t]] = total
+        scale = 1.0 / total
+        for k in range(K):
+            p[k] *= scale
+        if len(posterior) > 0:
+            for k in range(K):
+                posterior[t, k] = p[k]
+        if one < end or gold[t] >= 0:
+            evidence += np.log(total)
+            for k in range(K):
+                totals[k] += p[k]
+        for i in range(one, end):
+            v = cell[i] % K
+            correct[cell[i] // K] += p[v]
+            for k in range(K):
+                pooled[v, k] += p[k]
+    return evidence
+
+
+@kernel
+def _long_structured(one, end, cell, right, wrong, errors, p, log, gold):  # type: ignore[no-untyped-def]
+    """Joint probabilities of a task with many votes in p, but for a common factor whose logarithm is returned."""
+    log[:] = 0.0
+    for block in range(one, end, BLOCK):
+        for i in range(block, min(block + BLOCK, end)):
+            a, v = cell[i] // len(p), cell[i] % len(p)
+            as_right = p[v] * right[a]
+            for k in range(len(p)):
+                p[k] *= wrong[a] * errors[v, k]
+            p[v] = as_right
+        for k in range(len(p)):
+            log[k] += np.log(p[k])
+            p[k] = 1.0
+    return _rescaled(p, log, gold)
+
+
+@kernel
+def _structured_count(first, last, start, cell, gold, posterior, totals, correct, pooled):  # type: ignore[no-untyped-def]
+    K = len(totals)
+    for t in range(first, last):
+        if start[t] < start[t + 1] or gold[t] >= 0:
+            for k in range(K):
+                totals[k] += posterior[t, k]
+        for i in range(start[t], start[t + 1]):
+            v = cell[i] % K
+            correct[cell[i] // K] += posterior[t, v]
+            for k in range(K):
+                pooled[v, k] += posterior[t, k]
+
+
+@kernel
+def _right_votes(first, last, start, cell, posterior, right, doubt):  # type: ignore[no-untyped-def]
+    K = posterior.shape[1]
+    for t in range(first, last):
+        for i in range(start[t], start[t + 1]):
+            a, q = cell[i] // K, posterior[t, cell[i] % K]
+            right[a] += q
+            doubt[a] += q * (1.0 - q)
