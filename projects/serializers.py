@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from aggregation.core import choice
-from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL, OURS
 from projects.models import Acquisition, LabelType, Learner, Role
 
 
@@ -50,7 +50,7 @@ class ProjectSettings(StrictSerializer):
     lease_seconds = serializers.IntegerField(min_value=10, max_value=86400, required=False)
     target_confidence = serializers.FloatField(min_value=0.5, max_value=0.9999, allow_null=True, required=False)
     min_votes = serializers.IntegerField(min_value=1, max_value=1000, required=False)
-    label_model = serializers.ChoiceField(sorted(LABEL_MODELS), default=DEFAULT_LABEL_MODEL)
+    label_model = serializers.ChoiceField(sorted(OURS), default=DEFAULT_LABEL_MODEL)
     acquisition = serializers.ChoiceField(Acquisition.choices, required=False)
     learner = serializers.ChoiceField(Learner.choices, allow_null=True, required=False)
     learner_fields = serializers.ListField(

@@ -2,19 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
-from aggregation.core import dawid_skene, majority_vote
+from aggregation.core import crowd_kit, dawid_skene, glad, majority_vote, one_coin, wawa, zero_based_skill
 from aggregation.core.fit import Fit
-from aggregation.core.votes import Ints, Votes
+from aggregation.core.votes import Floats, Ints, Votes
 
-LabelModel = Callable[[Votes, Ints | None], Fit]
+
+class LabelModel(Protocol):
+    """Estimates truth from votes, and from gold int32[T] (-1 where unknown), which is clamped in the posterior.
+
+    start: f8[T, K], an earlier posterior of the same tasks, from which a model that climbs begins.
+    """
+
+    def __call__(self, votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit: ...
+
 
 LABEL_MODELS: dict[str, LabelModel] = {
     "majority_vote": majority_vote.fit,
+    "wawa": wawa.fit,
+    "zero_based_skill": zero_based_skill.fit,
+    "one_coin": one_coin.fit,
+    "glad": glad.fit,
     "dawid_skene": partial(dawid_skene.fit, strength=0.0),
     "hierarchical_dawid_skene": dawid_skene.fit,
+    "crowd_kit_glad": crowd_kit.glad,
+    "crowd_kit_mace": crowd_kit.mace,
+    "crowd_kit_mmsr": crowd_kit.mmsr,
+    "crowd_kit_kos": crowd_kit.kos,
 }
+
+#: Those that run wherever we do.
+OURS = tuple(name for name in LABEL_MODELS if not name.startswith("crowd_kit_"))
 
 DEFAULT_LABEL_MODEL = "hierarchical_dawid_skene"

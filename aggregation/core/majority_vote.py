@@ -8,6 +8,9 @@ from aggregation.core.fit import Fit, check_start, read_off
 from aggregation.core.structure import clamp, shares
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
+#: Probabilities that differ by no more than this are equal but for rounding.
+TIE = 1e-12
+
 
 def fit(votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit:
     """Vote shares f8[T, K]; ties are shared, tasks without votes get the label shares, gold is clamped.
@@ -39,3 +42,15 @@ def weighted_counts(votes: Votes, weight: Floats) -> Floats:
     cell = votes.task.astype(np.int64) * votes.n_labels + votes.label
     counts = np.bincount(cell, weight[votes.annotator], minlength=votes.n_tasks * votes.n_labels)
     return np.asarray(counts.reshape(votes.n_tasks, votes.n_labels), dtype=np.float64)
+
+
+def winners(posterior: Floats) -> Floats:
+    """1 for the most probable label of each task and 0 for the others, f8[T, K]; those that tie share the 1."""
+    best = (posterior >= posterior.max(axis=1, keepdims=True) - TIE).astype(np.float64)
+    return np.asarray(best / best.sum(axis=1, keepdims=True))
+
+
+def agreement(votes: Votes, posterior: Floats) -> Floats:
+    """The share of each annotator's votes that go to the most probable label, f8[A]; 0 for who has not voted."""
+    agreed = np.bincount(votes.annotator, winners(posterior)[votes.task, votes.label], minlength=votes.n_annotators)
+    return np.asarray(agreed / np.maximum(np.bincount(votes.annotator, minlength=votes.n_annotators), 1))

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from aggregation.core import dawid_skene, majority_vote
 from aggregation.core.fit import DENSE_LABELS
-from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS, OURS
 from aggregation.core.simulation import dawid_skene_votes, digit_crowd
 from aggregation.core.votes import Votes
 
 from .strategies import any_votes, as_votes, slow_dawid_skene, votes_and_gold
 
-MODELS = pytest.mark.parametrize("name", LABEL_MODELS)
+MODELS = pytest.mark.parametrize("name", OURS)
 BLUEBIRD = Path(__file__).parents[2] / "crowd/demo/data/bluebird"
+ONE_PASS = ("majority_vote", "wawa")
 
 
 @MODELS
@@ -26,19 +27,15 @@ BLUEBIRD = Path(__file__).parents[2] / "crowd/demo/data/bluebird"
 @given(case=votes_and_gold())
 def test_a_fit_holds_probabilities_and_respects_gold(name, case):
     votes, gold = case
-    before = [array.copy() for array in (votes.task, votes.annotator, votes.label, gold)]
-    fit = LABEL_MODELS[name](votes, gold)
-    sums_to_one(fit.posterior, fit.label_prior)
-    assert fit.confusion.shape == (votes.n_annotators, votes.n_labels, votes.n_labels)
-    sums_to_one(fit.confusion)
-    assert (np.diag(fit.pooled_errors) == 0).all()
-    if votes.n_labels > 1:
-        sums_to_one(fit.pooled_errors)
-    for share in (fit.accuracy, fit.skill, np.array(fit.pooled_accuracy)):
-        assert ((share >= 0) & (share <= 1 + 1e-12)).all()
-    known = gold >= 0
-    assert (fit.posterior[known, gold[known]] == 1).all()
-    for array, was in zip((votes.task, votes.annotator, votes.label, gold), before, strict=True):
+    start = np.full((votes.n_tasks, votes.n_labels), 1 / votes.n_labels)
+    given_arrays = (votes.task, votes.annotator, votes.label, gold, start)
+    before = [array.copy() for array in given_arrays]
+    for fit in (LABEL_MODELS[name](votes, gold), LABEL_MODELS[name](votes, gold, start)):
+        holds_probabilities(fit, votes)
+        assert fit.confusion.shape == (votes.n_annotators, votes.n_labels, votes.n_labels)
+        known = gold >= 0
+        assert (fit.posterior[known, gold[known]] == 1).all()
+    for array, was in zip(given_arrays, before, strict=True):
         assert np.array_equal(array, was)
 
 
@@ -60,10 +57,64 @@ def test_the_order_of_votes_and_the_names_of_things_do_not_matter(name, votes, d
         votes.n_annotators,
         votes.n_labels,
     )
-    few = {} if name == "majority_vote" else {"max_iter": 5}  # rounding must not grow for hundreds of steps
+    few = {} if name in ONE_PASS else {"max_iter": 5}  # rounding must not grow for hundreds of steps
     fit, other = (LABEL_MODELS[name](each, None, **few) for each in (votes, renamed))
     np.testing.assert_allclose(other.posterior[np.ix_(tasks, labels)], fit.posterior, atol=1e-7)
     np.testing.assert_allclose(other.accuracy[annotators], fit.accuracy, atol=1e-7)
+    np.testing.assert_allclose(other.skill_votes[annotators], fit.skill_votes, atol=1e-6)
+
+
+@MODELS
+@settings(max_examples=15, deadline=None)
+@given(case=votes_and_gold())
+def test_equal_votes_give_equal_bytes(name, case):
+    fit, again = (LABEL_MODELS[name](*case) for _ in range(2))
+    assert fit.posterior.tobytes() == again.posterior.tobytes()
+    assert fit.confusion.tobytes() == again.confusion.tobytes()
+    assert fit.objective == again.objective
+
+
+@MODELS
+@settings(max_examples=25, deadline=None)
+@given(case=votes_and_gold())
+def test_no_models_objective_ever_falls(name, case):
+    fit = LABEL_MODELS[name](*case, **({} if name in ONE_PASS else {"tol": 0.0, "max_iter": 30}))
+    assert (np.diff(fit.objective) >= -1e-7).all()
+
+
+@MODELS
+@pytest.mark.parametrize("n_labels", [2, 5, DENSE_LABELS + 4])
+def test_no_models_objective_falls_on_a_crowd(name, n_labels):
+    fit = LABEL_MODELS[name](dawid_skene_votes(1, 200, 12, n_labels, 4, diagonal=12.0)[0])
+    assert (np.diff(fit.objective) >= -1e-7).all()
+    assert fit.converged and fit.n_iter >= 1
+
+
+DEGENERATE = {
+    "one label": as_votes([(t, a, 0) for t in range(4) for a in range(3)], 4, 3, 1),
+    "one annotator": as_votes([(t, 0, t % 3) for t in range(30)], 30, 1, 3),
+    "one label voted for": as_votes([(t, a, 1) for t in range(5) for a in range(3)], 5, 3, 4),
+    "a task with 10,000 votes": as_votes(
+        [(0, a, int(a % 10 == 0)) for a in range(10_000)] + [(t, a, 1) for t in (1, 2) for a in range(3)], 3, 10_000, 2
+    ),
+    "an annotator who voted once": as_votes(
+        [(t, a, t % 2) for t in range(20) for a in range(3)] + [(0, 3, 1)], 20, 4, 2
+    ),
+    "1,000 labels": dawid_skene_votes(9, 600, 20, 1000, 5, diagonal=4000.0)[0],
+}
+
+
+@MODELS
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_odd_votes_give_a_fit_too(name, case):
+    votes = DEGENERATE[case]
+    fit = LABEL_MODELS[name](votes)
+    holds_probabilities(fit, votes)
+    lower, upper = fit.skill_interval.T
+    assert ((lower >= 0) & (lower <= upper) & (upper <= 1 + 1e-12)).all()
+    majority = votes.per_task()
+    clear = majority.max(axis=1) > majority.sum(axis=1) / 2
+    assert (fit.label == majority.argmax(axis=1))[clear].all()
 
 
 @settings(max_examples=40, deadline=None)
@@ -183,6 +234,26 @@ def test_bad_arguments_are_named(kwargs, message):
         dawid_skene.fit(as_votes([(0, 0, 0)], 3, 1, 2), **kwargs)
 
 
+@MODELS
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"gold": np.array([0, 5, 0])}, "gold in row 1 is 5; expected -1..1"),
+        ({"start": np.ones((2, 2))}, "start has shape"),
+        ({"start": np.full((3, 2), -1.0)}, "start must hold probabilities"),
+    ],
+)
+def test_every_model_names_bad_gold_and_a_bad_start(name, kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        LABEL_MODELS[name](as_votes([(0, 0, 0)], 3, 1, 2), **kwargs)
+
+
+@MODELS
+def test_no_model_passes_over_a_word_it_does_not_know(name):
+    with pytest.raises(TypeError, match="ordered"):
+        LABEL_MODELS[name](as_votes([(0, 0, 0)], 3, 1, 2), ordered=True)
+
+
 def test_a_sparse_crowd_is_served_better_than_by_majority_or_maximum_likelihood():
     truth = np.random.default_rng(0).integers(10, size=1500).astype(np.int32)
     answers = digit_crowd(truth, seed=0)
@@ -190,7 +261,10 @@ def test_a_sparse_crowd_is_served_better_than_by_majority_or_maximum_likelihood(
     task = np.repeat(np.arange(1500), random.integers(1, 4, size=1500))
     annotator = random.integers(40, size=len(task))
     votes = Votes(task, annotator, answers[annotator, task], 1500, 40, 10)
-    right = {name: (model(votes, None).label == truth).mean() for name, model in LABEL_MODELS.items()}
+    right = {
+        name: (LABEL_MODELS[name](votes, None).label == truth).mean()
+        for name in ("majority_vote", "dawid_skene", DEFAULT_LABEL_MODEL)
+    }
     assert right[DEFAULT_LABEL_MODEL] > max(right["majority_vote"], right["dawid_skene"]) + 0.02
     fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None)
     sure = fit.posterior.max(axis=1) > 0.9
@@ -212,6 +286,19 @@ def bluebird():
     workers = {name: index for index, name in enumerate(sorted({worker for _, worker, _ in rows}))}
     votes = as_votes([(tasks[t], workers[w], label) for t, w, label in rows], len(tasks), len(workers), 2)
     return votes, np.array(list(truth.values()))
+
+
+def holds_probabilities(fit, votes):
+    sums_to_one(fit.posterior, fit.label_prior)
+    assert (fit.confusion is None) == (votes.n_labels > DENSE_LABELS)
+    if fit.confusion is not None:
+        sums_to_one(fit.confusion)
+    assert (np.diag(fit.pooled_errors) == 0).all()
+    if votes.n_labels > 1:
+        sums_to_one(fit.pooled_errors)
+    for share in (fit.accuracy, fit.skill, np.array(fit.pooled_accuracy)):
+        assert ((share >= 0) & (share <= 1 + 1e-12)).all()
+    assert (fit.skill_votes >= 0).all()
 
 
 def sums_to_one(*arrays):
