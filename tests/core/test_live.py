@@ -36,6 +36,66 @@ def likelihood_of(fit, votes, row):
     return live.vote_likelihood(voted, votes.n_labels, vector, accuracy, fit.pooled_accuracy, column)
 
 
+@pytest.mark.parametrize("n_labels", [1, 3, DENSE_LABELS + 4])
+def test_later_votes_one_by_one_at_once_or_recomputed_say_the_same(n_labels):
+    votes, _, _ = dawid_skene_votes(7, 60, 9, n_labels, 4, diagonal=8.0)
+    fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None)
+    random = np.random.default_rng(0)
+    task, annotator, voted = (
+        random.integers(60, size=90),
+        random.integers(-1, 9, size=90),
+        random.integers(n_labels, size=90),
+    )
+    likelihoods = live.likelihoods(fit, annotator, voted)
+    before = fit.posterior.copy()
+    touched, rows = live.more_votes(fit.posterior, task, likelihoods)
+    assert touched.tolist() == sorted(set(task.tolist())) and np.array_equal(fit.posterior, before)
+    one_by_one = fit.posterior.copy()
+    for vote in range(90):
+        vector = (
+            None if fit.confusion is None or annotator[vote] < 0 else fit.confusion[annotator[vote], :, voted[vote]]
+        )
+        accuracy = None if annotator[vote] < 0 else float(fit.accuracy[annotator[vote]])
+        column = fit.pooled_errors[:, voted[vote]]
+        alone = live.vote_likelihood(int(voted[vote]), n_labels, vector, accuracy, fit.pooled_accuracy, column)
+        np.testing.assert_allclose(likelihoods[vote], alone, rtol=1e-12)
+        one_by_one[task[vote]] = live.one_more_vote(one_by_one[task[vote]], alone)
+    np.testing.assert_allclose(rows, one_by_one[touched], atol=1e-12)
+
+
+def test_no_more_votes_touch_no_task():
+    votes, _, _ = dawid_skene_votes(7, 10, 3, 3, 2)
+    fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None)
+    none = np.array([], dtype=np.int32)
+    touched, rows = live.more_votes(fit.posterior, none, live.likelihoods(fit, none, none))
+    assert touched.shape == (0,) and rows.shape == (0, 3)
+
+
+@pytest.mark.parametrize(("annotator", "voted"), [(-2, 0), (3, 0), (0, -1), (0, 3)])
+def test_a_vote_by_nobody_or_for_nothing_is_refused(annotator, voted):
+    votes, _, _ = dawid_skene_votes(7, 10, 3, 3, 2)
+    fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None)
+    with pytest.raises(IndexError, match="annotators must be -1..2 and labels 0..2"):
+        live.likelihoods(fit, np.array([annotator]), np.array([voted]))
+
+
+def test_gold_stays_certain_whatever_is_voted():
+    touched, rows = live.more_votes(np.array([[0.0, 1.0]]), np.array([0, 0]), np.array([[1.0, 1e-10], [1.0, 1e-10]]))
+    assert rows.tolist() == [[0.0, 1.0]]
+
+
+def test_drift_counts_other_labels_and_measures_distance():
+    drift = live.drift(
+        np.array([[0.6, 0.4], [0.5, 0.5], [1.0, 0.0], [0.2, 0.8]]),
+        np.array([[0.4, 0.6], [0.5, 0.5], [1.0, 0.0], [0.0, 1.0]]),
+    )
+    assert (drift.tasks, drift.relabelled) == (4, 0.25)
+    np.testing.assert_allclose([drift.mean_distance, drift.max_distance], [0.1, 0.2])
+    assert live.drift(np.empty((0, 2)), np.empty((0, 2))) == live.Drift(0, 0.0, 0.0, 0.0)
+    with pytest.raises(ValueError, match="shape"):
+        live.drift(np.ones((2, 2)), np.ones((3, 2)))
+
+
 def test_an_unknown_annotator_votes_as_everybody_does():
     column = np.array([0.0, 0.3, 0.5])
     np.testing.assert_allclose(live.vote_likelihood(0, 3, None, None, 0.8, column), [0.8, 0.06, 0.1])
