@@ -41,20 +41,36 @@ class CoVotes:
         of_label = (votes.label == label for label in np.unique(votes.label))
         self.by_label = [_incidence(votes.annotator[rows], votes.task[rows], A, T) for rows in of_label]
 
+    def overlaps(self, min_overlap: int) -> tuple[NDArray[np.int64], Floats]:
+        """The P pairs with min_overlap tasks in common: first * A + second with first < second, ascending int64[P],
+        and how many tasks they have in common, f8[P]."""
+        found = [self._overlaps(rows, min_overlap) for rows in self._blocks()]
+        return np.concatenate([pair for pair, _ in found]), np.concatenate([overlap for _, overlap in found])
+
     def pairs(self, min_overlap: int) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
-        """Of the P pairs with min_overlap tasks in common, ordered: first * A + second with first < second, int64[P];
-        tasks in common, those with the same answer, and the squared overlap times the agreement by chance, f8[P]."""
-        found = [self._block(rows, min_overlap) for rows in _blocks(self.votes)]
-        if not found:
-            return np.empty(0, np.int64), np.empty(0), np.empty(0), np.empty(0)
+        """`overlaps`, tasks with the same answer, and the squared overlap times the agreement by chance, f8[P]."""
+        found = [self._pairs(rows, min_overlap) for rows in self._blocks()]
         pair, overlap, agreeing, chance = (np.concatenate(parts) for parts in zip(*found, strict=True))
         return pair, overlap, agreeing, chance
 
-    def _block(self, rows: slice, min_overlap: int) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
-        """`pairs` whose first is one of the rows."""
+    def _blocks(self) -> list[slice]:
+        """Ranges of annotators whose co-votes together stay near CO_VOTES_AT_ONCE; at least one range."""
+        votes = self.votes
+        co_votes = np.bincount(votes.task, minlength=votes.n_tasks)[votes.task]
+        by_annotator = np.bincount(votes.annotator, co_votes, minlength=votes.n_annotators)
+        block = (np.cumsum(by_annotator) // CO_VOTES_AT_ONCE).astype(np.int64)
+        starts = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist()]
+        return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], votes.n_annotators], strict=True)]
+
+    def _overlaps(self, rows: slice, min_overlap: int) -> tuple[NDArray[np.int64], Floats]:
+        """`overlaps` of the pairs whose first is one of the rows."""
         pair, overlap = self._entries(self.tasks[rows] @ self.tasks_turned, rows)
         kept = overlap >= min_overlap
-        pair, overlap = pair[kept], overlap[kept]
+        return pair[kept], overlap[kept]
+
+    def _pairs(self, rows: slice, min_overlap: int) -> tuple[NDArray[np.int64], Floats, Floats, Floats]:
+        """`pairs` of those whose first is one of the rows."""
+        pair, overlap = self._overlaps(rows, min_overlap)
         agreeing = _at(pair, *self._entries(self.answers[rows] @ self.answers_turned, rows))
         chance = np.zeros(len(pair))
         mine_turned = self.tasks[rows].T.tocsr()
@@ -70,15 +86,6 @@ class CoVotes:
         first = np.repeat(np.arange(rows.start, rows.stop, dtype=np.int64), np.diff(entries.indptr))
         above = entries.indices > first
         return first[above] * entries.shape[1] + entries.indices[above], entries.data[above]
-
-
-def _blocks(votes: Votes) -> list[slice]:
-    """Ranges of annotators whose co-votes together stay near CO_VOTES_AT_ONCE."""
-    co_votes = np.bincount(votes.task, minlength=votes.n_tasks)[votes.task]
-    by_annotator = np.bincount(votes.annotator, co_votes, minlength=votes.n_annotators)
-    block = (np.cumsum(by_annotator) // CO_VOTES_AT_ONCE).astype(np.int64)
-    starts = np.flatnonzero(np.diff(block, prepend=-1))
-    return [slice(start, stop) for start, stop in zip(starts, [*starts[1:], votes.n_annotators], strict=True)]
 
 
 def _incidence(annotator: Ints, column: Ints, n_annotators: int, n_columns: int) -> sparse.csr_array:

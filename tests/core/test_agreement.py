@@ -140,7 +140,7 @@ def test_blocks_of_annotators_give_the_same_pairs(monkeypatch):
     whole = pairwise(votes, min_overlap=6)
     monkeypatch.setattr(co_votes, "CO_VOTES_AT_ONCE", 100)
     blocks = pairwise(votes, min_overlap=6)
-    assert len(co_votes._blocks(votes)) > 5
+    assert len(co_votes.CoVotes(votes)._blocks()) > 5
     assert 0 < len(whole) < 105 and whole.overlap.min() == 6
     for name in ("first", "second", "overlap", "agreement", "kappa"):
         np.testing.assert_array_equal(getattr(blocks, name), getattr(whole, name))

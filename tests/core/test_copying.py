@@ -1,0 +1,154 @@
+"""Copying: a planted copier is found, honest annotators are left alone."""
+
+import numpy as np
+import pytest
+from scipy.stats import false_discovery_control
+
+from aggregation.core import copying as module
+from aggregation.core import dawid_skene
+from aggregation.core.copying import benjamini_hochberg, copying
+from aggregation.core.simulation import dawid_skene_votes, drawn
+from aggregation.core.votes import Votes
+
+from .strategies import as_votes
+
+CALLED = 0.05
+
+
+def crowd(seed, n_tasks=300, votes_per_task=8):
+    return dawid_skene_votes(seed, n_tasks, 20, 4, votes_per_task, diagonal=8.0)[0]
+
+
+def with_copier(votes, copied, copier, share, seed=0):
+    """The same votes, but that a share of the copier's answers are taken from the copied one."""
+    answer = np.full(votes.n_tasks, -1)
+    answer[votes.task[votes.annotator == copied]] = votes.label[votes.annotator == copied]
+    took = (votes.annotator == copier) & (answer[votes.task] >= 0)
+    took &= np.random.default_rng(seed).random(len(votes)) < share
+    return relabelled(votes, np.where(took, answer[votes.task], votes.label))
+
+
+def relabelled(votes, label):
+    return Votes(votes.task, votes.annotator, label, votes.n_tasks, votes.n_annotators, votes.n_labels)
+
+
+def test_of_honest_annotators_no_pair_is_called():
+    found = [copying(votes, dawid_skene.fit(votes)) for votes in map(crowd, range(8))]
+    assert sum(map(len, found)) == 8 * 190
+    assert sum((each.adjusted <= CALLED).sum() for each in found) == 0
+    p_values = np.concatenate([each.p_value for each in found])
+    for level in (0.5, 0.1, 0.01):
+        assert (p_values <= level).mean() <= level
+
+
+@pytest.mark.parametrize("pair", [(2, 7), (7, 2)])
+def test_a_copier_is_called_and_nobody_else(pair):
+    for seed in range(5):
+        votes = with_copier(crowd(seed), *pair, share=0.9)
+        found = copying(votes, dawid_skene.fit(votes))
+        called = np.flatnonzero(found.adjusted <= CALLED)
+        assert [(found.first[row], found.second[row]) for row in called] == [(2, 7)]
+        row = called[0]
+        assert found.score[row] > 0.5
+        assert found.expected[row] < found.coincident[row] <= found.wrong[row] <= found.overlap[row]
+
+
+def test_tasks_that_mislead_everybody_alike_are_no_sign_of_copying():
+    for seed in range(4):
+        votes, truth, confusion = dawid_skene_votes(seed, 1000, 10, 6, 8, diagonal=20.0)
+        random = np.random.default_rng(seed + 100)
+        # Some tasks look like another label, each like its own, to half of the annotators.
+        misleading = random.random(1000) < 0.4
+        look = (truth + random.integers(1, 6, size=1000)) % 6
+        misled = misleading[votes.task] & (random.random(len(votes)) < 0.5)
+        seen = np.where(misled, look[votes.task], truth[votes.task])
+        votes = relabelled(votes, drawn(random, confusion[votes.annotator, seen]))
+        found = copying(votes, dawid_skene.fit(votes))
+        assert len(found) == 45 and (found.adjusted <= CALLED).sum() == 0
+
+
+@pytest.mark.parametrize("n_labels", [2, 4, 20])
+def test_two_who_always_say_the_same_have_copied_nothing(n_labels):
+    votes, _, _ = dawid_skene_votes(3, 1000, 20, n_labels, 8, diagonal=2.0 * n_labels)
+    votes = relabelled(votes, np.where(votes.annotator < 2, 0, votes.label))
+    found = copying(votes, dawid_skene.fit(votes))
+    assert (found.first[0], found.second[0]) == (0, 1)
+    assert found.wrong[0] > 50 and found.p_value[0] > 0.5
+    # Nor has anybody who at times gives their answer: it would have to be them who copied.
+    assert (found.p_value[found.first < 2] > 0.5).all()
+
+
+def test_gold_says_which_answers_were_wrong():
+    votes, truth, _ = dawid_skene_votes(1, 60, 3, 2, 3, diagonal=4.0)
+    # Two of three copy: by the votes alone it is the honest third who errs.
+    votes = with_copier(votes, 0, 1, share=1.0)
+    answers = votes.label[votes.annotator == 0]
+    for gold in (truth, 1 - truth):
+        found = copying(votes, dawid_skene.fit(votes), gold)
+        assert found.wrong[0] == found.coincident[0] == (answers != gold).sum()
+    found = copying(votes, dawid_skene.fit(votes, gold=truth), truth)
+    assert found.adjusted[0] <= CALLED < found.adjusted[1:].min()
+
+
+def test_the_order_of_votes_and_repeats_after_the_first_do_not_matter():
+    votes = with_copier(crowd(5), 0, 1, share=0.8)
+    fit = dawid_skene.fit(votes)
+    rows = np.random.default_rng(0).permutation(len(votes))
+    again = rows[:50]
+    columns = [np.concatenate([column[rows], column[again]]) for column in (votes.task, votes.annotator, votes.label)]
+    columns[2][-50:] = (columns[2][-50:] + 1) % 4
+    shuffled = Votes(*columns, votes.n_tasks, votes.n_annotators, votes.n_labels)
+    one, other = copying(votes, fit), copying(shuffled, fit)
+    for name in ("first", "second", "overlap", "wrong", "coincident", "p_value", "adjusted"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_votes_in_parts_give_the_same(monkeypatch):
+    votes = crowd(6)
+    fit = dawid_skene.fit(votes)
+    whole = copying(votes, fit, min_overlap=50)
+    assert 0 < len(whole) < 190 and whole.overlap.min() >= 50
+    monkeypatch.setattr(module, "ROOM", 1000)
+    np.testing.assert_allclose(copying(votes, fit, min_overlap=50).p_value, whole.p_value, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [(t, 0, t % 2) for t in range(30)],  # one annotator
+        [(t, t // 15, t % 2) for t in range(30)],  # no overlap
+        [(0, 0, 0)] * 30 + [(0, 1, 0)] * 30,  # repeats are one task
+    ],
+)
+def test_without_pairs_there_is_nothing_to_call(rows):
+    votes = as_votes(rows, 30, 2, 2)
+    found = copying(votes, dawid_skene.fit(votes))
+    assert len(found) == 0 and found.adjusted.shape == found.score.shape == (0,)
+
+
+def test_a_single_label_is_never_wrong():
+    votes = as_votes([(t, a, 0) for t in range(20) for a in range(3)], 20, 3, 1)
+    found = copying(votes, dawid_skene.fit(votes))
+    assert (found.wrong == 0).all() and (found.p_value == 1).all() and (found.score == 0).all()
+
+
+def test_beyond_dense_labels_a_copier_is_called_too():
+    votes = with_copier(dawid_skene_votes(2, 400, 10, 20, 5, diagonal=30.0)[0], 0, 1, share=0.8)
+    found = copying(votes, dawid_skene.fit(votes))
+    assert (found.adjusted <= CALLED).nonzero()[0].tolist() == [0]
+
+
+def test_p_values_are_adjusted_as_scipy_does():
+    p_values = np.random.default_rng(0).random(50) ** 3
+    np.testing.assert_allclose(benjamini_hochberg(p_values), false_discovery_control(p_values))
+    assert benjamini_hochberg(np.empty(0)).shape == (0,)
+
+
+def test_bad_arguments_are_named():
+    votes = as_votes([(0, 0, 0)], 1, 1, 2)
+    fit = dawid_skene.fit(votes)
+    with pytest.raises(ValueError, match="min_overlap is 0; expected at least 1"):
+        copying(votes, fit, min_overlap=0)
+    with pytest.raises(ValueError, match="gold in row 0 is 2"):
+        copying(votes, fit, np.array([2]))
