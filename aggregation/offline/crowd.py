@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +11,12 @@ import numpy as np
 
 from aggregation.core.votes import Ints, Votes
 from aggregation.offline.files import BadFile, Source
+from aggregation.offline.oddities import oddities
 from aggregation.offline.reading import Column, find, read
 from aggregation.offline.scanning import place, rows
 
 #: Larger tables of tasks x labels or labels x labels (8 bytes a cell, several at once) fit no ordinary machine.
 MAX_CELLS = 250_000_000
-#: What programs write for "nothing"; a crowd may really have said it, so it is kept and pointed out.
-NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none")
-SHOWN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +96,7 @@ def read_crowd(
         repeated=repeated,
         conflicting=conflicting,
         gold=known.as_gold(order) if known else None,
-        warnings=tuple(_warnings(task, worker, label, order)),
+        warnings=tuple(oddities(task, worker, label, order)),
     )
 
 
@@ -205,45 +202,3 @@ def _check_size(n_tasks: int, labels: Sequence[str], name: str) -> None:
             f"{name}: {n_tasks:,} tasks with {len(labels):,} different labels (such as {labels[0]!r}) do not fit in "
             "memory; is this the right column? Say which one holds the label with --columns label=name"
         )
-
-
-def _warnings(task: Column, worker: Column, label: Column, order: list[str]) -> list[str]:
-    said = []
-    voted = set(label.names.to_pylist())
-    unvoted = [name for name in order if name not in voted]
-    if len(voted) == 1:
-        said.append(f"All votes say {voted.pop()!r}: there is nothing to compare.")
-    if len(worker.names) == 1:
-        said.append("All votes are of one annotator: nothing checks them.")
-    if unvoted:
-        said.append(f"Nobody voted {_listed(unvoted)}: known as a label from gold or --labels alone.")
-    said += [
-        f"The labels {_listed(alike)} are kept apart but look alike: merge them if they are one."
-        for alike in _alike(order)
-    ]
-    for word, column in (("task", task), ("worker", worker), ("label", label)):
-        said += [
-            f"{rows:,} votes have the {word} {name!r}: remove these rows if that means it is missing."
-            for name, rows in _nothings(column)
-        ]
-    return said
-
-
-def _alike(labels: Sequence[str]) -> list[list[str]]:
-    """Labels that differ only in white space, letter case or how Unicode spells them."""
-    groups: dict[str, list[str]] = {}
-    for label in labels:
-        groups.setdefault(unicodedata.normalize("NFC", label.strip()).casefold(), []).append(label)
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _nothings(column: Column) -> list[tuple[str, int]]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found = np.flatnonzero(pc.is_in(pc.utf8_lower(column.names), value_set=pa.array(NOTHING)).to_numpy(False))
-    return [(column.names[int(i)].as_py(), int((column.index == i).sum())) for i in found]
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(map(repr, names[:SHOWN])) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

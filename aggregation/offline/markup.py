@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
+
+#: Control characters are no part of HTML, even escaped; overrides of direction would turn the text around them.
+NOT_SHOWN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
 class Html(str):
@@ -12,7 +16,6 @@ class Html(str):
 
 def tag(name: str, *children: str, **attributes: object) -> Html:
     """An element. Children that are not Html are escaped; class_ stands for class, font_size for font-size."""
-    # Control characters are no part of HTML, even escaped.
     written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(_plain(str(value)))}"' for key, value in attributes.items()
     )
@@ -41,4 +44,4 @@ def _cell(cell: str) -> Html:
 
 
 def _plain(value: str) -> str:
-    return "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in value)
+    return NOT_SHOWN.sub("\ufffd", value)

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from aggregation.core.annotators import spammer_score
 from aggregation.core.votes import Ints, Votes
 from aggregation.offline.analysis import Analysis
 from aggregation.offline.files import Write, format_of
@@ -48,6 +49,7 @@ def annotators(analysis: Analysis) -> Any:
         "skill": fit.skill,
         "skill_low": low,
         "skill_high": high,
+        "spammer_score": spammer_score(fit),
     }
     if crowd.gold is not None:
         columns |= _on_gold(crowd.votes, crowd.gold.label)

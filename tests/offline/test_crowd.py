@@ -107,9 +107,9 @@ def test_gold_that_contradicts_itself_is_refused_with_both_lines(tmp_path: Path)
     [
         ([("a", "w", "x"), ("a", "v", "x")], "All votes say 'x'"),
         ([("a", "w", "x"), ("b", "w", "y")], "All votes are of one annotator"),
-        ([("a", "w", "Cat"), ("a", "v", "cat")], "'Cat', 'cat' are kept apart"),
-        ([("a", "w", "café"), ("a", "v", "cafe\u0301")], "kept apart"),
-        ([("a", "w", " x"), ("a", "v", "x")], "' x', 'x' are kept apart"),
+        ([("a", "w", "Cat"), ("a", "v", "cat")], "alike, to be merged if they are one: 'Cat', 'cat'."),
+        ([("a", "w", "café"), ("a", "v", "cafe\u0301")], "looking alike"),
+        ([("a", "w", " x"), ("a", "v", "x")], "looking alike, to be merged if they are one: ' x', 'x'"),
         ([("a", "w", "NaN"), ("a", "v", "x"), ("b", "w", "NaN")], "2 votes have the label 'NaN'"),
         ([("a", "null", "y"), ("a", "v", "x")], "1 votes have the worker 'null'"),
         ([("N/A", "w", "y"), ("a", "v", "x")], "1 votes have the task 'N/A'"),
@@ -119,6 +119,11 @@ def test_oddities_are_kept_and_pointed_out(tmp_path: Path, votes: list[tuple[str
     crowd = crowd_of(tmp_path, votes_csv(*votes))
     assert named(crowd) == votes
     assert [warning for warning in crowd.warnings if said in warning], crowd.warnings
+
+
+def test_free_text_is_pointed_out(tmp_path: Path) -> None:
+    votes = votes_csv(*((str(i), f"w{i % 3}", f"sentence {i}") for i in range(60)))
+    assert any("60 different labels in 60 votes" in warning for warning in crowd_of(tmp_path, votes).warnings)
 
 
 def test_an_ordinary_crowd_is_not_warned_of(tmp_path: Path) -> None:
