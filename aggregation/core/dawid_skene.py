@@ -24,7 +24,6 @@ import numpy as np
 
 from aggregation.core.em import Climb, Data, Expected, Free, Parameters, Stage, Structured, climb
 from aggregation.core.fit import DENSE_LABELS, Fit, check_start, worth
-from aggregation.core.majority_vote import vote_shares
 from aggregation.core.structure import clamp, without_diagonal
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
@@ -69,9 +68,10 @@ def fit(
 
 
 def _hierarchical(data: Data, begin: Floats | None, strength: float, tol: float, max_iter: int) -> Fit:
-    posterior, converged = _cautious_guess(data), True
+    cautious = Structured(data, ASSUMED_ACCURACY, 0.0)
+    posterior, converged = cautious.posterior(_even(data)), True
     for _ in range(ROUNDS):
-        level = Structured(data, ASSUMED_ACCURACY, 0.0).count(posterior)
+        level = cautious.count(posterior)
         own = Structured(data, _pooled_accuracy(level), ACCURACY_STRENGTH)
         stage: Stage = own
         if data.votes.n_labels <= DENSE_LABELS:
@@ -79,33 +79,25 @@ def _hierarchical(data: Data, begin: Floats | None, strength: float, tol: float,
         reached = climb(data, stage, posterior if begin is None else begin, tol, max_iter)
         posterior, begin = reached.posterior, None
         converged = converged and reached.converged
-    return _as_fit(data, reached, reached.parameters, own.target, converged, ACCURACY_STRENGTH)
+    return _as_fit(data, reached, converged, ACCURACY_STRENGTH, own.target, reached.parameters)
 
 
 def _maximum_likelihood(data: Data, begin: Floats | None, tol: float, max_iter: int) -> Fit:
-    posterior = vote_shares(data.votes, data.gold)[0] if begin is None else begin
-    plain = Structured(data, ASSUMED_ACCURACY, 0.0)
-    stage: Stage = plain
-    if data.votes.n_labels <= DENSE_LABELS:
-        stage = Free(data, plain.m_step(plain.count(posterior)), 0.0)
+    posterior = data.steps.vote_shares(data.votes.by_task, data.gold) if begin is None else begin
+    dense = data.votes.n_labels <= DENSE_LABELS
+    stage: Stage = Free(data, _even(data), 0.0) if dense else Structured(data, ASSUMED_ACCURACY, 0.0)
     reached = climb(data, stage, posterior, tol, max_iter)
-    # The pooled level plays no part in the fit; it is read off for the live path.
-    level = plain.count(reached.posterior)
-    pooled_accuracy = _pooled_accuracy(level)
-    dense = reached.parameters.confusion is not None
-    structured = Structured(data, pooled_accuracy, 0.0).m_step(level) if dense else reached.parameters
-    return _as_fit(data, reached, structured, pooled_accuracy, reached.converged, 0.0)
+    return _as_fit(data, reached, reached.converged, 0.0, None, None if dense else reached.parameters)
 
 
-def _cautious_guess(data: Data) -> Floats:
-    """Posterior f8[T, K] if everybody were right with ASSUMED_ACCURACY and erred evenly."""
+def _even(data: Data) -> Parameters:
+    """Everybody is right with ASSUMED_ACCURACY and errs evenly."""
     K = data.votes.n_labels
-    even = Parameters(
+    return Parameters(
         label_prior=np.full(K, 1.0 / K),
         accuracy=np.full(data.votes.n_annotators, ASSUMED_ACCURACY),
         errors=without_diagonal(np.ones((K, K))),
     )
-    return Structured(data, ASSUMED_ACCURACY, 0.0).posterior(even)
 
 
 def _pooled_accuracy(level: Expected) -> float:
@@ -115,9 +107,20 @@ def _pooled_accuracy(level: Expected) -> float:
 
 
 def _as_fit(
-    data: Data, reached: Climb, structured: Parameters, pooled_accuracy: float, converged: bool, pseudo_votes: float
+    data: Data,
+    reached: Climb,
+    converged: bool,
+    pseudo_votes: float,
+    pooled_accuracy: float | None,
+    structured: Parameters | None,
 ) -> Fit:
-    right, doubt = data.steps.right_votes(data.votes.by_task, reached.posterior)
+    """A pooled level that played no part in the fit is None; it is read off the posterior, for the live path."""
+    totals, right, doubt, pooled = data.steps.structured_count(data.votes.by_task, data.gold, reached.posterior)
+    level = totals, right, data.per_annotator - right, pooled
+    if pooled_accuracy is None:
+        pooled_accuracy = _pooled_accuracy(level)
+    if structured is None:
+        structured = Structured(data, pooled_accuracy, 0.0).m_step(level)
     return Fit(
         posterior=reached.posterior,
         label_prior=reached.parameters.label_prior,

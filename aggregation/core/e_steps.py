@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.core.live import softmax
-from aggregation.core.structure import clamp
+from aggregation.core.structure import clamp, shares
 from aggregation.core.votes import ByTask, Floats, Ints
 
 
@@ -43,10 +43,12 @@ def free_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Fl
 def structured_sweep(
     tasks: ByTask, gold: Ints, prior: Floats, right: Floats, wrong: Floats, errors: Floats
 ) -> tuple[Floats, Floats, Floats, float]:
-    """Label totals, correct f8[A], pooled f8[K, K] and log likelihood: E-step and count in one."""
+    """Label totals, correct f8[A] (the expected right votes of each annotator), pooled f8[K, K] as [voted, true], and
+    log likelihood: E-step and count in one."""
     joint = _structured_joint(tasks, prior, right, wrong, errors)
     posterior = clamp(softmax(joint), gold)
-    return *structured_count(tasks, gold, posterior), _log_likelihood(tasks, gold, joint)
+    totals, correct, _doubt, pooled = structured_count(tasks, gold, posterior)
+    return totals, correct, pooled, _log_likelihood(tasks, gold, joint)
 
 
 def structured_posterior(
@@ -55,18 +57,26 @@ def structured_posterior(
     return clamp(softmax(_structured_joint(tasks, prior, right, wrong, errors)), gold)
 
 
-def structured_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats, Floats]:
-    """Label totals, correct f8[A] (expected right votes of each annotator) and pooled f8[K, K] as [voted, true]."""
-    annotator, label = np.divmod(tasks.cell, tasks.n_labels)
-    correct = _sums(annotator, posterior[tasks.task, label], tasks.n_annotators)
-    return _label_totals(tasks, gold, posterior), correct, _votes_per_task(tasks).T @ posterior
-
-
-def right_votes(tasks: ByTask, posterior: Floats) -> tuple[Floats, Floats]:
-    """Of each annotator's votes, with q the probability that one is right: the sums f8[A] of q and of q (1 - q)."""
+def structured_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    """Label totals; of each annotator's votes, with q the probability that one is right, the sums f8[A] of q and of
+    q (1 - q); and pooled f8[K, K] as [voted, true]."""
     annotator, label = np.divmod(tasks.cell, tasks.n_labels)
     q = posterior[tasks.task, label]
-    return _sums(annotator, q, tasks.n_annotators), _sums(annotator, q * (1.0 - q), tasks.n_annotators)
+    correct, doubt = (_sums(annotator, each, tasks.n_annotators) for each in (q, q * (1.0 - q)))
+    return _label_totals(tasks, gold, posterior), correct, doubt, _votes_per_task(tasks).T @ posterior
+
+
+def vote_shares(tasks: ByTask, gold: Ints) -> Floats:
+    """Shares of the votes of each task, f8[T, K]; gold is certain, and a task with neither has the mean of the rest."""
+    return fill(clamp(shares(_votes_per_task(tasks)), gold), tasks, gold)
+
+
+def fill(posterior: Floats, tasks: ByTask, gold: Ints) -> Floats:
+    """The same array, with the label shares in the rows of tasks that have neither votes nor gold."""
+    informed = _informed(tasks, gold)
+    if not informed.all():
+        posterior[~informed] = shares(posterior[informed].sum(axis=0))
+    return posterior
 
 
 def _free_joint(tasks: ByTask, prior: Floats, likelihood: Floats) -> Floats:

@@ -81,6 +81,10 @@ class Data:
         """Votes of each annotator, f8[A]."""
         return np.bincount(self.votes.annotator, minlength=self.votes.n_annotators).astype(np.float64)
 
+    @cached_property
+    def error_target(self) -> Floats:
+        return error_target(self.votes)
+
     def label_prior(self, totals: Floats) -> Floats:
         """Label frequencies f8[K]; tasks with neither votes nor gold say nothing about them."""
         return shares(totals + self.prior_weight / len(totals))
@@ -150,13 +154,16 @@ class Structured:
     strength: float
 
     def count(self, posterior: Floats) -> Expected:
-        return self._expected(*self.data.steps.structured_count(self.data.votes.by_task, self.data.gold, posterior))
+        totals, right, _doubt, pooled = self.data.steps.structured_count(
+            self.data.votes.by_task, self.data.gold, posterior
+        )
+        return self._expected(totals, right, pooled)
 
     def m_step(self, expected: Expected) -> Parameters:
         totals, right, wrong, pooled = expected
         n = right + wrong + self.strength
         accuracy = np.where(n > 0, (right + self.strength * self.target) / np.where(n > 0, n, 1), self.target)
-        return Parameters(self.data.label_prior(totals), accuracy, error_rows(pooled.T, self.data.votes))
+        return Parameters(self.data.label_prior(totals), accuracy, error_rows(pooled.T, self.data.error_target))
 
     def e_step(self, parameters: Parameters) -> tuple[Expected, float]:
         *counts, evidence = self.data.steps.structured_sweep(*self._arguments(parameters))
@@ -179,7 +186,7 @@ class Structured:
     def _log_density(self, parameters: Parameters) -> float:
         right, wrong = _log(parameters.accuracy), _log(1.0 - parameters.accuracy)
         accuracy = self.strength * (self.target * right + (1.0 - self.target) * wrong).sum()
-        return float(accuracy + ERROR_WEIGHT * (error_target(self.data.votes) * _log(parameters.errors)).sum())
+        return float(accuracy + ERROR_WEIGHT * (self.data.error_target * _log(parameters.errors)).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from aggregation.core.e_steps import fill
 from aggregation.core.votes import ByTask, Floats, Ints
 
 #: Products of so many likelihoods, each at least 1e-20, stay within the range of a float.
@@ -61,9 +62,9 @@ def free_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Fl
     pieces = _pieces(tasks, A * K * K)
     totals, counts = _tables(pieces, (K,), (A * K, K))
 
-    def run(index: int, first: int, last: int) -> None:
+    def run(index: int, first: int, last: int) -> Any:
         into = totals[index], counts[index]
-        _free_count(first, last, tasks.start, tasks.cell, gold, posterior, *into, _shape(totals[0]))
+        return _free_count(first, last, tasks.start, tasks.cell, gold, posterior, *into, _shape(totals[0]))
 
     _each(run, pieces)
     return totals.sum(axis=0), counts.sum(axis=0)
@@ -97,34 +98,34 @@ def _structured(
     return totals.sum(axis=0), correct.sum(axis=0), pooled.sum(axis=0), sum(evidence)
 
 
-def structured_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats, Floats]:
+def structured_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     A, K = tasks.n_annotators, tasks.n_labels
-    pieces = _pieces(tasks, A + K * K)
-    totals, correct, pooled = _tables(pieces, (K,), (A,), (K, K))
+    pieces = _pieces(tasks, 2 * A + K * K)
+    tables = _tables(pieces, (K,), (A,), (A,), (K, K))
 
-    def run(index: int, first: int, last: int) -> None:
-        into = totals[index], correct[index], pooled[index]
-        _structured_count(first, last, tasks.start, tasks.cell, gold, posterior, *into)
-
-    _each(run, pieces)
-    return totals.sum(axis=0), correct.sum(axis=0), pooled.sum(axis=0)
-
-
-def right_votes(tasks: ByTask, posterior: Floats) -> tuple[Floats, Floats]:
-    pieces = _pieces(tasks, tasks.n_annotators)
-    right, doubt = _tables(pieces, (tasks.n_annotators,), (tasks.n_annotators,))
-
-    def run(index: int, first: int, last: int) -> None:
-        _right_votes(first, last, tasks.start, tasks.cell, posterior, right[index], doubt[index])
+    def run(index: int, first: int, last: int) -> Any:
+        into = [table[index] for table in tables]
+        return _structured_count(first, last, tasks.start, tasks.cell, gold, posterior, *into)
 
     _each(run, pieces)
-    return right.sum(axis=0), doubt.sum(axis=0)
+    totals, correct, doubt, pooled = (table.sum(axis=0) for table in tables)
+    return totals, correct, doubt, pooled
+
+
+def vote_shares(tasks: ByTask, gold: Ints) -> Floats:
+    posterior = np.empty((len(gold), tasks.n_labels))
+
+    def run(index: int, first: int, last: int) -> Any:
+        return _vote_shares(first, last, tasks.start, tasks.cell, gold, posterior)
+
+    _each(run, _pieces(tasks, 0))
+    return fill(posterior, tasks, gold)
 
 
 def _pieces(tasks: ByTask, table: int) -> list[tuple[int, int]]:
     """Ranges of tasks with about as many votes each; so few that their tables of counts cost less than the votes."""
     n = max(1, min(MOST_PIECES, len(tasks.cell) // max(2 * table, 1)))
-    borders = np.searchsorted(tasks.start, np.linspace(0, len(tasks.cell), n + 1)[1:-1])
+    borders = np.searchsorted(tasks.start, np.arange(1, n) * len(tasks.cell) // n)
     edges = [0, *borders.tolist(), len(tasks.start) - 1]
     return list(zip(edges[:-1], edges[1:], strict=True))
 
@@ -285,24 +286,33 @@ def _long_structured(one, end, cell, right, wrong, errors, p, log, gold):  # typ
 
 
 @kernel
-def _structured_count(first, last, start, cell, gold, posterior, totals, correct, pooled):  # type: ignore[no-untyped-def]
+def _structured_count(  # type: ignore[no-untyped-def]
+    first, last, start, cell, gold, posterior, totals, correct, doubt, pooled
+):
     K = len(totals)
     for t in range(first, last):
         if start[t] < start[t + 1] or gold[t] >= 0:
             for k in range(K):
                 totals[k] += posterior[t, k]
         for i in range(start[t], start[t + 1]):
-            v = cell[i] % K
-            correct[cell[i] // K] += posterior[t, v]
+            a, v = cell[i] // K, cell[i] % K
+            q = posterior[t, v]
+            correct[a] += q
+            doubt[a] += q * (1.0 - q)
             for k in range(K):
                 pooled[v, k] += posterior[t, k]
 
 
 @kernel
-def _right_votes(first, last, start, cell, posterior, right, doubt):  # type: ignore[no-untyped-def]
+def _vote_shares(first, last, start, cell, gold, posterior):  # type: ignore[no-untyped-def]
     K = posterior.shape[1]
     for t in range(first, last):
-        for i in range(start[t], start[t + 1]):
-            a, q = cell[i] // K, posterior[t, cell[i] % K]
-            right[a] += q
-            doubt[a] += q * (1.0 - q)
+        for k in range(K):
+            posterior[t, k] = 0.0
+        if gold[t] >= 0:
+            posterior[t, gold[t]] = 1.0
+        else:
+            for i in range(start[t], start[t + 1]):
+                posterior[t, cell[i] % K] += 1.0
+            for k in range(K):
+                posterior[t, k] /= max(start[t + 1] - start[t], 1)

@@ -39,7 +39,7 @@ def pooled_level(votes: Votes, posterior: Floats, assumed: float) -> tuple[float
     """Pooled accuracy (0..1, after one pseudo-vote of `assumed` accuracy) and pooled errors f8[K, K] of all votes."""
     counts = posterior.T @ votes.per_task()
     accuracy = (float(np.trace(counts)) + assumed) / (len(votes) + 1.0)
-    return accuracy, error_rows(counts, votes)
+    return accuracy, error_rows(counts, error_target(votes))
 
 
 def error_target(votes: Votes) -> Floats:
@@ -50,9 +50,9 @@ def error_target(votes: Votes) -> Floats:
     return without_diagonal(target)
 
 
-def error_rows(counts: Floats, votes: Votes) -> Floats:
-    """Pooled errors f8[K, K] from expected counts [true, voted]: the diagonal left out, smoothed, rows sum to 1."""
-    return without_diagonal(counts + ERROR_WEIGHT * error_target(votes))
+def error_rows(counts: Floats, target: Floats) -> Floats:
+    """Pooled errors f8[K, K] from expected counts [true, voted], drawn towards a target: no diagonal, rows sum to 1."""
+    return without_diagonal(counts + ERROR_WEIGHT * target)
 
 
 def without_diagonal(rows: Floats) -> Floats:
