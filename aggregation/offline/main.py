@@ -31,9 +31,10 @@ class Wishes:
 def aggregate(wishes: Wishes) -> str:
     """Read, fit, write what is asked for, and return a summary. Raises BadFile, before anything is written."""
     method = _method(wishes)
+    from aggregation.core.crowd_kit import Unavailable
     from aggregation.offline.analysis import analyse
     from aggregation.offline.crowd import read_crowd
-    from aggregation.offline.report import report
+    from aggregation.offline.report import details, figures
     from aggregation.offline.summary import summary
     from aggregation.offline.tables import TABLES
 
@@ -53,8 +54,13 @@ def aggregate(wishes: Wishes) -> str:
         labels=wishes.labels,
         ordinal=wishes.ordinal,
     )
-    analysis = analyse(crowd, method)
-    found = report(analysis)
+    try:
+        analysis = analyse(crowd, method)
+    except (Unavailable, ValueError) as error:
+        raise BadFile(f"--method {method}: {error}") from error
+    found = figures(analysis)
+    if wishes.report:
+        found |= details(analysis)
     written = _outputs(wishes, analysis, found)
     write_all([(name, write) for name, write in written.values()])
     return summary(found, {option: name for option, (name, _) in written.items()})

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from aggregation.offline import plots
 from aggregation.offline.markup import Figure, Html, table, tag, text
 
+SHOWN_LABELS = 50
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2530; --soft: #5b6675; --line: #d5dbe3; --tint: #f3f5f8; --mark: #1f6feb;
   --warn: #fff4d6; }
@@ -23,7 +24,8 @@ h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5
 .notes { background: var(--warn); border-radius: .5rem; padding: .6rem .9rem .6rem 2rem; margin: 1rem 0; }
 .scroll { overflow-x: auto; margin: .8rem 0; }
 table { border-collapse: collapse; min-width: 60%; font-size: .92rem; } caption { text-align: left; padding: .2rem 0; }
-th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
+  overflow-wrap: break-word; max-width: 22rem; }
 td { white-space: pre-wrap; } td.figure { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .plot svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
@@ -42,7 +44,7 @@ def write_html(found: dict[str, Any], file: BinaryIO) -> None:
 
 def page(found: dict[str, Any]) -> Html:
     sections = [_head(found), _tiles(found), _notes(found), _method(found), _reliability(found), _sure(found)]
-    sections += [_labels(found), _annotators(found), _doubtful(found)]
+    sections += [_labels(found), _annotators(found), _copying(found), _doubtful(found), _ambiguous(found)]
     head = tag(
         "head",
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
@@ -68,7 +70,7 @@ def _tiles(found: dict[str, Any]) -> Html:
     tiles = [
         ("accuracy", _figure(found["accuracy"]), interval),
         ("calibration error (ECE)", _figure(found["ece"]), "calibrated" if found["calibrated"] else "uncalibrated"),
-        ("agreement", _figure(found["alpha"]), f"Krippendorff's alpha, {found['alpha_level']}"),
+        ("agreement", _figure(found["alpha"]), f"Krippendorff's alpha, {found['alpha_level']}{_between(found)}"),
         ("mean confidence", _figure(sure["mean"]), f"{sure['at_least_95']:,} tasks at 0.95 or more"),
     ]
     return tag(
@@ -76,6 +78,11 @@ def _tiles(found: dict[str, Any]) -> Html:
         *(tag("div", name, tag("b", value), tag("span", under), class_="tile") for name, value, under in tiles),
         class_="tiles",
     )
+
+
+def _between(found: dict[str, Any]) -> str:
+    bounds = found["alpha_interval"]
+    return "" if bounds is None else ", {:.3f} to {:.3f}".format(*bounds)
 
 
 def _notes(found: dict[str, Any]) -> Html:
@@ -89,15 +96,13 @@ def _notes(found: dict[str, Any]) -> Html:
         notes.append(f"{found['gold_unseen']:,} gold tasks have no votes and were ignored.")
     if found["ordinal"] and not found["uses_order"]:
         notes.append(f"{found['method']} does not use the order of the labels; agreement does.")
-    if not found["converged"]:
-        notes.append("The fit stopped before it converged.")
     return tag("ul", *(tag("li", note) for note in notes), class_="notes") if notes else Html()
 
 
 def _method(found: dict[str, Any]) -> Html:
-    said = found["explanation"] or ["The label model that was asked for."]
-    steps = f"{found['iterations']:,} iterations."
-    return text(tag("h2", "Method: ", found["method"]), *(tag("p", sentence) for sentence in [*said, steps]))
+    ended = "Converged" if found["converged"] else "Stopped before it converged,"
+    said = [*found["explanation"], f"{ended} after {found['iterations']:,} iterations."]
+    return text(tag("h2", "Method: ", found["method"]), *(tag("p", sentence) for sentence in said))
 
 
 def _reliability(found: dict[str, Any]) -> Html:
@@ -110,6 +115,7 @@ def _reliability(found: dict[str, Any]) -> Html:
         f"{checked['tasks']:,} tasks). On the dashed line, stated confidence is the share that was right; below it, "
         "confidence is too high. Bars are 95 % intervals; larger dots stand for more tasks."
     )
+    mean = f"On average it states {checked['mean_confidence']:.3f}, and {checked['accuracy']:.3f} are right."
     rows = [
         [
             Figure(f"{bin['from']:.1f} to {bin['to']:.1f}"),
@@ -126,7 +132,7 @@ def _reliability(found: dict[str, Any]) -> Html:
         for name, scored in ((found["method"], checked), ("majority vote", checked["majority_vote"]))
     ]
     compared = table(["", "accuracy", "ECE", "Brier score", "log loss"], figures, "On held-out gold")
-    return text(title, tag("p", words), plots.reliability(checked["reliability"]), shown, compared)
+    return text(title, tag("p", words), tag("p", mean), plots.reliability(checked["reliability"]), shown, compared)
 
 
 def _sure(found: dict[str, Any]) -> Html:
@@ -147,10 +153,12 @@ def _sure(found: dict[str, Any]) -> Html:
 def _labels(found: dict[str, Any]) -> Html:
     rows = [
         [row["label"], Figure(f"{row['votes']:,}"), Figure(f"{row['tasks']:,}"), Figure(f"{row['share']:.3f}")]
-        for row in found["label_counts"]
+        for row in sorted(found["label_counts"], key=lambda row: -row["votes"])[:SHOWN_LABELS]
     ]
+    more = len(found["label_counts"]) - len(rows)
+    rest = tag("p", f"{more:,} more labels have fewer votes.") if more else Html()
     header = ["label", "votes", "tasks (consensus)", "estimated share"]
-    return text(tag("h2", "Labels"), table(header, rows, "Labels by votes and consensus"))
+    return text(tag("h2", "Labels"), table(header, rows, "Labels by votes and consensus"), rest)
 
 
 def _annotators(found: dict[str, Any]) -> Html:
@@ -171,13 +179,45 @@ def _annotator_table(title: str, rows: list[dict[str, Any]]) -> Html:
 def _doubtful(found: dict[str, Any]) -> Html:
     if not found["doubtful_tasks"]:
         return Html()
-    words = "Those of lowest confidence: more votes, or an expert, help here most."
+    words = "The tasks without gold of lowest confidence: more votes, or an expert, help here most."
     rows = [
         [row["task"], row["label"], Figure(f"{row['confidence']:.3f}"), _votes(row["votes"])]
         for row in found["doubtful_tasks"]
     ]
     shown = table(["task", "consensus", "confidence", "votes"], rows, "Most doubtful tasks")
     return text(tag("h2", "Doubtful tasks"), tag("p", words), shown)
+
+
+def _ambiguous(found: dict[str, Any]) -> Html:
+    words = (
+        f"{found['ambiguous']:,} tasks look ambiguous rather than hard: skilled annotators are split between two "
+        "labels. More votes will not settle them; clearer instructions or another label may."
+    )
+    rows = [
+        [row["task"], " or ".join(row["between"]), Figure(f"{row['probability']:.3f}"), _votes(row["votes"])]
+        for row in found["ambiguous_tasks"]
+    ]
+    shown = table(["task", "between", "probability", "votes"], rows, "Most ambiguous tasks") if rows else Html()
+    return text(tag("h2", "Ambiguous tasks"), tag("p", words), shown)
+
+
+def _copying(found: dict[str, Any]) -> Html:
+    words = (
+        f"{found['suspected_copying']:,} pairs of annotators gave the same wrong answers more often than chance "
+        "explains (false discovery rate 5 %). Look at their votes before judging anybody."
+    )
+    rows = [
+        [
+            " and ".join(row["workers"]),
+            *(Figure(f"{row[key]:,}") for key in ("overlap", "wrong", "coincident")),
+            Figure(f"{row['expected']:.1f}"),
+            Figure(f"{row['p_value']:.2g}"),
+        ]
+        for row in found["suspected_pairs"]
+    ]
+    header = ["annotators", "tasks of both", "wrong", "same wrong answer", "expected by chance", "p-value"]
+    shown = table(header, rows, "Most suspicious pairs") if rows else Html()
+    return text(tag("h2", "Suspected copying"), tag("p", words), shown)
 
 
 def _votes(votes: dict[str, int]) -> str:

@@ -9,7 +9,7 @@ from aggregation.offline.markup import Html, tag, text
 
 Scale = Callable[[float], float]
 
-LONGEST_NAME = 18
+LONGEST_NAME = 17
 
 
 def reliability(bins: Sequence[dict[str, Any]]) -> Html:
@@ -31,7 +31,7 @@ def reliability(bins: Sequence[dict[str, Any]]) -> Html:
 def histogram(counts: Sequence[int]) -> Html:
     """Tasks by confidence, bins of equal width over 0..1."""
     width, most = 1 / len(counts), max(counts)
-    x, y = _scale(56, 600), _scale(190, 16)
+    x, y = _scale(56, 408), _scale(190, 16)
     bars = []
     for number, count in enumerate(counts):
         left, top = x(number * width), y(count / most)
@@ -45,14 +45,14 @@ def histogram(counts: Sequence[int]) -> Html:
         _label(50, 194, "0", "end"),
     ]
     title = "Tasks by confidence"
-    return _plot(620, 236, title, [*frame, *bars, *ticks, _label(328, 229, "confidence of the consensus", "middle")])
+    return _plot(420, 236, title, [*frame, *bars, *ticks, _label(x(0.5), 229, "confidence of the consensus", "middle")])
 
 
 def skills(rows: Sequence[dict[str, Any]]) -> Html:
     """Skill of annotators with its 95 % interval, one line each, in the order given."""
     step, top = 19, 14
     bottom = top + step * len(rows)
-    x = _scale(150, 600)
+    x = _scale(132, 408)
     drawn = [_line(x(at / 5), top, x(at / 5), bottom, "grid") for at in range(6)]
     for number, row in enumerate(rows):
         at = top + step * (number + 0.5)
@@ -60,13 +60,13 @@ def skills(rows: Sequence[dict[str, Any]]) -> Html:
         shown = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
         hint = tag("title", f"{name}: {row['skill']:.2f} ({row['skill_low']:.2f} to {row['skill_high']:.2f})")
         drawn += [
-            _label(142, at + 4, shown, "end"),
+            _label(124, at + 4, shown, "end"),
             _line(x(row["skill_low"]), at, x(row["skill_high"]), at, "whisker"),
             tag("circle", hint, cx=_px(x(row["skill"])), cy=_px(at), r=4, class_="dot"),
         ]
     drawn += [_label(x(at / 5), bottom + 16, f"{at / 5:.1f}", "middle") for at in range(6)]
-    drawn.append(_label(375, bottom + 34, "skill: expected share right, 95 % interval", "middle"))
-    return _plot(620, bottom + 42, "Skill of annotators with 95 % intervals", drawn)
+    drawn.append(_label(x(0.5), bottom + 34, "skill: expected share right, 95 % interval", "middle"))
+    return _plot(420, bottom + 42, "Skill of annotators with 95 % intervals", drawn)
 
 
 def _axes(x: Scale, y: Scale, across: str, up: str) -> list[Html]:
@@ -83,7 +83,7 @@ def _axes(x: Scale, y: Scale, across: str, up: str) -> list[Html]:
 def _plot(width: int, height: int, title: str, drawn: Sequence[Html]) -> Html:
     svg = tag("svg", text(*drawn), viewBox=f"0 0 {width} {height}", role="img", aria_label=title)
     # Wide screens must not blow it up; narrow ones may shrink it.
-    return tag("div", svg, class_="plot", style=f"max-width:{width * 1.1:.0f}px")
+    return tag("div", svg, class_="plot", style=f"max-width:{width * 1.3:.0f}px")
 
 
 def _scale(at_zero: float, at_one: float) -> Scale:

@@ -9,23 +9,27 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from aggregation.core.agreement import Level, alpha_interval, fleiss_kappa, krippendorff_alpha
-from aggregation.core.votes import Ints
+from aggregation.core.ambiguity import ambiguous
+from aggregation.core.copying import copying
 from aggregation.offline.analysis import Analysis
 from aggregation.offline.scoring import BINS, Score, wilson
 from aggregation.offline.tables import annotators
 
 SHOWN_TASKS = 20
 SHOWN_ANNOTATORS = 15
+SHOWN_PAIRS = 20
+#: A task is called ambiguous if that is more probable than not.
+AMBIGUOUS = 0.5
+#: Of the pairs suspected of copying, the share expected to be honest.
+FALSE_DISCOVERY = 0.05
 
 
-def report(analysis: Analysis) -> dict[str, Any]:
-    """Everything about an analysis as plain JSON types; null where nobody can know.
+def figures(analysis: Analysis) -> dict[str, Any]:
+    """The figures of an analysis as plain JSON types; null where nobody can know.
 
-    accuracy and ece are those of tasks whose gold was held out (5-fold cross-validation). Lists are cut: the 20 most
-    doubtful tasks, the 15 annotators of lowest and of highest skill.
+    votes are those counted, repeated ones apart. accuracy and ece are those of tasks whose gold was held out.
     """
     crowd, fit, scored = analysis.crowd, analysis.fit, analysis.score
-    level: Level = "ordinal" if crowd.ordinal else "nominal"
     return {
         "method": analysis.method,
         "explanation": list(fit.notes),
@@ -43,17 +47,26 @@ def report(analysis: Analysis) -> dict[str, Any]:
         "converged": fit.converged,
         "iterations": fit.n_iter,
         "calibrated": analysis.calibrated,
-        "alpha": _known(krippendorff_alpha(crowd.votes, level)),
-        "alpha_interval": _interval(alpha_interval(crowd.votes, level)),
-        "alpha_level": level,
-        "fleiss_kappa": _known(fleiss_kappa(crowd.votes)),
+        "alpha": _known(krippendorff_alpha(crowd.votes, _level(analysis))),
+        "alpha_level": _level(analysis),
         "accuracy": scored.accuracy if scored else None,
         "ece": scored.ece if scored else None,
         "cross_validation": _cross_validation(analysis),
-        "label_counts": _label_counts(analysis),
         "confidence": _confidence(analysis),
+    }
+
+
+def details(analysis: Analysis) -> dict[str, Any]:
+    """What else a report shows: labels, annotators and tasks, the lists cut to the SHOWN first."""
+    votes = analysis.crowd.votes
+    return {
+        "alpha_interval": _interval(alpha_interval(votes, _level(analysis))),
+        "fleiss_kappa": _known(fleiss_kappa(votes)),
+        "label_counts": _label_counts(analysis),
         **_annotators(analysis),
-        "doubtful_tasks": _tasks(analysis, _most_doubtful(analysis)),
+        "doubtful_tasks": _doubtful(analysis),
+        **_ambiguous(analysis),
+        **_copying(analysis),
     }
 
 
@@ -87,6 +100,7 @@ def _cross_validation(analysis: Analysis) -> dict[str, Any] | None:
 def _figures(scored: Score) -> dict[str, Any]:
     return {
         "accuracy": scored.accuracy,
+        "mean_confidence": scored.stated,
         "accuracy_interval": [scored.low, scored.high],
         "ece": scored.ece,
         "brier": scored.brier,
@@ -128,24 +142,59 @@ def _annotators(analysis: Analysis) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _most_doubtful(analysis: Analysis) -> Ints:
-    """The tasks without gold of lowest confidence, int32[<= SHOWN_TASKS]."""
+def _doubtful(analysis: Analysis) -> list[dict[str, Any]]:
+    """The tasks without gold of lowest confidence."""
     order = np.argsort(analysis.confidence[analysis.open_tasks], kind="stable")
-    return analysis.open_tasks[order[:SHOWN_TASKS]]
+    return [_task(analysis, int(task)) for task in analysis.open_tasks[order[:SHOWN_TASKS]]]
 
 
-def _tasks(analysis: Analysis, chosen: Ints) -> list[dict[str, Any]]:
-    """Tasks with their consensus and how they were voted on."""
-    crowd, posterior = analysis.crowd, analysis.posterior
-    return [
+def _task(analysis: Analysis, task: int) -> dict[str, Any]:
+    """A task with its consensus and how it was voted on."""
+    crowd, posterior = analysis.crowd, analysis.posterior[task]
+    return {
+        "task": crowd.tasks[task].as_py(),
+        "label": crowd.labels[int(posterior.argmax())],
+        "confidence": float(posterior.max()),
+        "votes": _votes(analysis, task),
+    }
+
+
+def _ambiguous(analysis: Analysis) -> dict[str, Any]:
+    """How many tasks are rather ambiguous than not, and the likeliest of them with their two labels."""
+    crowd = analysis.crowd
+    found = ambiguous(crowd.votes, analysis.fit)
+    order = np.argsort(-found.probability, kind="stable")
+    order = order[found.probability[order] > AMBIGUOUS]
+    rows = [
         {
-            "task": crowd.tasks[int(task)].as_py(),
-            "label": crowd.labels[int(posterior[task].argmax())],
-            "confidence": float(posterior[task].max()),
-            "votes": _votes(analysis, int(task)),
+            "task": crowd.tasks[task].as_py(),
+            "between": [crowd.labels[int(found.first[task])], crowd.labels[int(found.second[task])]],
+            "probability": float(found.probability[task]),
+            "votes": _votes(analysis, task),
         }
-        for task in chosen
+        for task in order[:SHOWN_TASKS].tolist()
     ]
+    return {"ambiguous": len(order), "ambiguous_tasks": rows}
+
+
+def _copying(analysis: Analysis) -> dict[str, Any]:
+    """How many pairs of annotators are suspected of copying, and the most suspicious of them."""
+    crowd = analysis.crowd
+    found = copying(crowd.votes, analysis.fit, None if crowd.gold is None else crowd.gold.label)
+    order = np.argsort(found.p_value, kind="stable")
+    order = order[found.adjusted[order] <= FALSE_DISCOVERY]
+    rows = [
+        {
+            "workers": [crowd.annotators[found.first[pair]], crowd.annotators[found.second[pair]]],
+            "overlap": int(found.overlap[pair]),
+            "wrong": int(found.wrong[pair]),
+            "coincident": int(found.coincident[pair]),
+            "expected": float(found.expected[pair]),
+            "p_value": float(found.p_value[pair]),
+        }
+        for pair in order[:SHOWN_PAIRS]
+    ]
+    return {"suspected_copying": len(order), "suspected_pairs": rows}
 
 
 def _votes(analysis: Analysis, task: int) -> dict[str, int]:
@@ -154,6 +203,10 @@ def _votes(analysis: Analysis, task: int) -> dict[str, int]:
     counts = np.bincount(crowd.votes.label[crowd.votes.task == task], minlength=len(crowd.labels))
     order = np.argsort(-counts, kind="stable")
     return {crowd.labels[int(label)]: int(counts[label]) for label in order if counts[label]}
+
+
+def _level(analysis: Analysis) -> Level:
+    return "ordinal" if analysis.crowd.ordinal else "nominal"
 
 
 def _known(value: Any) -> Any:

@@ -20,16 +20,18 @@ Z95 = 1.959964
 class Score:
     """A posterior against n true labels. A tie counts at its expectation: one of two tied labels is half right.
 
-    accuracy: share right, 0..1, with its 95 % Wilson interval low..high. ece: expected calibration error, the mean
-    distance of confidence from accuracy in BINS equal-width bins of confidence, weighted by their tasks. brier: squared
-    distance from the truth, summed over labels, 0..2. log_loss: - log p(truth), nats, p no less than 1e-15.
-    bins: int[BINS] tasks; confidence, right: f8[BINS], their means by bin, NaN where it is empty.
+    accuracy: share right, 0..1, with its 95 % Wilson interval low..high. stated: mean confidence, 0..1.
+    ece: expected calibration error, the mean distance of confidence from accuracy in BINS equal-width bins of
+    confidence, weighted by their tasks. brier: squared distance from the truth, summed over labels, 0..2.
+    log_loss: - log p(truth), nats, p no less than 1e-15. bins: int[BINS] tasks. confidence, right: f8[BINS], their
+    means by bin, NaN where it is empty.
     """
 
     n: int
     accuracy: float
     low: float
     high: float
+    stated: float
     ece: float
     brier: float
     log_loss: float
@@ -60,6 +62,7 @@ def score(posterior: Floats, truth: Ints) -> Score:
         accuracy=accuracy,
         low=low,
         high=high,
+        stated=float(confidence.mean()),
         ece=float(np.abs(sums[0] - sums[1]).sum() / n),
         brier=float(((posterior**2).sum(axis=1) - 2 * p_truth + 1).mean()),
         log_loss=float(-np.log(np.maximum(p_truth, 1e-15)).mean()),

@@ -43,7 +43,7 @@ def _details(found: dict[str, Any]) -> list[str]:
                 f"{found['accuracy']:.3f} ({low:.3f} to {high:.3f}) on {checked['tasks']:,} held-out gold tasks",
             ),
             ("", f"majority vote there: {checked['majority_vote']['accuracy']:.3f}"),
-            ("ECE", f"{found['ece']:.3f}: how far confidence is from accuracy"),
+            ("ECE", f"{found['ece']:.3f}; mean confidence there: {checked['mean_confidence']:.3f}"),
         ]
     if found["repeated_votes"]:
         again = f"{found['repeated_votes']:,} of an annotator who had voted on the task before, not counted"

@@ -1,0 +1,162 @@
+"""The report: its figures as JSON, and the page that shows them."""
+
+from __future__ import annotations
+
+import io
+import json
+import xml.etree.ElementTree as ElementTree
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aggregation.offline.analysis import analyse
+from aggregation.offline.crowd import read_crowd
+from aggregation.offline.files import source
+from aggregation.offline.markup import Html, table, tag, text
+from aggregation.offline.page import page
+from aggregation.offline.report import details, figures, write_json
+from aggregation.offline.summary import summary
+from tests.offline.support import BLUEBIRD, file, votes_csv
+
+EVIL = '<script>alert("x")</script>&\u0000\u202e'
+
+
+def report_of(folder: Path, votes: bytes, gold: bytes | None = None, method: str = "majority_vote") -> dict[str, Any]:
+    known = None if gold is None else source(str(file(folder, "gold.csv", b"task,label\n" + gold)))
+    analysis = analyse(read_crowd(source(str(file(folder, "votes.csv", votes))), known), method)
+    return figures(analysis) | details(analysis)
+
+
+def crowd(n_tasks: int = 12, wrong: int = 2) -> bytes:
+    """Three annotators, the third of whom is wrong on the last `wrong` tasks."""
+    rows = []
+    for task in range(n_tasks):
+        truth, other = ("x", "y") if task % 2 else ("y", "x")
+        rows += [(f"t{task}", "ann", truth), (f"t{task}", "bob", truth)]
+        rows.append((f"t{task}", "eve", truth if task < n_tasks - wrong else other))
+    return votes_csv(*rows)
+
+
+def test_it_has_every_figure_and_null_where_nobody_can_know(tmp_path: Path) -> None:
+    found = report_of(tmp_path, votes_csv(("a", "w", "x"), ("b", "w", "x"), ("a", "w", "x")))
+    assert (found["method"], found["tasks"], found["annotators"], found["votes"]) == ("majority_vote", 2, 1, 2)
+    assert (found["repeated_votes"], found["conflicting_repeats"]) == (1, 0)
+    for unknown in ("alpha", "alpha_interval", "fleiss_kappa", "ece", "accuracy", "gold", "cross_validation"):
+        assert found[unknown] is None
+    written = io.BytesIO()
+    write_json(found, written)
+    assert json.loads(written.getvalue()) == found
+    assert "undefined" in summary(found, {})
+    assert "–" in page(found)
+
+
+def test_figures_of_gold_are_those_of_held_out_tasks(tmp_path: Path) -> None:
+    found = report_of(tmp_path, crowd(), b"t0,y\nt1,y\nt2,y\nt3,y\nnew,x\n")
+    assert (found["gold"], found["gold_unseen"], found["accuracy"], found["ece"]) == (4, 1, 0.5, 0.5)
+    checked = found["cross_validation"]
+    assert (checked["folds"], checked["tasks"], checked["mean_confidence"]) == (4, 4, 1.0)
+    assert [(bin["tasks"], bin["right"]) for bin in checked["reliability"]] == [(4, 0.5)]
+    assert "accuracy   0.500 (0.150 to 0.850) on 4 held-out gold tasks" in summary(found, {})
+
+
+def test_doubt_is_about_tasks_without_gold(tmp_path: Path) -> None:
+    found = report_of(tmp_path, crowd(), b"t11,x\nt0,y\n")
+    assert found["confidence"]["tasks"] == 10
+    assert found["doubtful_tasks"][0] == {"task": "t10", "label": "y", "confidence": 2 / 3, "votes": {"y": 2, "x": 1}}
+    assert "t11" not in [row["task"] for row in found["doubtful_tasks"]]
+    gold = "".join(f"t{task},{'x' if task % 2 else 'y'}\n" for task in range(12)).encode()
+    everything = report_of(tmp_path, crowd(), gold)
+    assert (everything["doubtful_tasks"], everything["confidence"]["mean"]) == ([], None)
+    assert "Every task has gold" in page(everything)
+
+
+def test_nobody_is_listed_twice_and_the_least_skilled_come_first(tmp_path: Path) -> None:
+    found = report_of(tmp_path, crowd(wrong=5))
+    assert [row["worker"] for row in found["lowest_skill"]] == ["eve", "ann"]
+    assert [row["worker"] for row in found["highest_skill"]] == ["bob"]
+
+
+def test_a_planted_copier_and_ambiguous_tasks_are_found(tmp_path: Path) -> None:
+    """Eight annotators err on tasks of their own, but `copier` on those of `model`; three tasks split them evenly."""
+    rows = []
+    for task in range(80):
+        truth = "abcd"[task % 4]
+        wrong = "abcd"[(task + 1) % 4]
+        for number, who in enumerate(["model", *(f"w{i}" for i in range(6)), "copier"]):
+            errs = (task // 4) % 7 == (0 if who == "copier" else number)
+            rows.append((f"t{task}", who, wrong if errs else truth))
+    for task in range(3):  # split each time in another way
+        people = enumerate(["model", *(f"w{i}" for i in range(6)), "copier"])
+        rows += [(f"odd{task}", who, "a" if number >> task & 1 else "c") for number, who in people]
+    found = report_of(tmp_path, votes_csv(*rows), method="hierarchical_dawid_skene")
+    assert [row["workers"] for row in found["suspected_pairs"]] == [["model", "copier"]]
+    assert {row["task"] for row in found["ambiguous_tasks"]} == {"odd0", "odd1", "odd2"}
+    assert all(row["between"] == ["a", "c"] for row in found["ambiguous_tasks"])
+    shown = page(found)
+    assert "model and copier" in shown and "a or c" in shown
+
+
+class Structure(HTMLParser):
+    """Tags that are open, and all that were seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: set[str] = set()
+
+    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.seen.add(name)
+        assert not any(key.startswith("on") or key in ("href", "src") for key, _ in attributes)
+        if name != "meta":
+            self.open.append(name)
+
+    def handle_endtag(self, name: str) -> None:
+        assert self.open.pop() == name
+
+
+def test_what_people_typed_is_never_markup(tmp_path: Path) -> None:
+    evil = EVIL.replace('"', '""')
+    rows = [
+        (f'"{evil}{task}"', f'"{evil}{who}"', f'"{evil}{(task + who) % 2}"') for task in range(8) for who in range(3)
+    ]
+    gold = f'"{evil}0","{evil}0"\n"{evil}1","{evil}1"\n'.encode()
+    found = report_of(tmp_path, votes_csv(*rows), gold)
+    shown = page(found)
+    structure = Structure()
+    structure.feed(shown)
+    assert not structure.open
+    assert "script" not in structure.seen
+    assert "&lt;script&gt;" in shown
+    assert "\u0000" not in shown and "\u202e" not in shown
+
+
+def test_the_page_is_whole_and_loads_nothing(tmp_path: Path) -> None:
+    analysis = analyse(
+        read_crowd(source(str(BLUEBIRD / "votes.csv")), source(str(BLUEBIRD / "gold.csv"))), "majority_vote"
+    )
+    shown = page(figures(analysis) | details(analysis))
+    structure = Structure()
+    structure.feed(shown)
+    assert not structure.open
+    assert {"svg", "table", "caption"} <= structure.seen
+    assert "http" not in shown and "url(" not in shown and "@import" not in shown
+    for svg in shown.split("<svg")[1:]:
+        ElementTree.fromstring("<svg" + svg.split("</svg>")[0] + "</svg>")
+
+
+@pytest.mark.parametrize("n_labels", [3, 60])
+def test_many_labels_are_cut_on_the_page_only(tmp_path: Path, n_labels: int) -> None:
+    rows = [(f"t{task}", f"w{who}", f"label{task % n_labels:02}") for task in range(n_labels) for who in range(2)]
+    found = report_of(tmp_path, votes_csv(*rows))
+    assert len(found["label_counts"]) == n_labels
+    assert ("10 more labels have fewer votes" in page(found)) == (n_labels == 60)
+
+
+def test_markup_escapes_all_but_markup() -> None:
+    assert tag("p", "<b>", tag("i", "&"), class_='"') == '<p class="&quot;">&lt;b&gt;<i>&amp;</i></p>'
+    assert text("a\u0007b") == "a\ufffdb"
+    assert text("👩\u200d🔬 \u200fש") == "👩\u200d🔬 \u200fש"  # joiners and marks belong to the text
+    assert "<td>&lt;b&gt;</td>" in table(["<h>"], [["<b>"]], "c")
+    assert isinstance(tag("p"), Html)
