@@ -22,7 +22,8 @@ GUESSES = (0.4, 0.7, 1.0)
 CONTENDERS = 3
 #: Pseudo-tasks that are clear, hard and ambiguous: no kind is ever ruled out, and few tasks do not suggest many.
 KINDS = np.array([8.0, 1.0, 1.0])
-ROUNDS = 100
+#: Rounds of EM for their frequencies, unless these settle before.
+ROUNDS, SETTLED = 200, 1e-6
 #: Numbers held at a time.
 ROOM = 4_000_000
 
@@ -133,8 +134,10 @@ def _shares(evidence: Floats) -> Floats:
     """How frequent each kind of task is, f8[3], by EM from the log evidence f8[T, 3]."""
     share: Floats = KINDS / KINDS.sum()
     for _ in range(ROUNDS):
-        kind = softmax(evidence + np.log(share))
+        before, kind = share, softmax(evidence + np.log(share))
         share = (kind.sum(axis=0) + KINDS) / (len(kind) + KINDS.sum())
+        if np.abs(share - before).max() < SETTLED:
+            break
     return share
 
 
