@@ -68,14 +68,14 @@ def few_votes_each(random: np.random.Generator) -> Crowd:
 
 
 def colluders(random: np.random.Generator) -> Crowd:
-    """A fifth to a third of the annotators copy one answer sheet that is little better than chance.
+    """A tenth to a fifth of the annotators copy one answer sheet that is little better than chance.
 
-    They are twice as busy as the others, and agree with each other more than any honest two people do. 5 to 11 votes
-    a task.
+    They are twice as busy as the others, so a fifth to a third of the votes are theirs, and agree with each other more
+    than any honest two people do. 5 to 11 votes a task.
     """
     T, K = _shape(random)
     truth = _labels(random, T, random.dirichlet(np.full(K, 5.0)))
-    share = random.uniform(0.2, 0.33)
+    share = random.uniform(0.1, 0.2)
     task, annotator, A = _handed_out(
         random, T, votes_per_task=random.integers(5, 12), votes_each=40, busier=lambda a: a < share * len(a)
     )
