@@ -11,6 +11,7 @@ from aggregation.core import dawid_skene
 from aggregation.core.ambiguity import GUESSES, SPLITS, ambiguous
 from aggregation.core.simulation import dawid_skene_votes, drawn
 from aggregation.core.votes import Votes
+from benchmarks import datasets
 
 from .strategies import as_votes
 
@@ -53,6 +54,16 @@ def test_of_two_labels_a_split_is_all_that_shows():
     assert (found.hard == 0).all()
     assert (found.probability > 0.5)[kind != CLEAR].mean() > 0.75
     assert (found.probability > 0.5)[kind == CLEAR].mean() < 0.01
+
+
+def test_on_a_real_crowd_consensus_is_often_wrong_where_annotators_split_and_seldom_elsewhere():
+    bluebird = datasets.load(datasets.BLUEBIRD)
+    fit = dawid_skene.fit(bluebird.votes)
+    called = ambiguous(bluebird.votes, fit).probability > 0.5
+    right = fit.label == bluebird.gold
+    assert 5 <= called.sum() <= 20
+    assert fit.posterior[called].max(axis=1).mean() > 0.9  # by its own account the fit is sure of them
+    assert right[called].mean() < 0.75 and right[~called].mean() > 0.9
 
 
 @pytest.mark.parametrize("votes_per_task", [3, 10])

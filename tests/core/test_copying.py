@@ -9,6 +9,7 @@ from aggregation.core import dawid_skene
 from aggregation.core.copying import benjamini_hochberg, copying
 from aggregation.core.simulation import dawid_skene_votes, drawn
 from aggregation.core.votes import Votes
+from benchmarks import datasets
 
 from .strategies import as_votes
 
@@ -39,6 +40,13 @@ def test_of_honest_annotators_no_pair_is_called():
     p_values = np.concatenate([each.p_value for each in found])
     for level in (0.5, 0.1, 0.01):
         assert (p_values <= level).mean() <= level
+
+
+def test_nobody_in_a_real_crowd_that_shares_its_mistakes_is_called():
+    votes = datasets.load(datasets.BLUEBIRD).votes
+    found = copying(votes, dawid_skene.fit(votes))
+    assert len(found) == 39 * 38 / 2 and found.wrong.sum() > 10_000
+    assert found.adjusted.min() > CALLED
 
 
 @pytest.mark.parametrize("pair", [(2, 7), (7, 2)])
