@@ -58,7 +58,8 @@ def ambiguous(votes: Votes, fit: Fit) -> Ambiguity:
     How frequent the kinds are is estimated by EM. Skill is what tells them apart: two labels share the votes of an
     ambiguous task and skilled annotators give no third, while guesses spread. With two labels there is no third, and
     guesses are a split: then the kind hard is left out and ambiguous says only that skilled annotators split. A task
-    whose votes all agree is not called ambiguous. Of repeated votes the first counts. Posterior model probabilities
+    whose votes all agree is not called ambiguous. It takes some ten votes on a task to tell: with fewer, probabilities
+    stay low. Of repeated votes the first counts. Posterior model probabilities
     as in Kass, R. E. and Raftery, A. E.: Bayes Factors, Journal of the American Statistical Association 90(430), 1995,
     doi:10.1080/01621459.1995.10476572.
     """
