@@ -87,9 +87,8 @@ class Glad:
         """One step for each ability f8[A], given the ease of each vote's task, f8[n]."""
         annotator, A = self.votes.annotator, len(ability)
         p = _sigmoid(ability[annotator] * ease)
-        slope = (
-            np.bincount(annotator, (right - p) * ease, minlength=A) - (ability - ABILITY_MEAN) / ABILITY_DEVIATION**2
-        )
+        pull = (ability - ABILITY_MEAN) / ABILITY_DEVIATION**2
+        slope = np.bincount(annotator, (right - p) * ease, minlength=A) - pull
         bend = np.bincount(annotator, p * (1.0 - p) * ease**2, minlength=A) + 1.0 / ABILITY_DEVIATION**2
 
         def value(candidate: Floats) -> Floats:

@@ -69,8 +69,9 @@ class Coins:
     def m_step(self, parameters: Floats, right: Floats) -> Floats:
         correct = np.bincount(self.votes.annotator, right, minlength=self.votes.n_annotators)
         total = np.bincount(self.votes.annotator, minlength=self.votes.n_annotators) + self.strength
+        accuracy = (correct + self.strength * ASSUMED_ACCURACY) / np.where(total > 0, total, 1.0)
         # Maximum likelihood knows nothing of who has not voted.
-        return np.where(total > 0, (correct + self.strength * ASSUMED_ACCURACY) / np.where(total > 0, total, 1), 0.7)
+        return np.asarray(np.where(total > 0, accuracy, ASSUMED_ACCURACY))
 
     def log_odds(self, parameters: Floats) -> Floats:
         p = np.clip(parameters, LIKELIHOOD_FLOOR, 1.0 - LIKELIHOOD_FLOOR)
