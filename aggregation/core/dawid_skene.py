@@ -76,17 +76,17 @@ def _hierarchical(data: Data, begin: Floats | None, strength: float, tol: float,
         stage: Stage = own
         if data.votes.n_labels <= DENSE_LABELS:
             stage = Free(data, own.m_step(level), strength * (data.votes.n_labels - 1))
-        reached = climb(data, stage, posterior if begin is None else begin, tol, max_iter)
+        reached = climb(data, stage, stage.count(posterior if begin is None else begin), tol, max_iter)
         posterior, begin = reached.posterior, None
         converged = converged and reached.converged
     return _as_fit(data, reached, converged, ACCURACY_STRENGTH, own.target, reached.parameters)
 
 
 def _maximum_likelihood(data: Data, begin: Floats | None, tol: float, max_iter: int) -> Fit:
-    posterior = data.steps.vote_shares(data.votes.by_task, data.gold) if begin is None else begin
     dense = data.votes.n_labels <= DENSE_LABELS
     stage: Stage = Free(data, _even(data), 0.0) if dense else Structured(data, ASSUMED_ACCURACY, 0.0)
-    reached = climb(data, stage, posterior, tol, max_iter)
+    first = stage.count(data.steps.vote_shares(data.votes.by_task, data.gold) if begin is None else begin)
+    reached = climb(data, stage, first, tol, max_iter)
     return _as_fit(data, reached, reached.converged, 0.0, None, None if dense else reached.parameters)
 
 

@@ -104,14 +104,14 @@ class Climb:
     converged: bool
 
 
-def climb(data: Data, stage: Stage, posterior: Floats, tol: float, max_iter: int) -> Climb:
-    """EM from a posterior f8[T, K] until the objective rises by less than tol per vote, or for max_iter sweeps.
+def climb(data: Data, stage: Stage, expected: Expected, tol: float, max_iter: int) -> Climb:
+    """EM from expected counts until the objective rises by less than tol per vote, or for max_iter sweeps.
 
     After two plain steps it leaps to where they seem to lead (SQUAREM: Varadhan, R. and Roland, C.: Simple and
     Globally Convergent Methods for Accelerating the Convergence of Any EM Algorithm, Scandinavian Journal of
     Statistics 35(2), 2008, doi:10.1111/j.1467-9469.2007.00585.x), and takes the leap back if the objective fell.
     """
-    path, objective, converged = [stage.count(posterior)], list[float](), False
+    path, objective, converged = [expected], list[float](), False
     for _ in range(max_iter):
         leaps = len(path) == 3 and len(objective) > PLAIN_STEPS
         here = leap(*path) if leaps else path[-1]

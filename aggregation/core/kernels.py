@@ -22,7 +22,7 @@ from aggregation.core.votes import ByTask, Floats, Ints
 
 #: Products of so many likelihoods, each at least 1e-20, stay within the range of a float.
 BLOCK = 12
-MOST_PIECES = 16
+MOST_PIECES = 8
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -151,7 +151,7 @@ def _shape(row: Floats) -> tuple[int, ...]:
 @kernel
 def _free_sweep(first, last, start, cell, gold, prior, likelihood, totals, counts, posterior, shape):  # type: ignore[no-untyped-def]
     K = len(shape)
-    p, log, evidence = np.empty(K), np.empty(K), 0.0
+    p, log, evidence, product = np.empty(K), np.empty(K), 0.0, 1.0
     for t in range(first, last):
         one, end = start[t], start[t + 1]
         for k in range(K):
@@ -178,14 +178,17 @@ def _free_sweep(first, last, start, cell, gold, prior, likelihood, totals, count
             for k in range(K):
                 posterior[t, k] = p[k]
         if one < end or gold[t] >= 0:
-            evidence += np.log(total)
+            product *= total
+            if product < 1e-50:  # a logarithm for many tasks instead of one for each
+                evidence += np.log(product)
+                product = 1.0
             for k in range(K):
                 totals[k] += p[k]
         for i in range(one, end):
             c = np.uint64(cell[i])
             for k in range(K):
                 counts[c, np.uint64(k)] += p[k]
-    return evidence
+    return evidence + np.log(product)
 
 
 @kernel
