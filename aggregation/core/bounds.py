@@ -58,7 +58,7 @@ def lower_bounds(right: Bools, n_tasks: int, share: Floats | None = None, alpha:
     share = np.ones(len(right)) if share is None else share
     check_share("share", share, len(right))
     betting = Betting(right, share, n_tasks, alpha)
-    final = betting.fewest_right()
+    final = betting.bound()
     angle = np.linspace(0.0, np.arcsin(np.sqrt(final / n_tasks)), PATH_STEPS)
     counts = np.unique(np.append(np.floor(n_tasks * np.sin(angle) ** 2), final - 1.0))
     counts = counts[(counts >= 0) & (counts < final)].astype(np.int64)
@@ -106,9 +106,13 @@ class Betting:
         self.boost = (1.0 + share.cumsum() - share) / (1.0 + (share**2).cumsum() - share**2)
 
     def fewest_right(self) -> int:
+        """How many labels are right at least, 0..N: the bound, unless more were seen to be wrong than it allows."""
+        return min(self.bound(), int(self.most_right[-1])) if len(self.right) else 0
+
+    def bound(self) -> int:
         """The smallest number of right labels, 0..N, that is not refuted."""
-        n, most = len(self.right), int(self.most_right[-1]) if len(self.right) else 0
-        return bisect_left(range(most), True, key=lambda count: self.refuted_at(count) == n)
+        n = len(self.right)
+        return bisect_left(range(self.n_tasks), True, key=lambda count: self.refuted_at(count) == n)
 
     def refuted_at(self, count: int) -> int:
         """Row of the audit that refutes the hypothesis that `count` labels are right; n if none does."""

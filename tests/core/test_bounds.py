@@ -30,10 +30,11 @@ def every_order(weight, truly_right):
 
 @pytest.mark.parametrize("weight", [np.ones(5), UNEVEN, UNEVEN[::-1]], ids=["even", "uneven", "reversed"])
 @pytest.mark.parametrize("count", range(1, 5))
-def test_wealth_under_the_truth_is_one_on_average_after_every_audit(weight, count):
+@pytest.mark.parametrize("alpha", [0.01, 0.6])
+def test_wealth_under_the_truth_is_one_on_average_after_every_audit(weight, count, alpha):
     truly_right = np.arange(5) < count
     mean = sum(
-        chance * (WEIGHTS @ np.exp(Betting(right, share, 5, 0.4).log_wealth(count)))
+        chance * (WEIGHTS @ np.exp(Betting(right, share, 5, alpha).log_wealth(count)))
         for chance, right, share in every_order(weight, truly_right)
     )
     np.testing.assert_allclose(mean, 1.0, rtol=1e-12)
@@ -128,9 +129,16 @@ def test_a_small_set_is_bounded_more_tightly_and_known_once_all_is_audited():
     right = np.arange(100) % 10 > 0
     assert lower_bounds(right, 120)[-1] > lower_bounds(right, 200)[-1] > lower_bounds(right, 100_000)[-1]
     assert lower_bounds(right, 100)[-1] == 0.9
-    assert lower_bounds(np.append(np.ones(90, np.bool_), np.zeros(10, np.bool_)), 100)[-1] == 0.9
     assert lower_bounds(np.zeros(5, np.bool_), 5).tolist() == [0.0] * 5
     assert lower_bounds(np.array([], np.bool_), 5).tolist() == []
+
+
+def test_a_bound_that_an_audit_disproves_is_withdrawn():
+    right = np.arange(100) < 90
+    path = lower_bounds(right, 100)
+    assert path[89] > 0.95
+    assert path[[95, 99]].tolist() == [0.94, 0.9]
+    assert Betting(right, even(100), 100, 0.05).fewest_right() == 90
 
 
 def test_draws_follow_the_weights_of_the_tasks_that_remain():
