@@ -53,7 +53,7 @@ def measure(accuracy: float, draws: str, campaigns: int, looks: int) -> dict[str
         Betting(*audit(random, count, looks, draws), TASKS, ALPHA).refuted_at(count) < looks for _ in range(campaigns)
     )
     distance = {
-        n: accuracy - mean_bound(random, count, n, draws, campaigns if (draws, n) == MAIN else campaigns // 8)
+        n: accuracy - mean_bound(random, count, n, draws, campaigns if (draws, n) == MAIN else -(-campaigns // 8))
         for n in AUDITS
     }
     return {

@@ -1,5 +1,11 @@
 """A certificate is about named, frozen labels: what leaves them can't make it claim too much."""
 
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -7,6 +13,9 @@ from hypothesis import strategies as st
 
 from aggregation.core.bounds import draw_audits, lower_bounds
 from aggregation.core.certificate import Audits, FrozenLabels, certify
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "certified-bounds.md").read_text()
 
 TASK = np.arange(1000, 2000)
 LABEL = np.arange(1000, dtype=np.int32) % 3
@@ -87,6 +96,14 @@ def test_labels_that_leave_are_taken_for_right():
     assert certify(FROZEN, audit(200, wrong=[0]), current).bound == 0.9  # those held were audited, all ten
 
 
+def test_a_label_that_leaves_before_its_audit_is_answered_is_taken_for_right():
+    pending, current = audit(200), LABEL.copy()
+    pending.truth[3] = -1
+    current[3] += 1
+    before, after = certify(FROZEN, pending), certify(FROZEN, pending, current)
+    assert after.bound * 999 == pytest.approx(before.bound * 1000 - 1)
+
+
 @given(st.data())
 def test_whatever_leaves_a_bound_that_was_true_stays_true(data):
     tasks = data.draw(st.integers(1, 30))
@@ -144,3 +161,22 @@ HALF, TENTH = np.array([0.5, 0.5]), np.array([0.1, 0.1])
 def test_what_makes_no_sense_is_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_the_example_in_the_documentation_prints_what_the_page_shows(capsys):
+    example, shown = re.findall(r"```(?:python)?\n(.*?)```", PAGE, flags=re.DOTALL)[:2]
+    exec(compile(example, "certified-bounds.md", "exec"), {})
+    assert capsys.readouterr().out == shown
+
+
+def test_the_benchmark_in_the_documentation_runs_and_writes_its_figures(tmp_path):
+    (script,) = re.findall(r"uv run (benchmarks/\S+)", PAGE)
+    figures = tmp_path / "bounds.json"
+    command = [sys.executable, ROOT / script, "--campaigns", "4", "--looks", "60", "--json", figures]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    written = json.loads(figures.read_text())
+    for draws in ("even", "uneven"):
+        assert list(written[draws]) == ["0.6", "0.9", "0.99"]
+        for row in written[draws].values():
+            assert row["misses"] <= row["misses_upper_99"] <= 1 and list(row["ratio"]) == ["50", "100", "300", "1000"]
+            assert f"({row['misses_upper_99']:6.2%})" in printed
