@@ -10,6 +10,7 @@ portable threading layer aborts when two callers meet; they end with each call, 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -23,6 +24,8 @@ from aggregation.core.votes import ByTask, Floats, Ints
 #: Products of so many likelihoods, each at least 1e-20, stay within the range of a float.
 BLOCK = 12
 MOST_PIECES = 8
+#: In floats, with room for the neighbour that a processor fetches along.
+CACHE_LINE = 16
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -51,23 +54,24 @@ def _free(
 
     def run(index: int, first: int, last: int) -> Any:
         into = totals[index], counts[index], posterior
-        return _free_sweep(first, last, tasks.start, tasks.cell, gold, prior, likelihood, *into, _shape(prior))
+        votes = tasks.start, tasks.cell, tasks.n_labels, gold
+        return _free_sweep(first, last, *votes, prior, likelihood, *into, _shape(prior))
 
     evidence = _each(run, pieces)
-    return totals.sum(axis=0), counts.sum(axis=0), sum(evidence)
+    return _total(totals), _total(counts), sum(evidence)
 
 
 def free_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats]:
-    A, K = tasks.n_annotators, tasks.n_labels
-    pieces = _pieces(tasks, A * K * K)
-    totals, counts = _tables(pieces, (K,), (A * K, K))
+    cells, C = tasks.n_annotators * tasks.n_labels, posterior.shape[1]
+    pieces = _pieces(tasks, cells * C)
+    totals, counts = _tables(pieces, (C,), (cells, C))
 
     def run(index: int, first: int, last: int) -> Any:
         into = totals[index], counts[index]
         return _free_count(first, last, tasks.start, tasks.cell, gold, posterior, *into, _shape(totals[0]))
 
     _each(run, pieces)
-    return totals.sum(axis=0), counts.sum(axis=0)
+    return _total(totals), _total(counts)
 
 
 def structured_sweep(
@@ -95,7 +99,7 @@ def _structured(
         return _structured_sweep(first, last, tasks.start, tasks.cell, gold, prior, right, wrong, errors, *into)
 
     evidence = _each(run, pieces)
-    return totals.sum(axis=0), correct.sum(axis=0), pooled.sum(axis=0), sum(evidence)
+    return _total(totals), _total(correct), _total(pooled), sum(evidence)
 
 
 def structured_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -108,7 +112,7 @@ def structured_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floa
         return _structured_count(first, last, tasks.start, tasks.cell, gold, posterior, *into)
 
     _each(run, pieces)
-    totals, correct, doubt, pooled = (table.sum(axis=0) for table in tables)
+    totals, correct, doubt, pooled = (_total(table) for table in tables)
     return totals, correct, doubt, pooled
 
 
@@ -130,8 +134,16 @@ def _pieces(tasks: ByTask, table: int) -> list[tuple[int, int]]:
     return list(zip(edges[:-1], edges[1:], strict=True))
 
 
-def _tables(pieces: list[tuple[int, int]], *shapes: tuple[int, ...]) -> list[Floats]:
-    return [np.zeros((len(pieces), *shape)) for shape in shapes]
+def _tables(pieces: list[tuple[int, int]], *shapes: tuple[int, ...]) -> list[list[Floats]]:
+    """For each shape a table of zeros for each piece, padded so that no two threads write to one line of the cache."""
+    return [[np.zeros(math.prod(shape) + CACHE_LINE)[:-CACHE_LINE].reshape(shape) for _ in pieces] for shape in shapes]
+
+
+def _total(tables: list[Floats]) -> Floats:
+    total = tables[0]
+    for table in tables[1:]:
+        total += table
+    return total
 
 
 def _each(run: Callable[[int, int, int], Any], pieces: list[tuple[int, int]]) -> list[Any]:
@@ -149,28 +161,30 @@ def _shape(row: Floats) -> tuple[int, ...]:
 
 
 @kernel
-def _free_sweep(first, last, start, cell, gold, prior, likelihood, totals, counts, posterior, shape):  # type: ignore[no-untyped-def]
-    K = len(shape)
-    p, log, evidence, product = np.empty(K), np.empty(K), 0.0, 1.0
+def _free_sweep(  # type: ignore[no-untyped-def]
+    first, last, start, cell, n_labels, gold, prior, likelihood, totals, counts, posterior, shape
+):
+    K = len(shape)  # states
+    scratch, evidence, product = np.empty((2, K + CACHE_LINE)), 0.0, 1.0
+    p, log = scratch[0, :K], scratch[1, :K]
     for t in range(first, last):
         one, end = start[t], start[t + 1]
         for k in range(K):
             p[k] = prior[k]
         if end - one > BLOCK:
-            evidence += _long_free(one, end, cell, likelihood, p, log, gold[t])
+            evidence += _long_free(one, end, cell, likelihood, p, log, gold[t], n_labels)
         else:
             for i in range(one, end):
                 c = np.uint64(cell[i])
                 for k in range(K):
                     p[k] *= likelihood[c, np.uint64(k)]
+        if gold[t] >= 0:
+            for k in range(K):
+                if k % n_labels != gold[t]:
+                    p[k] = 0.0
         total = 0.0
         for k in range(K):
             total += p[k]
-        if gold[t] >= 0:
-            total = p[gold[t]]
-            for k in range(K):
-                p[k] = 0.0
-            p[gold[t]] = total
         scale = 1.0 / total
         for k in range(K):
             p[k] *= scale
@@ -192,7 +206,7 @@ def _free_sweep(first, last, start, cell, gold, prior, likelihood, totals, count
 
 
 @kernel
-def _long_free(one, end, cell, likelihood, p, log, gold):  # type: ignore[no-untyped-def]
+def _long_free(one, end, cell, likelihood, p, log, gold, n_labels):  # type: ignore[no-untyped-def]
     """Joint probabilities of a task with many votes in p, but for a common factor whose logarithm is returned."""
     log[:] = 0.0
     for block in range(one, end, BLOCK):
@@ -202,12 +216,15 @@ def _long_free(one, end, cell, likelihood, p, log, gold):  # type: ignore[no-unt
         for k in range(len(p)):
             log[k] += np.log(p[k])
             p[k] = 1.0
-    return _rescaled(p, log, gold)
+    return _rescaled(p, log, gold, n_labels)
 
 
 @kernel
-def _rescaled(p, log, gold):  # type: ignore[no-untyped-def]
-    top = log[gold] if gold >= 0 else log.max()
+def _rescaled(p, log, gold, n_labels):  # type: ignore[no-untyped-def]
+    top = -np.inf
+    for k in range(len(p)):
+        if gold < 0 or k % n_labels == gold:
+            top = max(top, log[k])
     for k in range(len(p)):
         p[k] = np.exp(min(log[k] - top, 0.0))
     return top
@@ -231,7 +248,8 @@ def _structured_sweep(  # type: ignore[no-untyped-def]
     first, last, start, cell, gold, prior, right, wrong, errors, totals, correct, pooled, posterior
 ):
     K = len(prior)
-    p, log, evidence = np.empty(K), np.empty(K), 0.0
+    scratch, evidence = np.empty((2, K + CACHE_LINE)), 0.0
+    p, log = scratch[0, :K], scratch[1, :K]
     for t in range(first, last):
         one, end = start[t], start[t + 1]
         for k in range(K):
@@ -285,7 +303,7 @@ def _long_structured(one, end, cell, right, wrong, errors, p, log, gold):  # typ
         for k in range(len(p)):
             log[k] += np.log(p[k])
             p[k] = 1.0
-    return _rescaled(p, log, gold)
+    return _rescaled(p, log, gold, len(p))
 
 
 @kernel

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,7 +67,7 @@ class Votes:
         start = np.zeros(self.n_tasks + 1, np.int64)
         np.cumsum(np.bincount(self.task, minlength=self.n_tasks), out=start[1:])
         width = self.n_annotators * self.n_labels
-        cell = self.annotator.astype(np.int32 if width <= np.iinfo(np.int32).max else np.int64)
+        cell: NDArray[Any] = self.annotator.astype(np.int32 if width <= np.iinfo(np.int32).max else np.int64)
         cell *= self.n_labels
         cell += self.label
         # Sorted as one number each, the task in its upper bits: much faster than by two keys.
