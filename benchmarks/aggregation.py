@@ -24,7 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-CHILD = Path(__file__).with_name("aggregation_child.py")
+CHILD = Path(__file__).with_name("measure.py")
 SIZES = (100_000, 1_000_000, 10_000_000)
 STRINGS_UP_TO = 1_000_000
 TOLERANCES = (1e-5, 1e-6, 1e-7, 1e-8)
