@@ -2,12 +2,14 @@
 
 Each function has a twin of the same name in `aggregation.core.kernels`. Arguments they share:
 
-tasks: the votes by task. gold: int32[T], -1 where unknown. prior: f8[K], the label prior.
-likelihood: f8[A * K, K], P(vote | true label), a row for each annotator and voted label.
+tasks: the votes by task. gold: int32[T], -1 where unknown.
+prior: f8[C], of C states, in which a task may be. There is a state for each label, or several kinds of tasks of each:
+state c is one of label c % K. likelihood: f8[A * K, C], P(vote | state), a row for each annotator and voted label.
 right: f8[A], wrong: f8[A], errors: f8[K, K] as [voted, true] with an empty diagonal: a structured likelihood, in which
 annotator a votes the true label with probability right[a], another v with wrong[a] * errors[v, true].
 
-Results: posterior f8[T, K]; label totals f8[K] over tasks with votes or gold; expected counts; log likelihood.
+Results: posterior f8[T, C]; totals f8[C] of the states over tasks with votes or gold; expected counts; log likelihood.
+In structured models the states are the labels: C = K.
 """
 
 from __future__ import annotations
@@ -21,23 +23,22 @@ from aggregation.core.votes import ByTask, Floats, Ints
 
 
 def free_sweep(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) -> tuple[Floats, Floats, float]:
-    """Label totals, counts f8[A * K, K] and log likelihood: E-step and count in one."""
-    joint = _free_joint(tasks, prior, likelihood)
-    posterior = clamp(softmax(joint), gold)
-    return *free_count(tasks, gold, posterior), _log_likelihood(tasks, gold, joint)
+    """Totals, counts f8[A * K, C] and log likelihood: E-step and count in one."""
+    joint = _free_joint(tasks, gold, prior, likelihood)
+    return *free_count(tasks, gold, softmax(joint)), _log_likelihood(tasks, gold, joint)
 
 
 def free_posterior(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) -> Floats:
-    return clamp(softmax(_free_joint(tasks, prior, likelihood)), gold)
+    return softmax(_free_joint(tasks, gold, prior, likelihood))
 
 
 def free_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats]:
-    """Label totals and counts f8[A * K, K]: expected votes by annotator and voted label, and by true label."""
-    task, K = tasks.task, tasks.n_labels
-    counts = np.empty((tasks.n_annotators * K, K))
-    for true in range(K):  # one column at a time: n floats in memory, never n * K
-        counts[:, true] = _sums(tasks.cell, posterior[task, true], len(counts))
-    return _label_totals(tasks, gold, posterior), counts
+    """Totals and counts f8[A * K, C]: expected votes by annotator and voted label, and by state."""
+    task, C = tasks.task, posterior.shape[1]
+    counts = np.empty((tasks.n_annotators * tasks.n_labels, C))
+    for state in range(C):  # one column at a time: n floats in memory, never n * C
+        counts[:, state] = _sums(tasks.cell, posterior[task, state], len(counts))
+    return _totals(tasks, gold, posterior), counts
 
 
 def structured_sweep(
@@ -46,8 +47,9 @@ def structured_sweep(
     """Label totals, correct f8[A] (the expected right votes of each annotator), pooled f8[K, K] as [voted, true], and
     log likelihood: E-step and count in one."""
     joint = _structured_joint(tasks, prior, right, wrong, errors)
-    posterior = clamp(softmax(joint), gold)
-    totals, correct, _doubt, pooled = structured_count(tasks, gold, posterior)
+    totals, correct, _doubt, pooled = structured_count(tasks, gold, clamp(softmax(joint), gold))
+    known = np.flatnonzero(gold >= 0)
+    joint[known] = np.where(np.arange(len(prior)) == gold[known, None], joint[known], -np.inf)
     return totals, correct, pooled, _log_likelihood(tasks, gold, joint)
 
 
@@ -63,7 +65,7 @@ def structured_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floa
     annotator, label = np.divmod(tasks.cell, tasks.n_labels)
     q = posterior[tasks.task, label]
     correct, doubt = (_sums(annotator, each, tasks.n_annotators) for each in (q, q * (1.0 - q)))
-    return _label_totals(tasks, gold, posterior), correct, doubt, _votes_per_task(tasks).T @ posterior
+    return _totals(tasks, gold, posterior), correct, doubt, _votes_per_task(tasks).T @ posterior
 
 
 def vote_shares(tasks: ByTask, gold: Ints) -> Floats:
@@ -79,14 +81,17 @@ def fill(posterior: Floats, tasks: ByTask, gold: Ints) -> Floats:
     return posterior
 
 
-def _free_joint(tasks: ByTask, prior: Floats, likelihood: Floats) -> Floats:
-    """log P(true label, votes), f8[T, K]."""
-    task, T, K = tasks.task, len(tasks.start) - 1, tasks.n_labels
+def _free_joint(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) -> Floats:
+    """log P(state, votes), f8[T, C]; nothing but the states of its gold is possible for a task that has one."""
+    task, T, C = tasks.task, len(tasks.start) - 1, len(prior)
     log = np.log(likelihood)
-    joint = np.empty((T, K))
-    for true in range(K):
-        joint[:, true] = _sums(task, log[tasks.cell, true], T)
-    return joint + _log(prior)
+    joint = np.empty((T, C))
+    for state in range(C):
+        joint[:, state] = _sums(task, log[tasks.cell, state], T)
+    joint += _log(prior)
+    known = np.flatnonzero(gold >= 0)
+    joint[known] = np.where(np.arange(C) % tasks.n_labels == gold[known, None], joint[known], -np.inf)
+    return joint
 
 
 def _structured_joint(tasks: ByTask, prior: Floats, right: Floats, wrong: Floats, errors: Floats) -> Floats:
@@ -112,16 +117,14 @@ def _votes_per_task(tasks: ByTask) -> Floats:
     return counts.astype(np.float64).reshape(T, K)
 
 
-def _label_totals(tasks: ByTask, gold: Ints, posterior: Floats) -> Floats:
+def _totals(tasks: ByTask, gold: Ints, posterior: Floats) -> Floats:
     return np.asarray(posterior[_informed(tasks, gold)].sum(axis=0))
 
 
 def _log_likelihood(tasks: ByTask, gold: Ints, joint: Floats) -> float:
-    """Of votes and gold; a task with neither says nothing."""
+    """Of votes and gold, from their joint probabilities; a task with neither says nothing."""
     top = joint.max(axis=1, initial=-np.inf)
     evidence = top + np.log(np.exp(joint - top[:, None]).sum(axis=1))
-    known = np.flatnonzero(gold >= 0)
-    evidence[known] = joint[known, gold[known]]
     return float(evidence[_informed(tasks, gold)].sum())
 
 
