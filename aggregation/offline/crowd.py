@@ -132,15 +132,29 @@ def _read_known(source: Source, columns: Sequence[str], task: Column) -> _Known:
 
 
 def _first_votes(task: Column, worker: Column, label: Column) -> tuple[Any, int, int]:
-    """(rows to keep, ascending; how many are repeats; how many of these contradict the first)."""
-    pair = task.index.astype(np.int64) * len(worker.names) + worker.index
-    ordered = np.sort(pair)
-    repeated = int((ordered[1:] == ordered[:-1]).sum())
-    if not repeated:
+    """(rows to keep, in order; how many are repeats; how many of these contradict the first)."""
+    ordered = _pairs(task, worker)
+    ordered.sort()
+    repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    del ordered  # as large as all that was read
+    if not len(repeated):
         return slice(None), 0, 0
-    _, first, group = np.unique(pair, return_index=True, return_inverse=True)
-    conflicting = int((label.index != label.index[first][group]).sum())
-    return np.sort(first), repeated, conflicting
+    pair = _pairs(task, worker)
+    rows = np.flatnonzero(repeated[np.searchsorted(repeated, pair).clip(max=len(repeated) - 1)] == pair)
+    _, first, group = np.unique(pair[rows], return_index=True, return_inverse=True)
+    keep = np.ones(len(pair), bool)
+    keep[rows] = False
+    keep[rows[first]] = True
+    conflicting = int((label.index[rows] != label.index[rows[first]][group]).sum())
+    return keep, len(rows) - len(first), conflicting
+
+
+def _pairs(task: Column, worker: Column) -> Any:
+    """One number for each (task, worker), int64[n]."""
+    pair = task.index.astype(np.int64)
+    pair *= len(worker.names)
+    pair += worker.index
+    return pair
 
 
 def _positions(names: Any, among: Any) -> Ints:

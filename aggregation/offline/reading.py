@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ def parquet_batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any
         seekable = io.BytesIO(content.read()) if source.gzipped else raw
         file = pq.ParquetFile(seekable)
         check_columns(source, columns, file.schema_arrow.names)
-        with bar(f"reading {source.name}", file.metadata.num_rows, " rows") as shown:
+        with bar(f"reading {Path(source.name).name}", file.metadata.num_rows, " rows") as shown:
             for batch in file.iter_batches(BLOCK_ROWS, columns=list(columns)):
                 yield [_texts(source, column, batch.column(column)) for column in columns]
                 shown.update(batch.num_rows)
@@ -83,7 +84,7 @@ def _csv_batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any]]:
     convert = csv.ConvertOptions(
         include_columns=list(columns), column_types=dict.fromkeys(columns, _dictionary()), strings_can_be_null=False
     )
-    with unpacked(source) as (raw, content), bar(f"reading {source.name}", source.size(), "B") as shown:
+    with unpacked(source) as (raw, content), bar(f"reading {Path(source.name).name}", source.size(), "B") as shown:
         blocks = csv.open_csv(
             content,
             read_options=csv.ReadOptions(block_size=BLOCK_BYTES),
@@ -99,7 +100,7 @@ def _json_batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any]]
     import pyarrow as pa
 
     every = rows(source, columns)
-    with bar(f"reading {source.name}", None, " rows") as shown:
+    with bar(f"reading {Path(source.name).name}", None, " rows") as shown:
         while block := list(islice(every, BLOCK_ROWS)):
             texts = zip(*(values for _, values in block), strict=True)
             yield [pa.array(column, pa.string()).dictionary_encode() for column in texts]

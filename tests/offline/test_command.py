@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import json
+import os
+import pty
 import re
 import subprocess
 import sys
@@ -191,3 +193,17 @@ def test_a_bad_line_is_named_and_what_was_there_before_stays(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
     assert out.read_text() == "kept"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_progress_is_shown_to_who_looks_at_a_terminal(tmp_path: Path) -> None:
+    votes, gold = file(tmp_path, "votes.csv", SMALL), file(tmp_path, "gold.csv", SMALL_GOLD)
+    ours, its = pty.openpty()
+    command = [sys.executable, "manage.py", "aggregate", votes, "--gold", gold]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=its, timeout=300)
+    shown = os.read(ours, 1 << 16).decode()
+    os.close(its)
+    os.close(ours)
+    assert done.returncode == 0
+    for stage in ("reading votes.csv", "reading gold.csv", "fitting ", "cross-validating"):
+        assert stage in shown
+    assert b"reading" not in done.stdout
