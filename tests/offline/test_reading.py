@@ -64,10 +64,12 @@ def two(label: Any, **other: Any) -> bytes:
             b'{"task": 123456789012345678901, "worker": -0, "label": 1E3}',
             [("123456789012345678901", "-0", "1E3")],
         ),
+        ("v.jsonl", b'\xef\xbb\xbf{"task": "a", "worker": "w", "label": "x"}\n', [("a", "w", "x")]),
         ("v.ndjson.gz", b'{"task": "a", "worker": "w", "label": false}\n', [("a", "w", "false")]),
         ("v.parquet", two(["x", "y"]), [("a", "w", "x"), ("b", "w", "y")]),
         ("v.parquet", two([True, False], task=[7, 8]), [("7", "w", "true"), ("8", "w", "false")]),
         ("v.parquet", two(pa.array(["x", "x"]).dictionary_encode()), [("a", "w", "x"), ("b", "w", "x")]),
+        ("v.parquet", two(pa.array([7, 7]).dictionary_encode()), [("a", "w", "7"), ("b", "w", "7")]),
         ("v.parquet", two(pa.array([0.5, 1.0])), [("a", "w", "0.5"), ("b", "w", "1")]),
         ("v.parquet.gz", two(pa.array(["x", "y"], pa.large_string())), [("a", "w", "x"), ("b", "w", "y")]),
     ],
@@ -152,6 +154,13 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_said(tmp_path: Path) -> None
     for name in ("none.csv", "folder.csv"):
         with pytest.raises(BadFile, match=name):
             source(str(tmp_path / name))
+
+
+def test_a_cell_may_span_lines_where_a_block_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
+    rows = [(f"t{i}", "w", "one\n" * (i % 9) + "two") for i in range(40)]
+    content = HEADER + "".join(f'{task},{worker},"{label}"\n' for task, worker, label in rows).encode()
+    assert rows_read(file(tmp_path, "v.csv", content)) == rows
 
 
 def test_blocks_share_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,12 @@ def test_whatever_is_written_as_csv_is_read_back(rows: list[tuple[str, float]]) 
     assert [(name, float(number)) for name, number in found] == rows
 
 
+def test_only_what_needs_quotes_has_them() -> None:
+    written = io.BytesIO()
+    tables.writer("out.csv", pa.table({"a,b": ["x y", "c\rd", "e\nf", "g,h", 'i"j', " k "]}))(written)
+    assert written.getvalue() == b'"a,b"\nx y\n"c\rd"\n"e\nf"\n"g,h"\n"i""j"\n k \n'
+
+
 def test_large_tables_are_written_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "ROWS", 2)
     assert csv_rows(pa.table({"n": list(range(5))})) == [["n"], ["0"], ["1"], ["2"], ["3"], ["4"]]
