@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 from aggregation.offline import plots
 from aggregation.offline.markup import Figure, Html, table, tag, text
+from aggregation.offline.summary import counts
 
 SHOWN_LABELS = 50
 STYLE = """
@@ -57,11 +58,7 @@ def page(found: dict[str, Any]) -> Html:
 
 
 def _head(found: dict[str, Any]) -> Html:
-    counts = (
-        f"{found['votes']:,} votes on {found['tasks']:,} tasks by {found['annotators']:,} annotators, "
-        f"{len(found['labels']):,} labels"
-    )
-    return text(tag("h1", "Consensus report"), tag("p", counts, class_="soft"))
+    return text(tag("h1", "Consensus report"), tag("p", counts(found), class_="soft"))
 
 
 def _tiles(found: dict[str, Any]) -> Html:
@@ -137,17 +134,17 @@ def _reliability(found: dict[str, Any]) -> Html:
 
 def _sure(found: dict[str, Any]) -> Html:
     title = tag("h2", "How sure is the consensus?")
-    counts = found["confidence"]["tasks_by_twentieth"]
+    tasks = found["confidence"]["tasks_by_twentieth"]
     rows = [
         [Figure(f"{number / 20:.2f} to {(number + 1) / 20:.2f}"), Figure(f"{count:,}")]
-        for number, count in enumerate(counts)
+        for number, count in enumerate(tasks)
         if count
     ]
     shown = tag("details", tag("summary", "As a table"), table(["confidence", "tasks"], rows, "Tasks by confidence"))
-    if not sum(counts):
+    if not sum(tasks):
         return text(title, tag("p", "Every task has gold: nothing is in question."))
     words = "Of the tasks without gold." if found["gold"] else ""
-    return text(title, tag("p", words), plots.histogram(counts), shown)
+    return text(title, tag("p", words), plots.histogram(tasks), shown)
 
 
 def _labels(found: dict[str, Any]) -> Html:

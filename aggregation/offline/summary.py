@@ -7,17 +7,18 @@ from typing import Any
 
 def summary(found: dict[str, Any], written: dict[str, str]) -> str:
     """A report as some lines of text. written: by option, the files that were written."""
-    lines = [_counts(found), *_details(found)]
+    lines = [counts(found), *_details(found)]
     lines += [f"Note: {warning}" for warning in found["warnings"]]
     lines += [f"Wrote {name}" for name in written.values()]
     lines.append(_next(found, written))
     return "\n".join(lines)
 
 
-def _counts(found: dict[str, Any]) -> str:
+def counts(found: dict[str, Any]) -> str:
+    """What was counted, in one line."""
     return (
-        f"{found['votes']:,} votes on {found['tasks']:,} tasks by {found['annotators']:,} annotators, "
-        f"{len(found['labels']):,} labels"
+        f"{_number(found['votes'], 'vote')} on {_number(found['tasks'], 'task')} by "
+        f"{_number(found['annotators'], 'annotator')}, {_number(len(found['labels']), 'label')}"
     )
 
 
@@ -65,3 +66,7 @@ def _next(found: dict[str, Any], written: dict[str, str]) -> str:
 
 def _figure(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
+
+
+def _number(count: int, of: str) -> str:
+    return f"{count:,} {of}" if count == 1 else f"{count:,} {of}s"

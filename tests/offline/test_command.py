@@ -18,7 +18,18 @@ import pyarrow.parquet as pq
 import pytest
 from django.core.management.base import CommandError
 
-from tests.offline.support import BLUEBIRD, HEADER, ROOT, SMALL, SMALL_GOLD, aggregate, aggregate_here, file, rows_of
+from tests.offline.support import (
+    BLUEBIRD,
+    HEADER,
+    ROOT,
+    SMALL,
+    SMALL_GOLD,
+    aggregate,
+    aggregate_here,
+    file,
+    rows_of,
+    votes_csv,
+)
 
 VOTES, GOLD = BLUEBIRD / "votes.csv", BLUEBIRD / "gold.csv"
 
@@ -194,6 +205,30 @@ def test_a_bad_line_is_named_and_what_was_there_before_stays(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
     assert out.read_text() == "kept"
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        ([("t", f"w{i}", "yes" if i % 3 else "no") for i in range(10_000)], {"t": "yes"}),
+        ([("a", "w", "x"), ("b", "w", "x")], {"a": "x", "b": "x"}),
+        ([("a", "w", "x"), ("b", "w", "y")], {"a": "x", "b": "y"}),
+        ([(f"t{i}", f"w{i}", str(i % 2)) for i in range(20)], {f"t{i}": str(i % 2) for i in range(20)}),
+        (
+            [(f"t{i}", f"w{j}", f"label {i + 500 * (j == 2)}") for i in range(500) for j in range(3)],
+            {f"t{i}": f"label {i}" for i in range(500)},
+        ),
+    ],
+    ids=["10,000 votes on a task", "one label", "one annotator", "everybody votes once", "1,000 labels"],
+)
+def test_extreme_crowds_have_a_consensus_and_a_report(
+    tmp_path: Path, rows: list[tuple[str, str, str]], labels: dict[str, str]
+) -> None:
+    out, report = tmp_path / "out.csv", tmp_path / "report.json"
+    aggregate_here(file(tmp_path, "votes.csv", votes_csv(*rows)), "--out", out, "--report", report)
+    assert {row["task"]: row["label"] for row in rows_of(out)} == labels
+    assert all(0 < float(row["confidence"]) <= 1 for row in rows_of(out))
+    assert json.loads(report.read_text())["tasks"] == len(labels)
 
 
 def test_progress_is_shown_to_who_looks_at_a_terminal(tmp_path: Path) -> None:
