@@ -114,6 +114,7 @@ def test_values_are_texts_as_they_are_written(
         ("v.parquet", two([1.0, float("nan")]), "v.parquet row 2: 'label' is missing"),
         ("v.parquet", two([[1], [2]]), "column 'label' holds list<"),
         ("v.parquet", two([b"x", b"y"]), "column 'label' holds binary"),
+        ("v.parquet", two(pa.array([b"x", b"y"]).dictionary_encode()), "column 'label' holds binary"),
         ("v.parquet", parquet(task=["a"], worker=["w"]), "has no column 'label'; it has 'task', 'worker'"),
         ("v.parquet", two(pa.array([], pa.string()), task=[], worker=[]), "v.parquet: holds no rows"),
         ("v.parquet", b"PAR1 and no more", "v.parquet: cannot be read as parquet"),
