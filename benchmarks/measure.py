@@ -65,7 +65,7 @@ def ours(folder: str, names: str, tolerance: str) -> dict[str, Any]:
 
     def run(rows: Any) -> Any:
         encoded = encode(rows["task"], rows["worker"], rows["label"])
-        return encoded, dawid_skene.fit(encoded.votes, strength=0.0, tol=float(tolerance))
+        return encoded, dawid_skene.fit(encoded.votes, tol=float(tolerance))
 
     few = frame[: em.COMPILED_ABOVE // LABELS]
     (first, _), (second, _) = timed(run, few), timed(run, few)
@@ -112,7 +112,8 @@ def log_likelihood(task: Any, worker: Any, label: Any, posterior: Any) -> float:
 
 def later(folder: str) -> dict[str, Any]:
     """Live updates, and warm refits against cold ones, after 0.1 % new votes."""
-    from aggregation.core import dawid_skene, live
+    from aggregation.core import live
+    from aggregation.core.label_models import LABEL_MODELS
     from aggregation.core.votes import Votes
 
     columns = [np.load(Path(folder, f"{name}.npy")).astype(np.int32) for name in COLUMNS]
@@ -120,15 +121,16 @@ def later(folder: str) -> dict[str, Any]:
     new = len(columns[0]) // 1000
     before, after = Votes(*(column[:-new] for column in columns), *sizes), Votes(*columns, *sizes)
     result: dict[str, Any] = {}
-    for name, strength in (("dawid_skene", 0.0), ("hierarchical_dawid_skene", dawid_skene.STRENGTH)):
-        fitted = dawid_skene.fit(before, strength=strength)
+    for name in ("dawid_skene", "hierarchical_dawid_skene"):
+        fit = LABEL_MODELS[name]
+        fitted = fit(before)
         start = fitted.posterior
 
-        def cold(strength: float = strength) -> Any:
-            return dawid_skene.fit(after, strength=strength)
+        def cold(fit: Any = fit) -> Any:
+            return fit(after)
 
-        def warm(strength: float = strength, start: Any = start) -> Any:
-            return dawid_skene.fit(after, strength=strength, start=start)
+        def warm(fit: Any = fit, start: Any = start) -> Any:
+            return fit(after, start=start)
 
         cold()
         turns = [(timed(cold), timed(warm)) for _ in range(5)]

@@ -1,42 +1,24 @@
-"""Dawid-Skene, plain and hierarchical.
+"""Dawid-Skene by maximum likelihood.
 
 Dawid, A. P. and Skene, A. M.: Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm,
 Applied Statistics 28(1), 1979, doi:10.2307/2346806.
 
-Few annotators give enough votes for a confusion matrix of their own. So each row of it is shrunk towards a target:
-on the diagonal the annotator's own accuracy (itself shrunk towards everybody's), off it the errors that everybody
-makes. The targets are estimated in rounds, and held while EM climbs:
-
-1. targets from a cautious guess (every vote right with probability ASSUMED_ACCURACY), EM;
-2. targets from the posterior which that gave, EM from there.
-
-Within a round the objective is one function, the penalised log likelihood, and never falls; objectives of different
-rounds are not comparable. More rounds do not help: with few votes per task the targets then come to believe their own
-posterior (on simulated crowds of 1.2 votes per task, what it called 90 % sure was right 96 % of the time after two
-rounds and 87 % after eight). Beyond DENSE_LABELS labels the target itself is the model, with accuracies fitted by EM.
-
-strength = 0 is maximum likelihood: one round, no targets.
+Every annotator has a confusion of their own, and nothing holds it back: with few votes each it is mostly noise. See
+`aggregation.core.hierarchical` for the model that shrinks it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from aggregation.core.em import Climb, Data, Expected, Free, Parameters, Stage, Structured, climb
+from aggregation.core.em import Data, Expected, Free, Level, Structured, climb
 from aggregation.core.fit import DENSE_LABELS, Fit, check_start, worth
-from aggregation.core.structure import clamp, without_diagonal
+from aggregation.core.structure import clamp, structured, without_diagonal
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
-#: Pseudo-votes per free cell of a confusion matrix: K - 1 times as many for a row of K cells.
-STRENGTH = 2.0
-#: Pseudo-votes with which an annotator's accuracy is drawn towards everybody's.
-ACCURACY_STRENGTH = 5.0
 #: What an annotator is trusted with before anything is known: about the mean over real crowds. Where votes do not
 #: overlap nothing ever will be known, and majority vote's guess, that everybody is always right, would stand.
 ASSUMED_ACCURACY = 0.7
-#: Pseudo-tasks that draw the label prior towards even.
-PRIOR_WEIGHT = 1.0
-ROUNDS = 2
 
 
 def fit(
@@ -44,92 +26,86 @@ def fit(
     gold: Ints | None = None,
     start: Floats | None = None,
     *,
-    strength: float = STRENGTH,
     tol: float = 1e-7,
     max_iter: int = 200,
 ) -> Fit:
-    """Fit Dawid-Skene to votes.
+    """Fit Dawid-Skene to votes. Beyond DENSE_LABELS labels each annotator has an accuracy, and errors are everybody's.
 
     gold: int32[T], -1 where unknown; known tasks are clamped. start: f8[T, K], an earlier posterior of the same tasks:
-    EM begins there (and may settle in another optimum than a cold start); targets do not come from it. strength:
-    pseudo-votes per free cell of the shrinkage, >= 0; 0 is maximum likelihood. tol: EM has converged when the objective
-    rises by less than tol per vote. max_iter: iterations allowed to each round. The Fit's objective and n_iter are
-    those of the last round; converged says whether every round did. Raises ValueError on bad gold, start, strength or
-    max_iter.
+    EM begins there instead of from vote shares, and may settle in another optimum. tol: EM has converged when the
+    objective, the log likelihood, rises by less than tol per vote. max_iter: iterations allowed. Raises ValueError on
+    bad gold, start or max_iter.
     """
-    if strength < 0 or max_iter < 1:
-        raise ValueError(f"strength is {strength} and max_iter {max_iter}; expected >= 0 and >= 1")
-    known = check_gold(gold, votes)
-    begin = check_start(start, votes)
-    begin = None if begin is None else clamp(begin, known)
-    if strength == 0:
-        return _maximum_likelihood(Data(votes, known, 0.0), begin, tol, max_iter)
-    return _hierarchical(Data(votes, known, PRIOR_WEIGHT), begin, strength, tol, max_iter)
+    data = Data(votes, check_gold(gold, votes), 0.0)
+    begin = first_posterior(data, check_start(start, votes), max_iter)
+    if votes.n_labels > DENSE_LABELS:
+        stage = Structured(data, ASSUMED_ACCURACY, 0.0)
+        reached = climb(data, stage, stage.count(begin), tol, max_iter)
+        found, level = reached.parameters, reached.parameters
+        return as_fit(data, reached.posterior, found.prior, None, reached.objective, reached.converged, level=level)
+    even = assumed_level(data)
+    target = np.ascontiguousarray(structured(even.accuracy, even.errors).transpose(0, 2, 1))
+    free = Free(data, target, np.zeros(votes.n_labels))
+    climbed = climb(data, free, free.count(begin), tol, max_iter)
+    confusion = climbed.parameters.confusion.transpose(0, 2, 1)
+    prior = climbed.parameters.prior
+    return as_fit(data, climbed.posterior, prior, confusion, climbed.objective, climbed.converged)
 
 
-def _hierarchical(data: Data, begin: Floats | None, strength: float, tol: float, max_iter: int) -> Fit:
-    cautious = Structured(data, ASSUMED_ACCURACY, 0.0)
-    posterior, converged = cautious.posterior(_even(data)), True
-    for _ in range(ROUNDS):
-        level = cautious.count(posterior)
-        own = Structured(data, _pooled_accuracy(level), ACCURACY_STRENGTH)
-        stage: Stage = own
-        if data.votes.n_labels <= DENSE_LABELS:
-            stage = Free(data, own.m_step(level), strength * (data.votes.n_labels - 1))
-        reached = climb(data, stage, stage.count(posterior if begin is None else begin), tol, max_iter)
-        posterior, begin = reached.posterior, None
-        converged = converged and reached.converged
-    return _as_fit(data, reached, converged, ACCURACY_STRENGTH, own.target, reached.parameters)
+def first_posterior(data: Data, start: Floats | None, max_iter: int) -> Floats:
+    """Where EM begins, f8[T, K]: at `start`, or at the vote shares; gold is clamped."""
+    if max_iter < 1:
+        raise ValueError(f"max_iter is {max_iter}; expected >= 1")
+    if start is None:
+        return np.asarray(data.steps.vote_shares(data.votes.by_task, data.gold))
+    return clamp(start, data.gold)
 
 
-def _maximum_likelihood(data: Data, begin: Floats | None, tol: float, max_iter: int) -> Fit:
-    dense = data.votes.n_labels <= DENSE_LABELS
-    stage: Stage = Free(data, _even(data), 0.0) if dense else Structured(data, ASSUMED_ACCURACY, 0.0)
-    first = stage.count(data.steps.vote_shares(data.votes.by_task, data.gold) if begin is None else begin)
-    reached = climb(data, stage, first, tol, max_iter)
-    return _as_fit(data, reached, reached.converged, 0.0, None, None if dense else reached.parameters)
-
-
-def _even(data: Data) -> Parameters:
+def assumed_level(data: Data) -> Level:
     """Everybody is right with ASSUMED_ACCURACY and errs evenly."""
     K = data.votes.n_labels
-    return Parameters(
-        label_prior=np.full(K, 1.0 / K),
+    return Level(
+        prior=np.full(K, 1.0 / K),
         accuracy=np.full(data.votes.n_annotators, ASSUMED_ACCURACY),
         errors=without_diagonal(np.ones((K, K))),
     )
 
 
-def _pooled_accuracy(level: Expected) -> float:
+def pooled_accuracy(level: Expected) -> float:
     """Of all votes, after one pseudo-vote of ASSUMED_ACCURACY."""
     _totals, right, wrong, _pooled = level
     return (float(right.sum()) + ASSUMED_ACCURACY) / (float(right.sum() + wrong.sum()) + 1.0)
 
 
-def _as_fit(
+def as_fit(
     data: Data,
-    reached: Climb,
+    posterior: Floats,
+    label_prior: Floats,
+    confusion: Floats | None,
+    objective: tuple[float, ...],
     converged: bool,
-    pseudo_votes: float,
-    pooled_accuracy: float | None,
-    structured: Parameters | None,
+    *,
+    pseudo_votes: float = 0.0,
+    level: Level | None = None,
 ) -> Fit:
-    """A pooled level that played no part in the fit is None; it is read off the posterior, for the live path."""
-    totals, right, doubt, pooled = data.steps.structured_count(data.votes.by_task, data.gold, reached.posterior)
-    level = totals, right, data.per_annotator - right, pooled
-    if pooled_accuracy is None:
-        pooled_accuracy = _pooled_accuracy(level)
-    if structured is None:
-        structured = Structured(data, pooled_accuracy, 0.0).m_step(level)
+    """The Fit of a Dawid-Skene model. posterior: f8[T, K]. confusion: f8[A, K, K] as [annotator, true, voted].
+
+    pseudo_votes: with which each annotator's accuracy is drawn towards everybody's. level: accuracies and errors, where
+    they are the model; elsewhere they are read off the posterior, for the live path.
+    """
+    totals, right, doubt, pooled = data.steps.structured_count(data.votes.by_task, data.gold, posterior)
+    counts = totals, right, data.per_annotator - right, pooled
+    everybody = pooled_accuracy(counts)
+    level = Structured(data, everybody, pseudo_votes).m_step(counts) if level is None else level
     return Fit(
-        posterior=reached.posterior,
-        label_prior=reached.parameters.label_prior,
-        confusion=reached.parameters.confusion,
-        accuracy=structured.accuracy,
-        pooled_accuracy=pooled_accuracy,
-        pooled_errors=structured.errors,
-        n_iter=len(reached.objective),
+        posterior=posterior,
+        label_prior=label_prior,
+        confusion=confusion,
+        accuracy=level.accuracy,
+        pooled_accuracy=everybody,
+        pooled_errors=level.errors,
+        n_iter=len(objective),
         converged=converged,
-        objective=reached.objective,
+        objective=objective,
         skill_votes=worth(data.per_annotator, right, doubt) + pseudo_votes,
     )

@@ -12,13 +12,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 
 from aggregation.core import e_steps
 from aggregation.core.fit import LIKELIHOOD_FLOOR
-from aggregation.core.structure import ERROR_WEIGHT, error_rows, error_target, shares, structured
+from aggregation.core.structure import ERROR_WEIGHT, error_rows, error_target, shares
 from aggregation.core.votes import Floats, Ints, Votes
 
 #: From so many votes times labels on, compiled kernels save more time than it takes to load them.
@@ -26,34 +26,37 @@ COMPILED_ABOVE = 400_000
 #: Plain steps before the first leap: the first guess is rough, and a leap from it may end under another summit.
 PLAIN_STEPS = 3
 
-#: Expected counts. The first array is always the label totals f8[K], over tasks with votes or gold.
+#: In steps. Where the path is straight, nothing else would end it.
+LONGEST_LEAP = 1000.0
+
+#: Expected counts. The first array is always the totals f8[C] of the states, over tasks with votes or gold.
 Expected = tuple[Floats, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Parameters:
-    """label_prior f8[K], accuracy f8[A], errors f8[K, K] with zero diagonal, confusion f8[A, K, K] if free."""
+class HasPrior(Protocol):
+    """Parameters of any model: prior f8[C] of the states that a task may be in, and what else it has."""
 
-    label_prior: Floats
-    accuracy: Floats
-    errors: Floats
-    confusion: Floats | None = None
+    @property
+    def prior(self) -> Floats: ...
 
 
-class Stage(Protocol):
-    """One model of how annotators vote."""
+P = TypeVar("P", bound=HasPrior)
+
+
+class Stage(Protocol[P]):
+    """One model of how annotators vote, with parameters P. States are labels, or kinds of tasks of each label."""
 
     def count(self, posterior: Floats) -> Expected:
-        """Expected counts if truth is distributed as posterior f8[T, K]."""
+        """Expected counts if the states are distributed as posterior f8[T, C]."""
 
-    def m_step(self, expected: Expected) -> Parameters:
+    def m_step(self, expected: Expected) -> P:
         """The parameters that explain the counts best."""
 
-    def e_step(self, parameters: Parameters) -> tuple[Expected, float]:
+    def e_step(self, parameters: P) -> tuple[Expected, float]:
         """Expected counts under the parameters, and the objective they reach: the penalised log likelihood."""
 
-    def posterior(self, parameters: Parameters) -> Floats:
-        """Posterior f8[T, K] under the parameters."""
+    def posterior(self, parameters: P) -> Floats:
+        """Posterior f8[T, C] under the parameters."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,26 +88,26 @@ class Data:
     def error_target(self) -> Floats:
         return error_target(self.votes)
 
-    def label_prior(self, totals: Floats) -> Floats:
-        """Label frequencies f8[K]; tasks with neither votes nor gold say nothing about them."""
+    def prior(self, totals: Floats) -> Floats:
+        """Frequencies f8[C] of the states; tasks with neither votes nor gold say nothing about them."""
         return shares(totals + self.prior_weight / len(totals))
 
-    def log_density(self, label_prior: Floats) -> float:
-        """Of the label prior under its pseudo-tasks, but for a constant."""
-        return float(self.prior_weight * _log(label_prior).mean()) if self.prior_weight else 0.0
+    def log_density(self, prior: Floats) -> float:
+        """Of the prior under its pseudo-tasks, but for a constant."""
+        return float(self.prior_weight * _log(prior).mean()) if self.prior_weight else 0.0
 
 
 @dataclass(frozen=True, eq=False)
-class Climb:
+class Climb(Generic[P]):
     """Where EM ended: posterior and parameters agree. One objective value per iteration."""
 
     posterior: Floats
-    parameters: Parameters
+    parameters: P
     objective: tuple[float, ...]
     converged: bool
 
 
-def climb(data: Data, stage: Stage, expected: Expected, tol: float, max_iter: int) -> Climb:
+def climb(data: Data, stage: Stage[P], expected: Expected, tol: float, max_iter: int) -> Climb[P]:
     """EM from expected counts until the objective rises by less than tol per vote, or for max_iter sweeps.
 
     After two plain steps it leaps to where they seem to lead (SQUAREM: Varadhan, R. and Roland, C.: Simple and
@@ -137,8 +140,17 @@ def leap(first: Expected, second: Expected, third: Expected) -> Expected:
     roots = [tuple(np.sqrt(array) for array in expected) for expected in (first, second, third)]
     step = [b - a for a, b in zip(roots[0], roots[1], strict=True)]
     bend = [c - b - r for b, c, r in zip(roots[1], roots[2], step, strict=True)]
-    length = max(1.0, _norm(step) / max(_norm(bend), np.finfo(np.float64).tiny))
+    length = np.clip(_norm(step) / max(_norm(bend), np.finfo(np.float64).tiny), 1.0, LONGEST_LEAP)
     return tuple(np.square(a + 2.0 * length * r + length**2 * v) for a, r, v in zip(roots[0], step, bend, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """prior f8[K], accuracy f8[A], and errors f8[K, K] as [true, voted] with zero diagonal."""
+
+    prior: Floats
+    accuracy: Floats
+    errors: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,82 +171,82 @@ class Structured:
         )
         return self._expected(totals, right, pooled)
 
-    def m_step(self, expected: Expected) -> Parameters:
+    def m_step(self, expected: Expected) -> Level:
         totals, right, wrong, pooled = expected
         n = right + wrong + self.strength
         accuracy = np.where(n > 0, (right + self.strength * self.target) / np.where(n > 0, n, 1), self.target)
-        return Parameters(self.data.label_prior(totals), accuracy, error_rows(pooled.T, self.data.error_target))
+        return Level(self.data.prior(totals), accuracy, error_rows(pooled.T, self.data.error_target))
 
-    def e_step(self, parameters: Parameters) -> tuple[Expected, float]:
+    def e_step(self, parameters: Level) -> tuple[Expected, float]:
         *counts, evidence = self.data.steps.structured_sweep(*self._arguments(parameters))
-        objective = evidence + self._log_density(parameters) + self.data.log_density(parameters.label_prior)
+        objective = evidence + self._log_density(parameters) + self.data.log_density(parameters.prior)
         return self._expected(*counts), objective
 
-    def posterior(self, parameters: Parameters) -> Floats:
+    def posterior(self, parameters: Level) -> Floats:
         return np.asarray(self.data.steps.structured_posterior(*self._arguments(parameters)))
 
     def _expected(self, totals: Floats, right: Floats, pooled: Floats) -> Expected:
         return totals, right, np.maximum(self.data.per_annotator - right, 0.0), pooled
 
-    def _arguments(self, parameters: Parameters) -> tuple[object, ...]:
+    def _arguments(self, parameters: Level) -> tuple[object, ...]:
         single = self.data.votes.n_labels == 1  # then nobody can be wrong
         right = np.ones_like(parameters.accuracy) if single else _floored(parameters.accuracy)
         errors = np.ascontiguousarray(_floored(parameters.errors).T)
         wrong = _floored(1.0 - parameters.accuracy)
-        return self.data.votes.by_task, self.data.gold, parameters.label_prior, right, wrong, errors
+        return self.data.votes.by_task, self.data.gold, parameters.prior, right, wrong, errors
 
-    def _log_density(self, parameters: Parameters) -> float:
+    def _log_density(self, parameters: Level) -> float:
         right, wrong = _log(parameters.accuracy), _log(1.0 - parameters.accuracy)
         accuracy = self.strength * (self.target * right + (1.0 - self.target) * wrong).sum()
         return float(accuracy + ERROR_WEIGHT * (self.data.error_target * _log(parameters.errors)).sum())
 
 
 @dataclass(frozen=True, eq=False)
-class Free:
-    """Annotator a votes v on a task of label t with confusion[a, t, v].
+class Rates:
+    """prior f8[C] and confusion f8[A, K, C] as [annotator, voted, state]."""
 
-    Rows are shrunk towards the structured confusion of `around` by `strength` pseudo-votes. Memory A * K * K. Expected
-    counts: label totals f8[K], and votes of each annotator f8[A * K, K] as [annotator * K + voted, true].
+    prior: Floats
+    confusion: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Free:
+    """Annotator a votes v on a task in state c with confusion[a, v, c].
+
+    Confusions are shrunk towards `target` f8[A, K, C] by `strength` f8[C] pseudo-votes. Memory A * K * C. Expected
+    counts: totals f8[C], and votes of each annotator f8[A * K, C] as [annotator * K + voted, state].
     """
 
     data: Data
-    around: Parameters
-    strength: float
-
-    @cached_property
-    def target(self) -> Floats:
-        """f8[A, K, K] as [annotator, voted, true], like the counts."""
-        return np.ascontiguousarray(structured(self.around.accuracy, self.around.errors).transpose(0, 2, 1))
+    target: Floats
+    strength: Floats
 
     def count(self, posterior: Floats) -> Expected:
         return tuple(self.data.steps.free_count(self.data.votes.by_task, self.data.gold, posterior))
 
-    def m_step(self, expected: Expected) -> Parameters:
+    def m_step(self, expected: Expected) -> Rates:
         totals, votes = expected
         counts = votes.reshape(self.target.shape) + self.strength * self.target
         n = counts.sum(axis=1, keepdims=True)
-        # Maximum likelihood knows nothing of a row without votes; the structured row is as good as any.
-        confusion = np.where(n > 0, counts / np.where(n > 0, n, 1), self.target).transpose(0, 2, 1)
-        return Parameters(self.data.label_prior(totals), self.around.accuracy, self.around.errors, confusion)
+        # Maximum likelihood knows nothing of a state without votes; the target is as good as any.
+        return Rates(self.data.prior(totals), np.where(n > 0, counts / np.where(n > 0, n, 1), self.target))
 
-    def e_step(self, parameters: Parameters) -> tuple[Expected, float]:
+    def e_step(self, parameters: Rates) -> tuple[Expected, float]:
         totals, votes, evidence = self.data.steps.free_sweep(*self._arguments(parameters))
-        objective = evidence + self._log_density(parameters) + self.data.log_density(parameters.label_prior)
+        objective = evidence + self._log_density(parameters) + self.data.log_density(parameters.prior)
         return (totals, votes), objective
 
-    def posterior(self, parameters: Parameters) -> Floats:
+    def posterior(self, parameters: Rates) -> Floats:
         return np.asarray(self.data.steps.free_posterior(*self._arguments(parameters)))
 
-    def _arguments(self, parameters: Parameters) -> tuple[object, ...]:
-        assert parameters.confusion is not None
-        likelihood = _floored(parameters.confusion.transpose(0, 2, 1)).reshape(-1, self.data.votes.n_labels)
-        return self.data.votes.by_task, self.data.gold, parameters.label_prior, likelihood
+    def _arguments(self, parameters: Rates) -> tuple[object, ...]:
+        likelihood = _floored(parameters.confusion).reshape(-1, len(parameters.prior))
+        return self.data.votes.by_task, self.data.gold, parameters.prior, likelihood
 
-    def _log_density(self, parameters: Parameters) -> float:
-        assert parameters.confusion is not None
-        if self.strength == 0:
+    def _log_density(self, parameters: Rates) -> float:
+        if not self.strength.any():
             return 0.0
-        return float(self.strength * (self.target * _log(parameters.confusion.transpose(0, 2, 1))).sum())
+        return float(np.einsum("avc,avc,c->", self.target, _log(parameters.confusion), self.strength))
 
 
 def _floored(p: Floats) -> Floats:

@@ -23,6 +23,19 @@ TAIL = 0.025
 
 
 @dataclass(frozen=True, eq=False)
+class Kinds:
+    """D kinds of tasks of each label, which annotators answer differently: easy ones and hard ones, say.
+
+    prior: f8[D, K] of kind and label, sums to 1. confusion: f8[A, D, K, K] as [annotator, kind, true, voted], rows sum
+    to 1. pooled: f8[D, K, K], that of an annotator nothing is known about.
+    """
+
+    prior: Floats
+    confusion: Floats
+    pooled: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Fit:
     """A label model fitted to votes. T tasks, A annotators, K labels.
 
@@ -34,6 +47,7 @@ class Fit:
     n_iter, converged, objective: how EM went; objective holds one value per iteration and never falls.
     skill_votes: f8[A], >= 0: how many votes of known truth each skill is worth, the model's pseudo-votes included.
     notes: what the model has to say about this fit, a sentence each.
+    kinds: the kinds of tasks, if the model tells several apart; label_prior and confusion are then their means.
     """
 
     posterior: Floats
@@ -47,6 +61,7 @@ class Fit:
     objective: tuple[float, ...]
     skill_votes: Floats
     notes: tuple[str, ...] = ()
+    kinds: Kinds | None = None
 
     @property
     def skill(self) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Protocol
 
-from aggregation.core import crowd_kit, dawid_skene, glad, majority_vote, one_coin, wawa, zero_based_skill
+from aggregation.core import crowd_kit, dawid_skene, glad, hierarchical, majority_vote, one_coin, wawa, zero_based_skill
 from aggregation.core.fit import Fit
 from aggregation.core.votes import Floats, Ints, Votes
 
@@ -25,8 +25,9 @@ LABEL_MODELS: dict[str, LabelModel] = {
     "zero_based_skill": zero_based_skill.fit,
     "one_coin": one_coin.fit,
     "glad": glad.fit,
-    "dawid_skene": partial(dawid_skene.fit, strength=0.0),
-    "hierarchical_dawid_skene": dawid_skene.fit,
+    "dawid_skene": dawid_skene.fit,
+    "hierarchical_dawid_skene": hierarchical.fit,
+    "difficulty_dawid_skene": partial(hierarchical.fit, kinds=2),
     "crowd_kit_glad": crowd_kit.glad,
     "crowd_kit_mace": crowd_kit.mace,
     "crowd_kit_mmsr": crowd_kit.mmsr,

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aggregation.core import dawid_skene, e_steps, em, kernels
+from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.simulation import dawid_skene_votes
 from aggregation.core.votes import Votes, check_gold
 
@@ -53,13 +54,13 @@ def as_tuple(result):
 
 
 @pytest.mark.parametrize("n_labels", [1, 2, 5, 17])
-@pytest.mark.parametrize("strength", [0.0, 2.0])
-def test_a_fit_by_kernels_is_the_fit_by_numpy(monkeypatch, n_labels, strength):
+@pytest.mark.parametrize("model", ["dawid_skene", "hierarchical_dawid_skene", "difficulty_dawid_skene"])
+def test_a_fit_by_kernels_is_the_fit_by_numpy(monkeypatch, n_labels, model):
     votes, truth, _ = dawid_skene_votes(1, 300, 15, n_labels, 5, diagonal=12.0)
     gold = np.where(np.arange(300) % 9 == 0, truth, -1)
-    plain = dawid_skene.fit(votes, gold, strength=strength, max_iter=20)
+    plain = LABEL_MODELS[model](votes, gold, max_iter=20)
     monkeypatch.setattr(em, "COMPILED_ABOVE", 0)
-    compiled = dawid_skene.fit(votes, gold, strength=strength, max_iter=20)
+    compiled = LABEL_MODELS[model](votes, gold, max_iter=20)
     assert em.Data(votes, gold, 0.0).steps is kernels
     np.testing.assert_allclose(compiled.posterior, plain.posterior, atol=1e-8)
     np.testing.assert_allclose(compiled.objective, plain.objective, rtol=1e-10)

@@ -51,5 +51,5 @@ def test_dawid_skene_loses_to_majority_vote_on_them():
 
 def loss(generator, seed):
     votes, truth = generator(np.random.default_rng(seed))
-    ours = dawid_skene.fit(votes, strength=0.0, max_iter=50)
+    ours = dawid_skene.fit(votes, max_iter=50)
     return (majority_vote.fit(votes).label == truth).mean() - (ours.label == truth).mean()

@@ -1,0 +1,95 @@
+"""The hierarchical model: how far it shrinks, and what a second kind of tasks is good for."""
+
+import numpy as np
+import pytest
+
+from aggregation.core import hierarchical
+from aggregation.core.simulation import dawid_skene_votes, drawn
+from aggregation.core.votes import Votes
+
+
+def alike(seed, accuracy=0.7, T=400, A=40, K=3, per_task=5):
+    """Everybody is right equally often."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, K, T).astype(np.int32)
+    task = np.repeat(np.arange(T, dtype=np.int32), per_task)
+    annotator = np.argsort(random.random((T, A)), axis=1)[:, :per_task].ravel().astype(np.int32)
+    rows = np.where(np.eye(K, dtype=bool)[truth[task]], accuracy, (1 - accuracy) / (K - 1))
+    return Votes(task, annotator, drawn(random, rows), T, A, K), truth
+
+
+def easy_and_hard(seed, T=600, A=40, per_task=9):
+    """Half of the tasks are plain to everybody, the others no better than a guess among three."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, 3, T).astype(np.int32)
+    hard = random.random(T) < 0.5
+    task = np.repeat(np.arange(T, dtype=np.int32), per_task)
+    annotator = np.argsort(random.random((T, A)), axis=1)[:, :per_task].ravel().astype(np.int32)
+    right = np.where(hard[task], 0.38, 0.95)[:, None]
+    rows = np.where(np.eye(3, dtype=bool)[truth[task]], right, (1 - right) / 2)
+    return Votes(task, annotator, drawn(random, rows), T, A, 3), truth, hard
+
+
+def strength_of(votes, truth):
+    """The strength that the votes call for, the truth being known."""
+    posterior = np.eye(votes.n_labels)[truth]
+    counts = np.zeros((votes.n_annotators, votes.n_labels, votes.n_labels))
+    np.add.at(counts, (votes.annotator, votes.label, truth[votes.task]), 1.0)
+    _pooled, target = hierarchical.targets(counts, votes.per_task().T @ posterior, 1)
+    return hierarchical.likely_strengths(counts, target, 1)[0]
+
+
+def test_annotators_who_are_alike_are_shrunk_the_most_and_others_hardly():
+    assert strength_of(*alike(1)) == hierarchical.SHARPER * hierarchical.STRENGTHS[0][-1]
+    votes, truth, _ = dawid_skene_votes(3, 800, 30, 3, 6, diagonal=1.5)
+    assert strength_of(votes, truth) <= hierarchical.SHARPER * hierarchical.STRENGTHS[0][2]
+
+
+def test_it_finds_how_often_annotators_who_are_alike_are_right():
+    votes, _truth = alike(2)
+    fit = hierarchical.fit(votes)
+    assert fit.accuracy.std() < 0.05
+    assert abs(fit.accuracy.mean() - 0.7) < 0.03
+
+
+def test_two_kinds_tell_hard_tasks_from_easy_ones_and_are_less_sure_of_them():
+    votes, truth, hard = easy_and_hard(4)
+    one, two = (hierarchical.fit(votes, kinds=kinds) for kinds in (1, 2))
+    assert 0.35 < two.kinds.prior[1].sum() < 0.65
+    right = np.einsum("dkk->d", two.kinds.pooled) / 3
+    assert right[0] > 0.85 and right[1] < 0.6
+
+    def excess(fit):
+        """How much more sure of the hard tasks than right about them."""
+        return (fit.posterior.max(axis=1) - (fit.label == truth))[hard].mean()
+
+    assert excess(two) < 0.7 * excess(one)
+
+
+def test_labels_priors_and_confusions_are_the_means_over_kinds():
+    votes, _, _ = easy_and_hard(5)
+    fit = hierarchical.fit(votes, kinds=2)
+    np.testing.assert_allclose(fit.kinds.prior.sum(axis=0), fit.label_prior)
+    np.testing.assert_allclose(fit.kinds.confusion.sum(axis=3), 1.0)
+    np.testing.assert_allclose(fit.kinds.pooled.sum(axis=2), 1.0)
+    share = fit.kinds.prior / fit.label_prior
+    np.testing.assert_allclose(np.einsum("adtv,dt->atv", fit.kinds.confusion, share), fit.confusion)
+
+
+def test_gold_weighs_more_in_how_everybody_errs_than_tasks_that_are_guessed():
+    """People err otherwise on the tasks with gold: the pooled confusion is drawn to what they do there."""
+    random = np.random.default_rng(6)
+    truth = random.integers(0, 2, 400).astype(np.int32)
+    task, annotator = np.repeat(np.arange(400, dtype=np.int32), 5), np.tile(np.arange(5, dtype=np.int32), 400)
+    accuracy = np.where(task < 40, 0.6, 0.9)
+    label = np.where(random.random(2000) < accuracy, truth[task], 1 - truth[task]).astype(np.int32)
+    votes = Votes(task, annotator, label, 400, 5, 2)
+    fit = hierarchical.fit(votes, np.where(np.arange(400) < 40, truth, -1).astype(np.int32), kinds=2)
+    pooled = np.einsum("dt,dtt->", fit.kinds.prior, fit.kinds.pooled)
+    assert pooled < 0.8  # of all votes 0.87 are right
+
+
+@pytest.mark.parametrize("wrong", [{"kinds": 0}, {"kinds": 3}, {"max_iter": 0}])
+def test_bad_settings_are_refused_by_name(wrong):
+    with pytest.raises(ValueError, match="kinds is .* and max_iter"):
+        hierarchical.fit(alike(1)[0], **wrong)
