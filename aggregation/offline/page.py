@@ -190,11 +190,13 @@ def _ambiguous(found: dict[str, Any]) -> Html:
         f"{found['ambiguous']:,} tasks look ambiguous rather than hard: skilled annotators are split between two "
         "labels. More votes will not settle them; clearer instructions or another label may."
     )
+    if not found["ambiguous"]:
+        return text(tag("h2", "Ambiguous tasks"), tag("p", "No task looks ambiguous rather than hard."))
     rows = [
         [row["task"], " or ".join(row["between"]), Figure(f"{row['probability']:.3f}"), _votes(row["votes"])]
         for row in found["ambiguous_tasks"]
     ]
-    shown = table(["task", "between", "probability", "votes"], rows, "Most ambiguous tasks") if rows else Html()
+    shown = table(["task", "between", "probability", "votes"], rows, "Most ambiguous tasks")
     return text(tag("h2", "Ambiguous tasks"), tag("p", words), shown)
 
 
@@ -203,6 +205,8 @@ def _copying(found: dict[str, Any]) -> Html:
         f"{found['suspected_copying']:,} pairs of annotators gave the same wrong answers more often than chance "
         "explains (false discovery rate 5 %). Look at their votes before judging anybody."
     )
+    if not found["suspected_copying"]:
+        return text(tag("h2", "Suspected copying"), tag("p", "No pair of annotators errs alike beyond chance."))
     rows = [
         [
             " and ".join(row["workers"]),
@@ -213,12 +217,12 @@ def _copying(found: dict[str, Any]) -> Html:
         for row in found["suspected_pairs"]
     ]
     header = ["annotators", "tasks of both", "wrong", "same wrong answer", "expected by chance", "p-value"]
-    shown = table(header, rows, "Most suspicious pairs") if rows else Html()
+    shown = table(header, rows, "Most suspicious pairs")
     return text(tag("h2", "Suspected copying"), tag("p", words), shown)
 
 
 def _votes(votes: dict[str, int]) -> str:
-    return ", ".join(f"{label}: {count}" for label, count in votes.items())
+    return ", ".join(f"{label} ×{count}" for label, count in votes.items())
 
 
 def _number(value: float | int | None) -> Figure:
