@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-HEAVY = ("sklearn", "pandas", "numba", "crowdkit", "scipy")
+HEAVY = ("sklearn", "pandas", "pyarrow", "numba", "crowdkit", "scipy")
 
 
 def test_a_web_process_imports_nothing_heavy() -> None:
