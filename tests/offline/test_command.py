@@ -66,6 +66,16 @@ def test_it_says_what_happened_and_what_to_do_next_and_writes_nothing_unasked(tm
     assert [path.name for path in tmp_path.iterdir()] == ["votes.csv"]
 
 
+def test_what_only_a_report_shows_is_not_worked_out_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aggregation.offline.report.details", None)
+    votes = file(tmp_path, "votes.csv", SMALL)
+    aggregate_here(votes, "--out", tmp_path / "out.csv")
+    with pytest.raises(TypeError):
+        aggregate_here(votes, "--report", tmp_path / "report.json")
+
+
 def test_it_needs_no_settings_and_makes_no_home(tmp_path: Path) -> None:
     votes = file(tmp_path, "votes.csv", SMALL)
     home = tmp_path / "home"
@@ -179,6 +189,10 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("--method", "magic"), "there is no such label model; there are majority_vote, "),
+        (
+            ("--method", "crowd_kit_kos", "--labels", "cat,dog,bird"),
+            "--method crowd_kit_kos: KOS works with two labels only, not 3",
+        ),
         (("--columns", "item=task"), "expected task=NAME,worker=NAME,label=NAME"),
         (("--labels", "cat,cat"), "expected different labels"),
         (("--out", "{folder}/c.txt"), "--out {folder}/c.txt: expected a name ending in .csv or .parquet"),

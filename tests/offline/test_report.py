@@ -49,6 +49,7 @@ def test_it_has_every_figure_and_null_where_nobody_can_know(tmp_path: Path) -> N
     write_json(found, written)
     assert json.loads(written.getvalue()) == found
     assert "undefined" in summary(found, {})
+    assert "1 of an annotator who had voted on the task before, not counted" in summary(found, {})
     assert "–" in page(found)
 
 
@@ -65,6 +66,7 @@ def test_doubt_is_about_tasks_without_gold(tmp_path: Path) -> None:
     found = report_of(tmp_path, crowd(), b"t11,x\nt0,y\n")
     assert found["confidence"]["tasks"] == 10
     assert found["doubtful_tasks"][0] == {"task": "t10", "label": "y", "confidence": 2 / 3, "votes": {"y": 2, "x": 1}}
+    assert list(found["doubtful_tasks"][0]["votes"]) == ["y", "x"]  # the most frequent first
     assert "t11" not in [row["task"] for row in found["doubtful_tasks"]]
     gold = "".join(f"t{task},{'x' if task % 2 else 'y'}\n" for task in range(12)).encode()
     everything = report_of(tmp_path, crowd(), gold)
