@@ -4,8 +4,11 @@
     uv run benchmarks/accuracy.py --generators
 
 DIR holds a folder for each crowd (see datasets.py); by default `$CROWD_DATASETS`, and where that is not set either, the
-bluebird votes that are shipped. A method is a label model's name; NAME+temperature is its fit without gold, with the
-one temperature that makes the drawn gold most likely.
+bluebird votes that are shipped. A method is a label model's name: with gold, its fit is calibrated as the project does.
+NAME+temperature is its fit without gold, with the one temperature that makes the drawn gold most likely.
+
+What calibration assumes of a crowd was learnt on crowds with gold. So a crowd of theirs is measured with what the other
+families in DIR tell, if they are enough: "leave-one-family-out" in `calibration_prior`. Others with what is shipped.
 
 By crowd and method, and as means over the crowds:
 - accuracy, ece_raw, auc_raw: without gold, scored on all gold. Labels that tie are scored at their expectation.
@@ -25,7 +28,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -37,10 +40,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from aggregation.core.calibration import SHIPPED_PRIOR, Prior, calibrate, cross_fit
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS, OURS
 from aggregation.core.live import softmax
+from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints, Votes
-from benchmarks import datasets
+from benchmarks import calibration_prior, datasets
 from benchmarks.crowds import GENERATORS
 from benchmarks.pool import Job, Measures, limited, ordered, run, table
 from benchmarks.scores import FLOOR, correct, log_loss, score
@@ -57,16 +62,22 @@ KEYS = (
 )
 
 
-def calibrated(method: str, votes: Votes, gold: Ints) -> Floats:
+def calibrated(method: str, votes: Votes, gold: Ints, prior: Prior = SHIPPED_PRIOR) -> Floats:
     """The posterior f8[T, K] of a method that knows gold int32[T] (-1 where unknown)."""
     name = method.removesuffix(TEMPERATURE)
     if name == method:
-        return LABEL_MODELS[name](votes, gold).posterior
+        counts = votes.per_task()
+        posterior = cross_fit(lambda known: _fitted(name, votes, known), gold)
+        return clamp(calibrate(posterior, counts, gold, prior=prior).apply(posterior, counts), gold)
     raw, known = _raw(name, votes), np.flatnonzero(gold >= 0)
     best = minimize_scalar(
         lambda log: log_loss(_tempered(raw[known], log), gold[known]), bounds=(-4.0, 4.0), method="bounded"
     )
     return _tempered(raw, float(best.x))
+
+
+def _fitted(name: str, votes: Votes, gold: Ints) -> Floats:
+    return LABEL_MODELS[name](votes, gold).posterior if (gold >= 0).any() else _raw(name, votes)
 
 
 @lru_cache(maxsize=2)
@@ -79,7 +90,7 @@ def _tempered(posterior: Floats, log_temperature: float) -> Floats:
     return softmax(np.log(np.maximum(posterior, FLOOR)) / np.exp(log_temperature))
 
 
-def measure_dataset(folder: Path, method: str, draws: int, limit: float | None) -> Measures:
+def measure_dataset(folder: Path, method: str, draws: int, limit: float | None, prior: Prior) -> Measures:
     """All measures of one method on one crowd. limit: seconds after which TimeoutError is raised."""
     data = _load(folder)
     with limited(limit):
@@ -94,14 +105,15 @@ def measure_dataset(folder: Path, method: str, draws: int, limit: float | None) 
             "auc_raw": scores["auc"],
             "loss": _loss(_raw("majority_vote", data.votes)[tasks], posterior[tasks], data.gold[tasks]),
         }
-        measures |= _mean([_measure_draw(data, method, draw) for draw in range(draws)])
+        measures |= _mean([_measure_draw(data, method, draw, prior) for draw in range(draws)])
     return dict.fromkeys(KEYS) | measures | {"seconds": seconds}
 
 
-def _measure_draw(data: datasets.Dataset, method: str, draw: int) -> Measures:
+def _measure_draw(data: datasets.Dataset, method: str, draw: int, prior: Prior) -> Measures:
     """The measures with some gold known, on the tasks whose gold is not."""
     gold, rest = _draw_gold(np.random.default_rng([draw, 1]), data.gold)
-    posterior, majority = (calibrated(m, data.votes, gold)[rest] for m in (method, "majority_vote"))
+    posterior = calibrated(method, data.votes, gold, prior)[rest]
+    majority = _fitted("majority_vote", data.votes, gold)[rest]
     truth = data.gold[rest]
     scores = score(posterior, truth, seed=draw)
     return {key if key.endswith("_at_95") else f"{key}_50": value for key, value in scores.items()} | {
@@ -116,8 +128,9 @@ def measure_generator(generator: str, method: str, crowds: int) -> Measures:
         votes, truth = GENERATORS[generator](np.random.default_rng([seed, 2]))
         without.append(_loss(_raw("majority_vote", votes), _raw(method.removesuffix(TEMPERATURE), votes), truth))
         gold, rest = _draw_gold(np.random.default_rng([seed, 3]), truth)
-        ours, majority = (calibrated(m, votes, gold)[rest] for m in (method, "majority_vote"))
-        with_gold.append(_loss(majority, ours, truth[rest]))
+        # Calibration relabels nothing, so its losses are those of the fit.
+        ours = calibrated(method, votes, gold) if method.endswith(TEMPERATURE) else _fitted(method, votes, gold)
+        with_gold.append(_loss(_fitted("majority_vote", votes, gold)[rest], ours[rest], truth[rest]))
     return {
         "worst_loss": max(without),
         "worst_loss_50": max(with_gold),
@@ -158,8 +171,8 @@ def _over_crowds(measures: Sequence[Measures]) -> Measures:
     return _mean(measures) | {key: max(found, default=None) for key, found in worst.items()} | {"sets": len(measures)}
 
 
-def dataset_jobs(options: argparse.Namespace) -> tuple[list[Job], dict[str, str]]:
-    """The jobs, largest crowds first, and why other folders are left out."""
+def dataset_jobs(options: argparse.Namespace, priors: Mapping[str, Prior]) -> tuple[list[Job], dict[str, str]]:
+    """The jobs, largest crowds first, and why other folders are left out. priors: by crowd, other than the shipped."""
     jobs, skipped = [], {}
     for folder in [datasets.BLUEBIRD] if options.data is None else datasets.folders(options.data):
         try:
@@ -171,7 +184,8 @@ def dataset_jobs(options: argparse.Namespace) -> tuple[list[Job], dict[str, str]
         for method in options.methods:
             slow = method not in OURS and not method.endswith(TEMPERATURE)
             draws, limit = (options.slow_draws, options.limit) if slow else (options.draws, None)
-            jobs.append((size, (folder.name, method, measure_dataset, (folder, method, draws, limit))))
+            prior = priors.get(folder.name, SHIPPED_PRIOR)
+            jobs.append((size, (folder.name, method, measure_dataset, (folder, method, draws, limit, prior))))
     return [job for _, job in sorted(jobs, key=lambda sized: -sized[0])], skipped
 
 
@@ -180,13 +194,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         arguments = [(generator, method) for generator in GENERATORS for method in options.methods]
         jobs: list[Job] = [(g, m, measure_generator, (g, m, options.crowds)) for g, m in arguments]
         return {"generators": ordered(run(jobs, options.processes), GENERATORS, options.methods)}
-    jobs, skipped = dataset_jobs(options)
+    priors = calibration_prior.leave_one_family_out(options.data) if options.data else {}
+    jobs, skipped = dataset_jobs(options, priors)
     crowds = sorted({crowd for crowd, *_ in jobs})
     results = ordered(run(jobs, options.processes), crowds, options.methods)
     by_method = {m: [each[m] for each in results.values() if m in each] for m in options.methods}
     return {
         "datasets": results,
         "mean": {method: _over_crowds(measures) for method, measures in by_method.items() if measures},
+        "calibration_prior": {crowd: "leave-one-family-out" if crowd in priors else "shipped" for crowd in crowds},
         "skipped": skipped,
     }
 

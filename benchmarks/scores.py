@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from aggregation.core.majority_vote import winners
+from aggregation.core.calibration_report import BINS, auc, bin_of, ece
+from aggregation.core.calibration_report import rightness as correct
 from aggregation.core.votes import Floats, Ints
 
-BINS = 10
 TARGET = 0.95
 #: With fewer tasks than this above the target, that none of ours is there says nothing.
 ENOUGH = 20
@@ -29,20 +29,10 @@ def score(posterior: Floats, truth: Ints, seed: int) -> dict[str, float | None]:
     }
 
 
-def correct(posterior: Floats, truth: Ints) -> Floats:
-    """1 where the most probable label is true, f8[n]; where several tie, the share of a random one's chance."""
-    return winners(posterior)[np.arange(len(truth)), truth]
-
-
-def ece(sure: Floats, right: Floats) -> float:
-    """Expected calibration error: BINS equal-width bins of the confidence, weighted by their tasks."""
-    return float(np.abs(np.bincount(_bin(sure), sure - right, minlength=BINS)).sum() / len(sure))
-
-
 def excess_ece(sure: Floats, right: Floats, seed: int, draws: int = 200) -> float:
     """ECE less what it would be on average if every task were right with probability `sure`."""
     random = np.random.default_rng(seed)
-    member = np.eye(BINS)[_bin(sure)]
+    member = np.eye(BINS)[bin_of(sure)]
     drawn = (random.random((draws, len(sure))) < sure).astype(np.float64)
     return ece(sure, right) - float(np.abs((sure - drawn) @ member).sum(axis=1).mean() / len(sure))
 
@@ -55,15 +45,6 @@ def brier(posterior: Floats, truth: Ints) -> float:
 def log_loss(posterior: Floats, truth: Ints) -> float:
     """Mean of -log p(true label), in nats."""
     return float(-np.log(np.maximum(posterior[np.arange(len(truth)), truth], FLOOR)).mean())
-
-
-def auc(sure: Floats, right: Floats) -> float | None:
-    """The chance that a right task is surer than a wrong one, a tie counting half; None if all are right, or wrong."""
-    # A task that is right in part, its labels having tied, is a part of either kind.
-    _, group = np.unique(sure, return_inverse=True)
-    rights, wrongs = np.bincount(group, right), np.bincount(group, 1.0 - right)
-    pairs = rights.sum() * wrongs.sum()
-    return float(rights @ (np.cumsum(wrongs) - 0.5 * wrongs) / pairs) if pairs else None
 
 
 def at_target(sure: Floats, right: Floats) -> dict[str, float | None]:
@@ -91,7 +72,3 @@ def oracle(sure: Floats, right: Floats) -> int:
     share = np.cumsum(right[order]) / np.arange(1, len(sure) + 1)
     reached = np.flatnonzero(last_of_equals & (share >= TARGET - 1e-12))
     return int(reached[-1]) + 1 if reached.size else 0
-
-
-def _bin(sure: Floats) -> Ints:
-    return np.minimum((sure * BINS).astype(np.int32), BINS - 1)

@@ -63,8 +63,7 @@ def cross_validate(
     """Score `calibrate` on the gold of folds left out in turn, drawn anew for each repeat; equal seeds, equal folds.
 
     Arguments as those of `calibrate`. The posterior being cross-fitted, no gold is scored by what was fitted to it:
-    neither by the calibration nor by the label model. The interval is a bootstrap over the gold tasks (Davison
-    and Hinkley, doi:10.1017/CBO9780511802843). Raises ValueError unless at least two tasks have gold and votes.
+    neither by the calibration nor by the label model. Raises ValueError unless two tasks have gold and votes.
     """
     check(posterior, vote_counts, gold)
     known = gold_tasks(vote_counts, gold)
@@ -80,7 +79,7 @@ def cross_validate(
     return CalibrationReport(
         n_gold=len(known),
         ece=float(np.mean([ece(*each) for each in zip(sure, right, strict=True)])),
-        ece_interval=_interval(sure, right, seed),
+        ece_interval=ece_interval(sure, right, seed),
         brier=float((squares - 2 * p_true + 1).mean()),
         log_loss=float(-np.log(np.maximum(p_true, FLOOR)).mean()),
         accuracy=float(right.mean()),
@@ -127,17 +126,11 @@ def auc(sure: Floats, right: Floats) -> float | None:
     return float(rights @ (np.cumsum(wrongs) - 0.5 * wrongs) / pairs) if pairs else None
 
 
-def _curve(sure: Floats, right: Floats) -> Iterator[Bin]:
-    repeats = len(sure)
-    place = bin_of(sure.ravel())
-    tasks = np.bincount(place, minlength=BINS)
-    stated, true = (np.bincount(place, values.ravel(), minlength=BINS) for values in (sure, right))
-    for b in np.flatnonzero(tasks):
-        yield Bin(float(stated[b] / tasks[b]), float(true[b] / tasks[b]), float(tasks[b] / repeats))
+def ece_interval(sure: Floats, right: Floats, seed: int = 0) -> tuple[float, float]:
+    """Bounds of the true calibration error, 0..1, in about 95 % of crowds around it. sure, right: f8[repeats, n].
 
-
-def _interval(sure: Floats, right: Floats, seed: int) -> tuple[float, float]:
-    """Bounds of the true calibration error, from tasks drawn again with replacement; sure, right: f8[repeats, n].
+    From tasks drawn again with replacement (Davison and Hinkley: Bootstrap Methods and their Application, 1997,
+    doi:10.1017/CBO9780511802843).
 
     Drawing again adds to the error what chance alone makes of it; both bounds leave that out. Near 0 no bootstrap is
     to be trusted, for an error cannot be less: there the lower bound is 0 if true confidence would do as badly.
@@ -153,6 +146,15 @@ def _interval(sure: Floats, right: Floats, seed: int) -> tuple[float, float]:
         true = [_error(_in_bins(place, sure.T - (drawn < sure.T), repeats).mean(axis=0), repeats) for drawn in chance]
         low = low if found > np.quantile(true, 1 - TAIL) else 0.0
     return max(0.0, float(low)), min(1.0, float(high))
+
+
+def _curve(sure: Floats, right: Floats) -> Iterator[Bin]:
+    repeats = len(sure)
+    place = bin_of(sure.ravel())
+    tasks = np.bincount(place, minlength=BINS)
+    stated, true = (np.bincount(place, values.ravel(), minlength=BINS) for values in (sure, right))
+    for b in np.flatnonzero(tasks):
+        yield Bin(float(stated[b] / tasks[b]), float(true[b] / tasks[b]), float(tasks[b] / repeats))
 
 
 def _in_bins(place: Ints, gaps: Floats, repeats: int) -> Floats:

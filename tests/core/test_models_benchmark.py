@@ -119,8 +119,10 @@ def test_without_any_folder_bluebird_is_measured(tmp_path):
         assert set(KEYS) <= set(measures)
     assert report["mean"]["majority_vote"]["accuracy"] == pytest.approx(82 / 108)
     assert report["mean"]["majority_vote"]["loss"] == pytest.approx(-1 / 108)
-    tempered, raw = report["mean"]["one_coin+temperature"], report["mean"]["one_coin"]
-    assert tempered["log_loss_50"] < raw["log_loss_50"] / 2
+    tempered, calibrated = report["mean"]["one_coin+temperature"], report["mean"]["one_coin"]
+    assert calibrated["log_loss_50"] < tempered["log_loss_50"] < 1
+    assert calibrated["ece_50"] < calibrated["ece_raw"]
+    assert report["calibration_prior"] == {"bluebird": "shipped"}
 
 
 def test_methods_that_cannot_be_measured_are_left_out_and_folders_said(tmp_path):
