@@ -3,38 +3,35 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from aggregation.core.calibration import FOLDS, Calibration, calibrate, cross_fit, gold_tasks
+from aggregation.core.calibration_report import held_out
 from aggregation.core.fit import Fit
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.majority_vote import vote_shares
-from aggregation.core.votes import Floats, Ints, Votes
+from aggregation.core.structure import clamp
+from aggregation.core.votes import Floats, Ints
 from aggregation.offline.crowd import Crowd
 from aggregation.offline.progress import bar
-from aggregation.offline.scoring import Score, folds, score
-
-FOLDS = 5
-
-#: (votes, fit, gold int32[T]) -> calibrated posterior f8[T, K].
-Calibrate = Callable[[Votes, Fit, Ints], Floats]
+from aggregation.offline.scoring import Score, score
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
     """What a crowd's votes say.
 
-    posterior: f8[T, K], calibrated if `calibrated`, else the fit's own. score: by cross-validation over the gold
-    tasks, None without two of them; majority: majority vote's on the same tasks, which it does not know either.
+    posterior: f8[T, K], the fit's after calibration; tasks with gold are certain. score: by cross-validation over the
+    gold tasks, None without two of them; majority: majority vote's on the same tasks, which it does not know either.
     """
 
     crowd: Crowd
     method: str
     fit: Fit
     posterior: Floats
-    calibrated: bool
+    calibration: Calibration
     uses_order: bool
     score: Score | None = None
     majority: Score | None = None
@@ -58,26 +55,27 @@ class Analysis:
         return np.asarray(self.posterior.max(axis=1))
 
 
-def analyse(crowd: Crowd, method: str, calibrate: Calibrate | None = None) -> Analysis:
-    """Fit the label model of that name to a crowd, its gold clamped, and score it by cross-validation.
+def analyse(crowd: Crowd, method: str) -> Analysis:
+    """Fit the label model of that name to a crowd, its gold clamped, calibrate it, and score it by cross-validation.
 
-    In each fold the gold of the tasks scored is known neither to the model nor to `calibrate`. Raises KeyError if there
-    is no such label model.
+    In each fold the gold of the tasks scored is known neither to the model nor to the calibration. Raises KeyError if
+    there is no such label model.
     """
-    gold = None if crowd.gold is None else crowd.gold.label
+    votes = crowd.votes
+    gold = np.full(votes.n_tasks, -1, np.int32) if crowd.gold is None else crowd.gold.label
     with bar(f"fitting {method}", None, ""):
         fit = fit_model(crowd, method, gold)
-    calibrated = calibrate is not None and gold is not None and bool((gold >= 0).any())
-    posterior = calibrate(crowd.votes, fit, gold) if calibrate and calibrated and gold is not None else fit.posterior
-    found = Analysis(crowd, method, fit, posterior, calibrated, _takes_order(method))
-    known = np.flatnonzero(gold >= 0) if gold is not None else np.empty(0, np.int64)
-    if gold is None or len(known) < 2:
+    counts, posterior = votes.per_task(), _unaware(crowd, method, fit, gold)
+    calibration = calibrate(posterior, counts, gold)
+    calibrated = clamp(calibration.apply(posterior, counts), gold)
+    found = Analysis(crowd, method, fit, calibrated, calibration, _takes_order(method))
+    known = gold_tasks(counts, gold)
+    if len(known) < 2:
         return found
-    unknown = np.full(len(gold), -1, np.int32)
     return replace(
         found,
-        score=score(_held_out(crowd, method, gold, calibrate), gold[known]),
-        majority=score(vote_shares(crowd.votes, unknown)[0][known], gold[known]),
+        score=score(held_out(posterior, counts, gold, FOLDS, seed=0), gold[known]),
+        majority=score(vote_shares(votes, np.full_like(gold, -1))[0][known], gold[known]),
         n_folds=min(FOLDS, len(known)),
     )
 
@@ -90,20 +88,17 @@ def fit_model(crowd: Crowd, method: str, gold: Ints | None) -> Fit:
     return model(crowd.votes, gold)
 
 
-def _held_out(crowd: Crowd, method: str, gold: Ints, calibrate: Calibrate | None) -> Floats:
-    """Posteriors of the gold tasks, ascending, each by a fit that did not know its gold."""
-    known = np.flatnonzero(gold >= 0)
-    rows = np.empty((len(known), crowd.votes.n_labels))
-    parts = folds(len(known), FOLDS)
-    with bar("cross-validating", len(parts), " folds") as shown:
-        for part in parts:
-            rest = gold.copy()
-            rest[known[part]] = -1
-            fit = fit_model(crowd, method, rest)
-            posterior = calibrate(crowd.votes, fit, rest) if calibrate else fit.posterior
-            rows[part] = posterior[known[part]]
+def _unaware(crowd: Crowd, method: str, fit: Fit, gold: Ints) -> Floats:
+    """The posterior in which no task with gold knows its own; fit: the one that knows all gold."""
+    if not (gold >= 0).any():
+        return fit.posterior
+    with bar("cross-validating", None, " fits") as shown:
+
+        def fitted(known: Ints) -> Floats:
             shown.update()
-    return rows
+            return fit.posterior if np.array_equal(known, gold) else fit_model(crowd, method, known).posterior
+
+        return cross_fit(fitted, gold)
 
 
 def _takes_order(method: str) -> bool:

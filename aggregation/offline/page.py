@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 from aggregation.offline import plots
 from aggregation.offline.markup import Figure, Html, table, tag, text
-from aggregation.offline.summary import counts
+from aggregation.offline.summary import calibration, counts
 
 SHOWN_LABELS = 50
 STYLE = """
@@ -112,7 +112,10 @@ def _reliability(found: dict[str, Any]) -> Html:
         f"{checked['tasks']:,} tasks). On the dashed line, stated confidence is the share that was right; below it, "
         "confidence is too high. Bars are 95 % intervals; larger dots stand for more tasks."
     )
-    mean = f"On average it states {checked['mean_confidence']:.3f}, and {checked['accuracy']:.3f} are right."
+    mean = (
+        f"On average it states {checked['mean_confidence']:.3f}, and {checked['accuracy']:.3f} are right. ECE is above "
+        "0 by chance alone; the true one is likely between {:.3f} and {:.3f}.".format(*checked["ece_interval"])
+    )
     rows = [
         [
             Figure(f"{bin['from']:.1f} to {bin['to']:.1f}"),
@@ -143,8 +146,9 @@ def _sure(found: dict[str, Any]) -> Html:
     shown = tag("details", tag("summary", "As a table"), table(["confidence", "tasks"], rows, "Tasks by confidence"))
     if not sum(tasks):
         return text(title, tag("p", "Every task has gold: nothing is in question."))
-    words = "Of the tasks without gold." if found["gold"] else ""
-    return text(title, tag("p", words), plots.histogram(tasks), shown)
+    words = "Of the tasks without gold. " if found["gold"] else ""
+    said = calibration(found)
+    return text(title, tag("p", f"{words}Confidence is {said}."), plots.histogram(tasks), shown)
 
 
 def _labels(found: dict[str, Any]) -> Html:

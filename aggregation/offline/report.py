@@ -10,9 +10,10 @@ import numpy as np
 
 from aggregation.core.agreement import Level, alpha_interval, fleiss_kappa, krippendorff_alpha
 from aggregation.core.ambiguity import ambiguous
+from aggregation.core.calibration_report import BINS
 from aggregation.core.copying import copying
 from aggregation.offline.analysis import Analysis
-from aggregation.offline.scoring import BINS, Score, wilson
+from aggregation.offline.scoring import Score, wilson
 from aggregation.offline.tables import annotators
 
 SHOWN_TASKS = 20
@@ -46,7 +47,8 @@ def figures(analysis: Analysis) -> dict[str, Any]:
         "warnings": list(crowd.warnings),
         "converged": fit.converged,
         "iterations": fit.n_iter,
-        "calibrated": analysis.calibrated,
+        "calibrated": analysis.calibration.state == "gold",
+        "calibration": {"state": analysis.calibration.state, **analysis.calibration.as_json()},
         "alpha": _known(krippendorff_alpha(crowd.votes, _level(analysis))),
         "alpha_level": _level(analysis),
         "accuracy": scored.accuracy if scored else None,
@@ -103,6 +105,7 @@ def _figures(scored: Score) -> dict[str, Any]:
         "mean_confidence": scored.stated,
         "accuracy_interval": [scored.low, scored.high],
         "ece": scored.ece,
+        "ece_interval": list(scored.ece_interval),
         "brier": scored.brier,
         "log_loss": scored.log_loss,
     }

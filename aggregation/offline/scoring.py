@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregation.core.calibration_report import BINS, bin_of, ece_interval, rightness
 from aggregation.core.votes import Floats, Ints
 
-BINS = 10
-#: Labels this close to the most probable one are tied with it.
-TIE = 1e-12
 Z95 = 1.959964
 
 
@@ -22,9 +19,9 @@ class Score:
 
     accuracy: share right, 0..1, with its 95 % Wilson interval low..high. stated: mean confidence, 0..1.
     ece: expected calibration error, the mean distance of confidence from accuracy in BINS equal-width bins of
-    confidence, weighted by their tasks. brier: squared distance from the truth, summed over labels, 0..2.
-    log_loss: - log p(truth), nats, p no less than 1e-15. bins: int[BINS] tasks. confidence, right: f8[BINS], their
-    means by bin, NaN where it is empty.
+    confidence, weighted by their tasks; ece_interval: bounds of the true one. brier: squared distance from the truth,
+    summed over labels, 0..2. log_loss: - log p(truth), nats, p no less than 1e-15. bins: int[BINS] tasks. confidence,
+    right: f8[BINS], their means by bin, NaN where it is empty.
     """
 
     n: int
@@ -33,6 +30,7 @@ class Score:
     high: float
     stated: float
     ece: float
+    ece_interval: tuple[float, float]
     brier: float
     log_loss: float
     bins: NDArray[np.int64]
@@ -50,9 +48,9 @@ def score(posterior: Floats, truth: Ints) -> Score:
     n = len(truth)
     right = rightness(posterior, truth)
     confidence = posterior.max(axis=1)
-    bin_of = np.clip((confidence * BINS).astype(np.int64), 0, BINS - 1)
-    tasks = np.bincount(bin_of, minlength=BINS)
-    sums = [np.bincount(bin_of, values, minlength=BINS) for values in (confidence, right)]
+    place = bin_of(confidence)
+    tasks = np.bincount(place, minlength=BINS)
+    sums = [np.bincount(place, values, minlength=BINS) for values in (confidence, right)]
     mean_confidence, mean_right = (np.where(tasks > 0, total / np.maximum(tasks, 1), np.nan) for total in sums)
     p_truth = posterior[np.arange(n), truth]
     accuracy = float(right.mean())
@@ -64,6 +62,7 @@ def score(posterior: Floats, truth: Ints) -> Score:
         high=high,
         stated=float(confidence.mean()),
         ece=float(np.abs(sums[0] - sums[1]).sum() / n),
+        ece_interval=ece_interval(confidence[None], right[None]),
         brier=float(((posterior**2).sum(axis=1) - 2 * p_truth + 1).mean()),
         log_loss=float(-np.log(np.maximum(p_truth, 1e-15)).mean()),
         bins=tasks,
@@ -72,21 +71,9 @@ def score(posterior: Floats, truth: Ints) -> Score:
     )
 
 
-def rightness(posterior: Floats, truth: Ints) -> Floats:
-    """1 where the most probable label is true, 0 where not, f8[n]; a share where it is tied."""
-    best = posterior >= posterior.max(axis=1, keepdims=True) - TIE
-    return np.asarray(best[np.arange(len(truth)), truth] / best.sum(axis=1))
-
-
 def wilson(share: float, n: int) -> tuple[float, float]:
     """The 95 % Wilson interval of a share of n."""
     middle = share + Z95**2 / (2 * n)
     reach = Z95 * np.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
     low, high = ((middle + side * reach) / (1 + Z95**2 / n) for side in (-1.0, 1.0))
     return max(0.0, float(low)), min(1.0, float(high))
-
-
-def folds(n: int, wanted: int, seed: int = 0) -> list[NDArray[Any]]:
-    """Split 0..n-1 at random, equally for equal seeds, into at most `wanted` parts of nearly equal size."""
-    order = np.random.default_rng(seed).permutation(n)
-    return [np.sort(part) for part in np.array_split(order, min(wanted, n))]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from aggregation.core.calibration import ENOUGH_GOLD
+
 
 def summary(found: dict[str, Any], written: dict[str, str]) -> str:
     """A report as some lines of text. written: by option, the files that were written."""
@@ -22,18 +24,27 @@ def counts(found: dict[str, Any]) -> str:
     )
 
 
+def calibration(found: dict[str, Any]) -> str:
+    """How far confidence is to be believed, in one line."""
+    n_gold = found["calibration"]["n_gold"]
+    if found["calibrated"]:
+        return f"calibrated on {n_gold:,} gold tasks"
+    few = "without gold" if n_gold == 0 else f"with {_number(n_gold, 'gold task')} of at least {ENOUGH_GOLD}"
+    return f"uncalibrated: {few} it is estimated from what other crowds tell"
+
+
 def _details(found: dict[str, Any]) -> list[str]:
     sure = found["confidence"]
     without = f" of {sure['tasks']:,} without gold" if found["gold"] else ""
-    calibrated = "" if found["calibrated"] else ", uncalibrated"
     rows = [
         ("method", found["method"] + ("" if found["converged"] else " (stopped before it converged)")),
         *(("", note) for note in found["explanation"]),
         ("agreement", f"Krippendorff's alpha {_figure(found['alpha'])} ({found['alpha_level']})"),
         (
             "confidence",
-            f"mean {_figure(sure['mean'])}; {sure['at_least_95']:,} tasks{without} at 0.95 or more{calibrated}",
+            f"mean {_figure(sure['mean'])}; {sure['at_least_95']:,} tasks{without} at 0.95 or more",
         ),
+        ("", calibration(found)),
     ]
     checked = found["cross_validation"]
     if checked:

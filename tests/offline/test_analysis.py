@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from aggregation.core import majority_vote
+from aggregation.core import calibration_report, majority_vote
+from aggregation.core.calibration import Calibration, calibrate
 from aggregation.core.fit import Fit
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.votes import Floats, Ints, Votes
@@ -31,7 +31,7 @@ def crowd_of(gold: list[int], *, ordinal: bool = False) -> Crowd:
 def test_the_gold_of_a_task_is_known_to_its_consensus_but_not_to_its_score() -> None:
     found = analyse(crowd_of([1, 1, 0, 0, -1]), "majority_vote")
     assert found.label.tolist() == [1, 1, 0, 0, 0]
-    assert found.confidence.tolist() == [1.0] * 5
+    assert found.confidence[:4].tolist() == [1.0] * 4
     assert found.score is not None
     assert (found.score.n, found.score.accuracy) == (4, 0.5)  # clamped gold would make it 1
     assert found.open_tasks.tolist() == [4]
@@ -43,30 +43,46 @@ def test_less_than_two_gold_tasks_give_no_score(gold: list[int]) -> None:
     assert (found.score, found.majority) == (None, None)
 
 
-def flip(votes: Votes, fit: Fit, gold: Ints, seen: list[Ints]) -> Floats:
-    """Says the other label, and takes down what gold it was given."""
-    seen.append(gold)
-    return fit.posterior[:, ::-1]
+def test_calibration_sees_no_gold_of_the_tasks_it_is_scored_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted: list[Ints] = []
+    scored: list[Ints] = []
 
+    def fit(votes: Votes, gold: Ints, start: Floats | None = None) -> Fit:
+        fitted.append(gold)
+        return majority_vote.fit(votes, gold)
 
-def test_calibration_sees_no_gold_of_the_tasks_it_is_scored_on() -> None:
-    seen: list[Ints] = []
+    def learn(posterior: Floats, counts: Floats, gold: Ints, **prior: Any) -> Calibration:
+        scored.append(gold)
+        return calibrate(posterior, counts, gold, **prior)
+
+    monkeypatch.setitem(LABEL_MODELS, "spied", fit)
+    monkeypatch.setattr(calibration_report, "calibrate", learn)
     gold = [0, 0, 0, 0, 0, 0, -1]
-    found = analyse(crowd_of(gold), "majority_vote", partial(flip, seen=seen))
-    assert found.calibrated
-    assert found.label.tolist() == [1] * 7
-    assert found.score is not None and found.score.accuracy == 0.0
-    assert seen[0].tolist() == gold
-    held_out = [np.flatnonzero((rest < 0) & (seen[0] >= 0)).tolist() for rest in seen[1:]]
-    assert sorted(sum(held_out, [])) == [0, 1, 2, 3, 4, 5]
-    assert all(held_out)
+    found = analyse(crowd_of(gold), "spied")
+    assert found.score is not None and found.score.n == 6
+    assert fitted[0].tolist() == gold
+    for gold_of in (fitted[1:], scored):  # the same folds, left out by the label model and by the calibration
+        left_out = [np.flatnonzero((rest < 0) & (fitted[0] >= 0)).tolist() for rest in gold_of]
+        assert sorted(map(len, left_out)) == [1, 1, 1, 1, 2]
+        assert sorted(sum(left_out, [])) == [0, 1, 2, 3, 4, 5]
+    assert [rest.tolist() for rest in fitted[1:]] == [rest.tolist() for rest in scored]
 
 
-def test_without_gold_nothing_is_calibrated() -> None:
-    crowd = dataclasses.replace(crowd_of([-1, -1]), gold=None)
-    found = analyse(crowd, "majority_vote", partial(flip, seen=[]))
-    assert not found.calibrated
+def test_confidence_is_that_of_the_gold() -> None:
+    """All agree everywhere, and half are wrong: majority vote is certain, its calibration is not."""
+    found = analyse(crowd_of([0, 1] * 200 + [-1] * 10), "majority_vote")
+    assert (found.calibration.state, found.calibration.n_gold) == ("gold", 400)
+    assert (found.confidence[:400] == 1.0).all()
+    assert found.confidence[400:] == pytest.approx([0.5] * 10, abs=0.02)
+    assert found.score is not None and found.majority is not None
+    assert found.score.ece < 0.05 and found.majority.ece == 0.5
+
+
+def test_without_gold_confidence_is_estimated() -> None:
+    found = analyse(dataclasses.replace(crowd_of([-1, -1]), gold=None), "majority_vote")
+    assert (found.calibration.state, found.calibration.n_gold) == ("estimated", 0)
     assert found.label.tolist() == [0, 0]
+    assert (found.confidence < 1.0).all() and (found.confidence > 0.5).all()
 
 
 @pytest.fixture

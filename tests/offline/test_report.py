@@ -55,23 +55,47 @@ def test_it_has_every_figure_and_null_where_nobody_can_know(tmp_path: Path) -> N
 
 def test_figures_of_gold_are_those_of_held_out_tasks(tmp_path: Path) -> None:
     found = report_of(tmp_path, crowd(), b"t0,y\nt1,y\nt2,y\nt3,y\nnew,x\n")
-    assert (found["gold"], found["gold_unseen"], found["accuracy"], found["ece"]) == (4, 1, 0.5, 0.5)
+    assert (found["gold"], found["gold_unseen"], found["accuracy"]) == (4, 1, 0.5)
     checked = found["cross_validation"]
-    assert (checked["folds"], checked["tasks"], checked["mean_confidence"]) == (4, 4, 1.0)
-    assert [(bin["tasks"], bin["right"]) for bin in checked["reliability"]] == [(4, 0.5)]
+    majority = checked["majority_vote"]
+    assert (checked["folds"], checked["tasks"]) == (4, 4)
+    assert (majority["mean_confidence"], majority["ece"], majority["accuracy"]) == (1.0, 0.5, 0.5)
+    assert checked["mean_confidence"] < 1.0 and found["ece"] == checked["ece"] > 0
+    assert sum(bin["tasks"] for bin in checked["reliability"]) == 4
+    assert sum(bin["tasks"] * bin["right"] for bin in checked["reliability"]) == 2
+    low, high = checked["ece_interval"]
+    assert 0 <= low <= found["ece"] <= high <= 1
     assert "accuracy   0.500 (0.150 to 0.850) on 4 held-out gold tasks" in summary(found, {})
 
 
 def test_doubt_is_about_tasks_without_gold(tmp_path: Path) -> None:
     found = report_of(tmp_path, crowd(), b"t11,x\nt0,y\n")
     assert found["confidence"]["tasks"] == 10
-    assert found["doubtful_tasks"][0] == {"task": "t10", "label": "y", "confidence": 2 / 3, "votes": {"y": 2, "x": 1}}
+    first = found["doubtful_tasks"][0]
+    assert first == {"task": "t10", "label": "y", "confidence": first["confidence"], "votes": {"y": 2, "x": 1}}
+    assert 0.5 < first["confidence"] < 0.8
     assert list(found["doubtful_tasks"][0]["votes"]) == ["y", "x"]  # the most frequent first
     assert "t11" not in [row["task"] for row in found["doubtful_tasks"]]
     gold = "".join(f"t{task},{'x' if task % 2 else 'y'}\n" for task in range(12)).encode()
     everything = report_of(tmp_path, crowd(), gold)
     assert (everything["doubtful_tasks"], everything["confidence"]["mean"]) == ([], None)
     assert "Every task has gold" in page(everything)
+
+
+def test_it_says_everywhere_how_far_confidence_is_to_be_believed(tmp_path: Path) -> None:
+    gold = "".join(f"t{task},{'x' if task % 2 else 'y'}\n" for task in range(20)).encode()
+    few = gold[: gold.index(b"t3")]
+    said = {
+        None: "uncalibrated: without gold it is estimated from what other crowds tell",
+        few: "uncalibrated: with 3 gold tasks of at least 20 it is estimated from what other crowds tell",
+        gold: "calibrated on 20 gold tasks",
+    }
+    for known, words in said.items():
+        found = report_of(tmp_path, crowd(30, 8), known)
+        assert found["calibrated"] == (known == gold)
+        assert found["calibration"]["state"] == ("gold" if known == gold else "estimated")
+        assert words in summary(found, {}) and words in page(found)
+        assert ("uncalibrated" in page(found)) == (known != gold)
 
 
 def test_nobody_is_listed_twice_and_the_least_skilled_come_first(tmp_path: Path) -> None:

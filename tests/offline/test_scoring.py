@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aggregation.offline.scoring import folds, rightness, score, wilson
+from aggregation.offline.scoring import rightness, score, wilson
 
 
 def test_the_figures_are_those_worked_out_by_hand() -> None:
@@ -36,12 +36,3 @@ def test_the_interval_is_wilsons() -> None:
     }
     for (right, n), expected in published.items():
         assert wilson(right / n, n) == pytest.approx(expected, abs=5e-5)
-
-
-@pytest.mark.parametrize(("n", "parts"), [(2, 2), (5, 5), (23, 5), (100, 5)])
-def test_folds_cover_everything_once(n: int, parts: int) -> None:
-    split = folds(n, 5)
-    assert len(split) == parts
-    assert sorted(np.concatenate(split).tolist()) == list(range(n))
-    assert max(map(len, split)) - min(map(len, split)) <= 1
-    assert [part.tolist() for part in split] == [part.tolist() for part in folds(n, 5)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 from typing import Any
 
@@ -33,7 +34,9 @@ def csv_rows(table: Any) -> list[list[str]]:
 
 
 def test_each_task_has_its_label_its_confidence_and_all_probabilities() -> None:
-    assert csv_rows(tables.consensus(analysis_of(["a", "b,c"]))) == [
+    posterior = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    analysis = dataclasses.replace(analysis_of(["a", "b,c"]), posterior=posterior)
+    assert csv_rows(tables.consensus(analysis)) == [
         ["task", "label", "confidence", "votes", "p_a", "p_b,c"],
         ["=1", "a", "1", "2", "1", "0"],
         ["two, 2", "b,c", "1", "2", "0", "1"],
