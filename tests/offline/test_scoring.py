@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aggregation.offline.scoring import rightness, score, wilson
+from aggregation.core.calibration_report import rightness
+from aggregation.offline.scoring import score, wilson
 
 
 def test_the_figures_are_those_worked_out_by_hand() -> None:
