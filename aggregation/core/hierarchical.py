@@ -11,10 +11,10 @@ of them estimate together:
   distribution, 2000): large where annotators are alike, small where they differ in ways of their own.
 
 With two kinds there are easy and hard tasks of each label, each kind with pooled confusions and a strength of its own;
-abilities are common to both. Votes on one task then agree, or go astray, together, as they do in real crowds: without
-kinds, many votes on a hard task count as so much independent evidence, and the posterior is too sure. (A discrete form
-of the task difficulty of GLAD: Whitehill, J. et al.: Whose Vote Should Count More, NIPS 2009. Kinds of one label:
-Lazarsfeld's latent classes, as in Dawid-Skene, but several for each label.)
+abilities are common to both, and every label has the same share of hard tasks unless it is said to have its own.
+Votes on one task then agree, or go astray, together, as they do in real crowds: without kinds, many votes on a hard
+task count as so much independent evidence, and the posterior is too sure. (A discrete form of the task difficulty of
+GLAD: Whitehill, J. et al.: Whose Vote Should Count More, NIPS 2009.)
 
 The targets are estimated in rounds, and held while EM climbs. Within a round the objective is one function, the
 penalised log likelihood, and never falls; objectives of different rounds are not comparable. Beyond DENSE_LABELS
@@ -29,7 +29,7 @@ import numpy as np
 
 from aggregation.core.dawid_skene import ASSUMED_ACCURACY, as_fit, assumed_level, pooled_accuracy
 from aggregation.core.em import Climb, Data, Free, Rates, Structured, climb
-from aggregation.core.fit import DENSE_LABELS, Fit, Kinds, check_start
+from aggregation.core.fit import DENSE_LABELS, LIKELIHOOD_FLOOR, Fit, Kinds, check_start
 from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
@@ -39,10 +39,13 @@ ROUNDS = 3
 #: How often all votes on easy and on hard tasks are right, before anything is known, and for how many pseudo-votes.
 ASSUMED_BY_KIND = (0.8, 0.55)
 POOLED_WEIGHT = 5.0
+#: The pooled confusion is drawn towards one in which all labels are recognised equally well, for this share of all
+#: votes, spread over its cells. Without it, tasks that tempt everybody come to be a label of their own.
+EVEN_SHARE = 0.3
 #: Pseudo-votes by free cell of a confusion, for easy and for hard tasks: in the first round, and those chosen among.
-#: Few votes tell of one annotator on hard tasks. Real crowds are never quite alike, so that there is an upper end.
+#: Few votes tell of one annotator on hard tasks.
 FIRST_STRENGTH = (4.0, 20.0)
-STRENGTHS = ((1.0, 2.0, 4.0, 8.0, 16.0), (4.0, 8.0, 16.0))
+STRENGTHS = ((1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0), (4.0, 8.0, 16.0, 32.0, 64.0))
 #: Expected counts are smoother than those they stand for: each vote is shared out among several states. So is what
 #: they say of the strength.
 SHARPER = 0.5
@@ -50,9 +53,9 @@ SHARPER = 0.5
 GOLD_WEIGHT = 10.0
 #: Pseudo-votes with which an annotator's accuracy is drawn towards everybody's, where it is the model.
 ACCURACY_STRENGTH = 5.0
-#: How far abilities may spread, as a variance of log odds.
-SPREAD = (0.01, 4.0)
-ABILITY_STEPS = 30
+#: How far abilities may spread: variances of log odds to choose among.
+SPREADS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
+ABILITY_STEPS = 12
 
 
 def fit(
@@ -61,6 +64,7 @@ def fit(
     start: Floats | None = None,
     *,
     kinds: int = 1,
+    own_share: bool = False,
     tol: float = 1e-7,
     max_iter: int = 200,
 ) -> Fit:
@@ -68,9 +72,10 @@ def fit(
 
     gold: int32[T], -1 where unknown; known tasks are clamped. start: f8[T, K], an earlier posterior of the same tasks,
     from which the first round begins; otherwise every vote is first taken as right with ASSUMED_ACCURACY. kinds: 1, or
-    2 for easy and hard tasks. tol: EM has converged when the objective rises by less than tol per vote. max_iter:
-    iterations allowed to each round. The Fit's objective and n_iter are those of the last round; converged says whether
-    every round did. Raises ValueError on bad gold, start, kinds or max_iter.
+    2 for easy and hard tasks. own_share: every label has its own share of hard tasks. tol: EM has converged when the
+    objective rises by less than tol per vote. max_iter: iterations allowed to each round. The Fit's objective and
+    n_iter are those of the last round; converged says whether every round did. Raises ValueError on bad gold, start,
+    kinds or max_iter.
     """
     if not 1 <= kinds <= len(ASSUMED_BY_KIND) or max_iter < 1:
         raise ValueError(f"kinds is {kinds} and max_iter {max_iter}; expected 1 or 2, and >= 1")
@@ -80,7 +85,7 @@ def fit(
     posterior = cautious.posterior(assumed_level(data)) if begin is None else clamp(begin, data.gold)
     if votes.n_labels > DENSE_LABELS:
         return _by_level(data, posterior, tol, max_iter)
-    return _by_kinds(data, _split(data, posterior, kinds), kinds, tol, max_iter)
+    return _by_kinds(data, _split(data, posterior, kinds), kinds, own_share, tol, max_iter)
 
 
 def _by_level(data: Data, posterior: Floats, tol: float, max_iter: int) -> Fit:
@@ -96,7 +101,7 @@ def _by_level(data: Data, posterior: Floats, tol: float, max_iter: int) -> Fit:
     )
 
 
-def _by_kinds(data: Data, posterior: Floats, kinds: int, tol: float, max_iter: int) -> Fit:
+def _by_kinds(data: Data, posterior: Floats, kinds: int, own_share: bool, tol: float, max_iter: int) -> Fit:
     """posterior: f8[T, C] of the states: kind d of label k is state d * K + k."""
     K, converged, strengths = data.votes.n_labels, True, FIRST_STRENGTH[:kinds]
     for each in range(ROUNDS):
@@ -105,7 +110,7 @@ def _by_kinds(data: Data, posterior: Floats, kinds: int, tol: float, max_iter: i
         if each > 0:
             strengths = likely_strengths(counts, target, kinds)
         pseudo_votes = np.repeat(strengths, K) * max(K - 1, 1)
-        stage = Free(data, target, pseudo_votes)
+        stage = Free(data, target, pseudo_votes, 1 if own_share else kinds)
         reached = climb(data, stage, stage.count(posterior), tol, max_iter)
         posterior, converged = reached.posterior, converged and reached.converged
     return _as_fit(data, reached, converged, pooled, kinds)
@@ -136,23 +141,27 @@ def _pooled(data: Data, counts: Floats, posterior: Floats) -> Floats:
     return everybody
 
 
+def log_likelihood(votes: Votes, found: Fit) -> float:
+    """Of the votes, under the kinds of a fit."""
+    assert found.kinds is not None
+    prior = found.kinds.prior.ravel()
+    likelihood = found.kinds.confusion.transpose(0, 3, 1, 2).reshape(-1, len(prior))
+    data = Data(votes, np.full(votes.n_tasks, -1, np.int32), PRIOR_WEIGHT)
+    likelihood = np.ascontiguousarray(np.maximum(likelihood, LIKELIHOOD_FLOOR))
+    return float(data.steps.free_sweep(votes.by_task, data.gold, prior, likelihood)[2])
+
+
 def targets(counts: Floats, everybody: Floats, kinds: int) -> tuple[Floats, Floats]:
     """The pooled confusion f8[K, C] and each annotator's target f8[A, K, C], both as […, voted, state].
 
     counts: f8[A, K, C], expected votes of each annotator; everybody: f8[K, C], of all.
     """
     A, K, C = counts.shape
-    state = np.arange(C)
-    true = state % K
-    assumed = np.repeat(ASSUMED_BY_KIND[:kinds], K)
     if K == 1:
         return np.ones((K, C)), np.ones((A, K, C))
-    # Where an error goes when nothing is known: in proportion to all votes.
-    votes = counts.sum(axis=(0, 2)) + 1.0
-    elsewhere = np.where(state % K == np.arange(K)[:, None], 0.0, votes[:, None])
-    guess = (1.0 - assumed) * elsewhere / elsewhere.sum(axis=0)
-    guess[true, state] = assumed
-    pooled = everybody + POOLED_WEIGHT * guess
+    state = np.arange(C)
+    true = state % K
+    pooled = everybody + _even(everybody, kinds)
     pooled /= pooled.sum(axis=0)
     right = np.clip(pooled[true, state], 1e-3, 1.0 - 1e-3)
     accuracy = _accuracies(counts[:, true, state], counts.sum(axis=1), right)  # f8[A, C]
@@ -164,21 +173,47 @@ def targets(counts: Floats, everybody: Floats, kinds: int) -> tuple[Floats, Floa
     return pooled, target
 
 
+def _even(everybody: Floats, kinds: int) -> Floats:
+    """Pseudo-votes f8[K, C] by which the pooled confusion of each kind is drawn towards an even one: every label is
+    recognised equally well, and where an error goes is in proportion to all votes."""
+    K, C = everybody.shape
+    state = np.arange(C)
+    true, votes = state % K, everybody.sum(axis=1) + 1.0
+    weight, accuracy = np.empty(C), np.empty(C)
+    for kind, assumed in enumerate(ASSUMED_BY_KIND[:kinds]):
+        its = slice(kind * K, (kind + 1) * K)
+        n, right = everybody[:, its].sum(), np.trace(everybody[:, its])
+        accuracy[its] = (right + POOLED_WEIGHT * assumed) / (n + POOLED_WEIGHT)
+        weight[its] = POOLED_WEIGHT + EVEN_SHARE * n / K**2
+    rows = np.where(true == np.arange(K)[:, None], 0.0, votes[:, None])
+    rows *= (1.0 - accuracy) / rows.sum(axis=0)
+    rows[true, state] = accuracy
+    return np.asarray(weight * rows)
+
+
 def _accuracies(correct: Floats, total: Floats, right: Floats) -> Floats:
     """How often each annotator is right in each state, f8[A, C], by ability alone.
 
-    correct, total: expected votes f8[A, C]. right: f8[C], how often everybody is. Abilities are fitted by Newton's
-    method, and their spread by EM, with Laplace's approximation of their uncertainty.
+    correct, total: expected votes f8[A, C]. right: f8[C], how often everybody is. The spread of abilities is that of
+    SPREADS under which the votes are most probable, by Laplace's approximation.
     """
-    log_odds, ability, spread = np.log(right / (1.0 - right)), np.zeros(len(total)), 0.5
+    log_odds = np.log(right / (1.0 - right))
+    found = [_abilities(correct, total, log_odds, spread) for spread in SPREADS]
+    _evidence, ability = max(found, key=lambda each: each[0])
+    return np.asarray(1.0 / (1.0 + np.exp(-(log_odds + ability[:, None]))))
+
+
+def _abilities(correct: Floats, total: Floats, log_odds: Floats, spread: float) -> tuple[float, Floats]:
+    """The log evidence for a spread, but for a constant, and the most probable abilities f8[A], by Newton's method."""
+    ability = np.zeros(len(total))
     for _ in range(ABILITY_STEPS):
         p = 1.0 / (1.0 + np.exp(-(log_odds + ability[:, None])))
         slope = (correct - total * p).sum(axis=1) - ability / spread
         bend = (total * p * (1.0 - p)).sum(axis=1) + 1.0 / spread
         ability = np.clip(ability + np.clip(slope / bend, -1.5, 1.5), -8.0, 8.0)
-        if len(ability):
-            spread = float(np.clip((np.square(ability) + 1.0 / bend).mean(), *SPREAD))
-    return np.asarray(1.0 / (1.0 + np.exp(-(log_odds + ability[:, None]))))
+    odds = log_odds + ability[:, None]
+    likelihood = (correct * odds - total * np.logaddexp(0.0, odds)).sum()
+    return float(likelihood - (np.square(ability) / spread + np.log(spread * bend)).sum() / 2.0), ability
 
 
 def likely_strengths(counts: Floats, target: Floats, kinds: int) -> tuple[float, ...]:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from functools import partial
 from typing import Protocol
 
-from aggregation.core import crowd_kit, dawid_skene, glad, hierarchical, majority_vote, one_coin, wawa, zero_based_skill
+from aggregation.core import (
+    auto,
+    crowd_kit,
+    dawid_skene,
+    glad,
+    hierarchical,
+    majority_vote,
+    one_coin,
+    wawa,
+    zero_based_skill,
+)
 from aggregation.core.fit import Fit
 from aggregation.core.votes import Floats, Ints, Votes
 
@@ -20,6 +30,7 @@ class LabelModel(Protocol):
 
 
 LABEL_MODELS: dict[str, LabelModel] = {
+    "auto": auto.fit,
     "majority_vote": majority_vote.fit,
     "wawa": wawa.fit,
     "zero_based_skill": zero_based_skill.fit,
@@ -37,4 +48,4 @@ LABEL_MODELS: dict[str, LabelModel] = {
 #: Those that run wherever we do.
 OURS = tuple(name for name in LABEL_MODELS if not name.startswith("crowd_kit_"))
 
-DEFAULT_LABEL_MODEL = "hierarchical_dawid_skene"
+DEFAULT_LABEL_MODEL = "auto"
