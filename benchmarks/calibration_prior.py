@@ -42,7 +42,7 @@ FAMILIES = {
 #: Fewer could not tell how crowds differ.
 FEWEST_FAMILIES = 5
 #: No crowd counts for more answers than this: the errors of a label model on one crowd are not independent.
-MOST_ANSWERS = 400
+MOST_ANSWERS = 1000
 ROUNDS = 8
 #: Crowds differ at least by so much: a handful of them would otherwise seem equal in some direction.
 LEAST_DEVIATION, LEAST_BIAS_VARIANCE = 0.02, 0.01
