@@ -15,7 +15,9 @@ What it chose, and why, is in the notes of its Fit.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +26,9 @@ from aggregation.core import everybody, hierarchical, majority_vote, wawa
 from aggregation.core.factions import Factions, Members, factions
 from aggregation.core.fit import DENSE_LABELS, Fit, read_off
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
+
+#: Fits hierarchical Dawid-Skene to votes and gold, from a start.
+Climb = Callable[..., Fit]
 
 #: Log likelihood by task that shares of each label's own must gain: far above what they gain where there are none
 #: (below 0.02 on simulated crowds), far below what they gain where labels do differ (0.2).
@@ -37,21 +42,30 @@ ENOUGH_GOLD = 10
 SIGNIFICANT = 1.65
 
 
-def fit(votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit:
+def fit(
+    votes: Votes,
+    gold: Ints | None = None,
+    start: Floats | None = None,
+    *,
+    ordinal: bool = False,
+    tol: float = 1e-7,
+    max_iter: int = 200,
+) -> Fit:
     """Fit the model that suits the votes.
 
     gold: int32[T], -1 where unknown; known tasks are clamped. start: f8[T, K], an earlier posterior of the same tasks.
-    Raises ValueError on bad gold or start.
+    ordinal, tol, max_iter: as in `aggregation.core.hierarchical`. Raises ValueError on bad gold, start or max_iter.
     """
+    climb = partial(hierarchical.fit, kinds=2, ordinal=ordinal, tol=tol, max_iter=max_iter)
     known = check_gold(gold, votes)
     unknown = np.full_like(known, -1)
-    blind = _by_votes(votes, unknown, start)
-    aside, why = _set_aside(votes, blind, known)
+    blind = _by_votes(climb, votes, unknown, start)
+    aside, why = _set_aside(climb, votes, blind, known)
     kept = votes if aside is None else _without(votes, aside)
     if aside is not None:
-        blind = _by_votes(kept, unknown, None)
+        blind = _by_votes(climb, kept, unknown, None)
     with_gold = (known >= 0).any()
-    found = _by_votes(kept, known, blind.posterior if with_gold else None) if with_gold else blind
+    found = _by_votes(climb, kept, known, blind.posterior if with_gold else None) if with_gold else blind
     if _majority_is_better(kept, blind, known):
         reason = "Majority vote is right on significantly more of the gold labels than the fitted model: it is used."
         found, why = majority_vote.fit(kept, known), (*why, reason)
@@ -59,14 +73,14 @@ def fit(votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> 
     return replace(found if aside is None else _ignoring(votes, found, aside), notes=notes)
 
 
-def _by_votes(votes: Votes, gold: Ints, start: Floats | None) -> Fit:
+def _by_votes(climb: Climb, votes: Votes, gold: Ints, start: Floats | None) -> Fit:
     """Hierarchical Dawid-Skene with two kinds of tasks, as far as the votes speak for it."""
-    tied = hierarchical.fit(votes, gold, start, kinds=2)
+    tied = climb(votes, gold, start)
     if tied.kinds is None or votes.n_labels == 1:
         return tied
     if votes.n_labels == 2:
         return _unless_alike(votes, gold, tied)
-    own = hierarchical.fit(votes, gold, start, kinds=2, own_share=True)
+    own = climb(votes, gold, start, own_share=True)
     tasks = max(int((np.bincount(votes.task, minlength=votes.n_tasks) > 0).sum()), 1)
     gain = hierarchical.log_likelihood(votes, own) - hierarchical.log_likelihood(votes, tied)
     if gain < CLEARLY * tasks:
@@ -84,7 +98,7 @@ def _unless_alike(votes: Votes, gold: Ints, skilled: Fit) -> Fit:
     return replace(alike, notes=("The votes do not show that annotators differ: everybody counts the same.",))
 
 
-def _set_aside(votes: Votes, blind: Fit, gold: Ints) -> tuple[Members | None, tuple[str, ...]]:
+def _set_aside(climb: Climb, votes: Votes, blind: Fit, gold: Ints) -> tuple[Members | None, tuple[str, ...]]:
     """The faction to do without, bool[A], and why."""
     if votes.n_labels > DENSE_LABELS:
         return None, ()
@@ -97,7 +111,7 @@ def _set_aside(votes: Votes, blind: Fit, gold: Ints) -> tuple[Members | None, tu
         return smaller, (_words(found, smaller, "They are the fewer, so"),)
     unknown = np.full_like(gold, -1)
     options: list[Members | None] = [smaller, larger, None]
-    fits = [blind if side is None else _by_votes(_without(votes, side), unknown, None) for side in options]
+    fits = [blind if side is None else _by_votes(climb, _without(votes, side), unknown, None) for side in options]
     right = [_right(each, gold).sum() for each in fits]
     aside = options[int(np.argmax(right))]
     if aside is None:

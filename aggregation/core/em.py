@@ -214,12 +214,14 @@ class Free:
     """Annotator a votes v on a task in state c with confusion[a, v, c].
 
     Confusions are shrunk towards `target` f8[A, K, C] by `strength` f8[C] pseudo-votes. Memory A * K * C. Expected
-    counts: totals f8[C], and votes of each annotator f8[A * K, C] as [annotator * K + voted, state].
+    counts: totals f8[C], and votes of each annotator f8[A * K, C] as [annotator * K + voted, state]. kinds: D, so many
+    kinds of tasks are equally frequent under every label, and state c is kind c // (C / D); 1 ties no frequencies.
     """
 
     data: Data
     target: Floats
     strength: Floats
+    kinds: int = 1
 
     def count(self, posterior: Floats) -> Expected:
         return tuple(self.data.steps.free_count(self.data.votes.by_task, self.data.gold, posterior))
@@ -228,13 +230,14 @@ class Free:
         totals, votes = expected
         counts = votes.reshape(self.target.shape) + self.strength * self.target
         n = counts.sum(axis=1, keepdims=True)
+        by_kind = totals.reshape(self.kinds, -1)
+        prior = np.outer(self.data.prior(by_kind.sum(axis=1)), self.data.prior(by_kind.sum(axis=0))).ravel()
         # Maximum likelihood knows nothing of a state without votes; the target is as good as any.
-        return Rates(self.data.prior(totals), np.where(n > 0, counts / np.where(n > 0, n, 1), self.target))
+        return Rates(prior, np.where(n > 0, counts / np.where(n > 0, n, 1), self.target))
 
     def e_step(self, parameters: Rates) -> tuple[Expected, float]:
         totals, votes, evidence = self.data.steps.free_sweep(*self._arguments(parameters))
-        objective = evidence + self._log_density(parameters) + self.data.log_density(parameters.prior)
-        return (totals, votes), objective
+        return (totals, votes), evidence + self._log_density(parameters)
 
     def posterior(self, parameters: Rates) -> Floats:
         return np.asarray(self.data.steps.free_posterior(*self._arguments(parameters)))
@@ -244,9 +247,11 @@ class Free:
         return self.data.votes.by_task, self.data.gold, parameters.prior, likelihood
 
     def _log_density(self, parameters: Rates) -> float:
+        by_kind = parameters.prior.reshape(self.kinds, -1)
+        prior = self.data.log_density(by_kind.sum(axis=1)) + self.data.log_density(by_kind.sum(axis=0))
         if not self.strength.any():
-            return 0.0
-        return float(np.einsum("avc,avc,c->", self.target, _log(parameters.confusion), self.strength))
+            return prior
+        return prior + float(np.einsum("avc,avc,c->", self.target, _log(parameters.confusion), self.strength))
 
 
 def _floored(p: Floats) -> Floats:

@@ -50,7 +50,7 @@ STRENGTHS = ((1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0), (4.0, 8.0, 16.0, 32.0, 64.0
 #: they say of the strength.
 SHARPER = 0.5
 #: Gold is known, and drawn at random: in the pooled confusions it counts for so many tasks that are only guessed.
-GOLD_WEIGHT = 10.0
+GOLD_WEIGHT = 5.0
 #: Pseudo-votes with which an annotator's accuracy is drawn towards everybody's, where it is the model.
 ACCURACY_STRENGTH = 5.0
 #: How far abilities may spread: variances of log odds to choose among.
@@ -65,6 +65,7 @@ def fit(
     *,
     kinds: int = 1,
     own_share: bool = False,
+    ordinal: bool = False,
     tol: float = 1e-7,
     max_iter: int = 200,
 ) -> Fit:
@@ -72,10 +73,11 @@ def fit(
 
     gold: int32[T], -1 where unknown; known tasks are clamped. start: f8[T, K], an earlier posterior of the same tasks,
     from which the first round begins; otherwise every vote is first taken as right with ASSUMED_ACCURACY. kinds: 1, or
-    2 for easy and hard tasks. own_share: every label has its own share of hard tasks. tol: EM has converged when the
-    objective rises by less than tol per vote. max_iter: iterations allowed to each round. The Fit's objective and
-    n_iter are those of the last round; converged says whether every round did. Raises ValueError on bad gold, start,
-    kinds or max_iter.
+    2 for easy and hard tasks. own_share: every label has its own share of hard tasks. ordinal: labels have an order,
+    and until votes say otherwise an error goes to a label next to the true one twice as often as to one beyond. tol: EM
+    has converged when the objective rises by less than tol per vote. max_iter: iterations allowed to each round. The
+    Fit's objective and n_iter are those of the last round; converged says whether every round did. Raises ValueError on
+    bad gold, start, kinds or max_iter.
     """
     if not 1 <= kinds <= len(ASSUMED_BY_KIND) or max_iter < 1:
         raise ValueError(f"kinds is {kinds} and max_iter {max_iter}; expected 1 or 2, and >= 1")
@@ -85,7 +87,7 @@ def fit(
     posterior = cautious.posterior(assumed_level(data)) if begin is None else clamp(begin, data.gold)
     if votes.n_labels > DENSE_LABELS:
         return _by_level(data, posterior, tol, max_iter)
-    return _by_kinds(data, _split(data, posterior, kinds), kinds, own_share, tol, max_iter)
+    return _by_kinds(data, _split(data, posterior, kinds), kinds, own_share, ordinal, tol, max_iter)
 
 
 def _by_level(data: Data, posterior: Floats, tol: float, max_iter: int) -> Fit:
@@ -101,12 +103,14 @@ def _by_level(data: Data, posterior: Floats, tol: float, max_iter: int) -> Fit:
     )
 
 
-def _by_kinds(data: Data, posterior: Floats, kinds: int, own_share: bool, tol: float, max_iter: int) -> Fit:
+def _by_kinds(
+    data: Data, posterior: Floats, kinds: int, own_share: bool, ordinal: bool, tol: float, max_iter: int
+) -> Fit:
     """posterior: f8[T, C] of the states: kind d of label k is state d * K + k."""
     K, converged, strengths = data.votes.n_labels, True, FIRST_STRENGTH[:kinds]
     for each in range(ROUNDS):
         counts = _counts(data, posterior)
-        pooled, target = targets(counts, _pooled(data, counts, posterior), kinds)
+        pooled, target = targets(counts, _pooled(data, counts, posterior), kinds, ordinal)
         if each > 0:
             strengths = likely_strengths(counts, target, kinds)
         pseudo_votes = np.repeat(strengths, K) * max(K - 1, 1)
@@ -151,7 +155,7 @@ def log_likelihood(votes: Votes, found: Fit) -> float:
     return float(data.steps.free_sweep(votes.by_task, data.gold, prior, likelihood)[2])
 
 
-def targets(counts: Floats, everybody: Floats, kinds: int) -> tuple[Floats, Floats]:
+def targets(counts: Floats, everybody: Floats, kinds: int, ordinal: bool = False) -> tuple[Floats, Floats]:
     """The pooled confusion f8[K, C] and each annotator's target f8[A, K, C], both as […, voted, state].
 
     counts: f8[A, K, C], expected votes of each annotator; everybody: f8[K, C], of all.
@@ -161,7 +165,7 @@ def targets(counts: Floats, everybody: Floats, kinds: int) -> tuple[Floats, Floa
         return np.ones((K, C)), np.ones((A, K, C))
     state = np.arange(C)
     true = state % K
-    pooled = everybody + _even(everybody, kinds)
+    pooled = everybody + _even(everybody, kinds, ordinal)
     pooled /= pooled.sum(axis=0)
     right = np.clip(pooled[true, state], 1e-3, 1.0 - 1e-3)
     accuracy = _accuracies(counts[:, true, state], counts.sum(axis=1), right)  # f8[A, C]
@@ -173,9 +177,10 @@ def targets(counts: Floats, everybody: Floats, kinds: int) -> tuple[Floats, Floa
     return pooled, target
 
 
-def _even(everybody: Floats, kinds: int) -> Floats:
+def _even(everybody: Floats, kinds: int, ordinal: bool) -> Floats:
     """Pseudo-votes f8[K, C] by which the pooled confusion of each kind is drawn towards an even one: every label is
-    recognised equally well, and where an error goes is in proportion to all votes."""
+    recognised equally well, and where an error goes is in proportion to all votes (and, with ordinal labels, halved for
+    each label that it skips)."""
     K, C = everybody.shape
     state = np.arange(C)
     true, votes = state % K, everybody.sum(axis=1) + 1.0
@@ -185,7 +190,8 @@ def _even(everybody: Floats, kinds: int) -> Floats:
         n, right = everybody[:, its].sum(), np.trace(everybody[:, its])
         accuracy[its] = (right + POOLED_WEIGHT * assumed) / (n + POOLED_WEIGHT)
         weight[its] = POOLED_WEIGHT + EVEN_SHARE * n / K**2
-    rows = np.where(true == np.arange(K)[:, None], 0.0, votes[:, None])
+    skipped = np.abs(true - np.arange(K)[:, None]) - 1.0
+    rows = np.where(skipped < 0, 0.0, votes[:, None] * (0.5**skipped if ordinal else 1.0))
     rows *= (1.0 - accuracy) / rows.sum(axis=0)
     rows[true, state] = accuracy
     return np.asarray(weight * rows)

@@ -86,7 +86,7 @@ def test_gold_weighs_more_in_how_everybody_errs_than_tasks_that_are_guessed():
     votes = Votes(task, annotator, label, 400, 5, 2)
     fit = hierarchical.fit(votes, np.where(np.arange(400) < 40, truth, -1).astype(np.int32), kinds=2)
     pooled = np.einsum("dt,dtt->", fit.kinds.prior, fit.kinds.pooled)
-    assert pooled < 0.8  # of all votes 0.87 are right
+    assert pooled < 0.84  # of all votes 0.87 are right
 
 
 @pytest.mark.parametrize("wrong", [{"kinds": 0}, {"kinds": 3}, {"max_iter": 0}])

@@ -1,0 +1,133 @@
+"""The default label model: what it chooses, that it says so, and that it is safe."""
+
+import numpy as np
+import pytest
+
+from aggregation.core import auto, everybody, hierarchical, majority_vote
+from aggregation.core.factions import factions
+from aggregation.core.simulation import dawid_skene_votes
+from benchmarks.crowds import GENERATORS
+from benchmarks.scores import correct
+
+from .test_hierarchical import alike, easy_and_hard
+
+
+def crowd(name, seed):
+    return GENERATORS[name](np.random.default_rng([seed, 2]))
+
+
+def drawn_gold(truth, seed, n=50):
+    gold = np.full(len(truth), -1, dtype=np.int32)
+    some = np.random.default_rng([seed, 3]).choice(len(truth), n, replace=False)
+    gold[some] = truth[some]
+    return gold
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_it_is_never_much_worse_than_majority_vote(generator):
+    for seed in range(3):
+        votes, truth = crowd(generator, seed)
+        ours, majority = (correct(fit(votes).posterior, truth).mean() for fit in (auto.fit, majority_vote.fit))
+        assert ours >= majority - 0.02 - 1 / len(truth), seed
+
+
+@pytest.mark.parametrize("seed", [7, 16])
+def test_a_ring_of_copiers_is_found_and_set_aside(seed):
+    votes, truth = crowd("colluders", seed)
+    fit = auto.fit(votes)
+    fooled = hierarchical.fit(votes, kinds=2)
+    assert (fit.label == truth).mean() > (fooled.label == truth).mean() + 0.1
+    assert "two factions" in fit.notes[0] and "are set aside" in fit.notes[0]
+    ring = np.flatnonzero(np.abs(fit.confusion - fit.confusion[:, :1]).max(axis=(1, 2)) < 1e-12)
+    assert f"the votes of {len(ring)} annotators" in fit.notes[0]
+    np.testing.assert_allclose(
+        np.ptp(fit.kinds.confusion[ring], axis=(1, 2)), 0.0, atol=1e-12
+    )  # their votes say nothing
+
+
+def test_the_posterior_is_that_of_all_votes_under_the_confusions_returned():
+    """What is computed live, from everybody's votes, agrees with what was fitted without the ring's."""
+    votes, _truth = crowd("colluders", 1)
+    fit = auto.fit(votes)
+    log = np.tile(np.log(fit.kinds.prior), (votes.n_tasks, 1, 1))
+    np.add.at(log, votes.task, np.log(fit.kinds.confusion[votes.annotator, :, :, votes.label]))
+    states = np.exp(log - log.max(axis=(1, 2), keepdims=True))
+    posterior = states.sum(axis=1) / states.sum(axis=(1, 2))[:, None]
+    np.testing.assert_allclose(posterior, fit.posterior, atol=1e-8)
+
+
+def test_gold_tells_which_faction_is_right_though_it_be_the_smaller():
+    votes, truth = crowd("colluders", 1)
+    found = factions(votes, hierarchical.fit(votes, kinds=2).posterior)
+    ring = min((found.block, found.rest), key=lambda side: side.sum())
+    # What the ring says becomes the truth.
+    said = np.zeros((votes.n_tasks, votes.n_labels))
+    np.add.at(said, (votes.task[ring[votes.annotator]], votes.label[ring[votes.annotator]]), 1.0)
+    truth = said.argmax(axis=1).astype(np.int32)
+    answered = said.sum(axis=1) > 1
+    blind, told = auto.fit(votes), auto.fit(votes, np.where(answered & (np.arange(len(truth)) % 5 == 0), truth, -1))
+    scored = answered & (np.arange(len(truth)) % 5 != 0)
+    assert (told.label == truth)[scored].mean() > (blind.label == truth)[scored].mean() + 0.1
+    assert "More gold labels are right without them" in told.notes[0]
+
+
+@pytest.mark.parametrize("generator", [name for name in GENERATORS if name != "colluders"])
+def test_no_faction_is_seen_where_nobody_copies(generator):
+    for seed in range(3):
+        votes, _truth = crowd(generator, seed)
+        assert factions(votes, hierarchical.fit(votes, kinds=2).posterior) is None
+
+
+def test_people_who_are_alike_count_the_same():
+    votes, truth = alike(3, accuracy=0.62, T=300, A=60, K=2)
+    fit = auto.fit(votes)
+    assert np.ptp(fit.accuracy) == 0.0
+    assert "everybody counts the same" in fit.notes[0]
+    majority = votes.per_task()
+    decided = majority[:, 0] != majority[:, 1]
+    assert (fit.label == majority.argmax(axis=1))[decided].all()
+    assert abs((fit.posterior.max(axis=1) - (fit.label == truth)).mean()) < 0.08
+
+
+def test_skills_are_used_where_they_show():
+    votes, truth, _ = dawid_skene_votes(3, 600, 30, 2, 5, diagonal=3.0)
+    fit = auto.fit(votes)
+    assert np.ptp(fit.accuracy) > 0.2
+    assert not any("everybody counts the same" in note for note in fit.notes)
+    assert (fit.label == truth).mean() >= (majority_vote.fit(votes).label == truth).mean()
+
+
+def test_it_says_how_many_tasks_are_hard():
+    votes, _truth, hard = easy_and_hard(4)
+    assert any(note.startswith("About ") and "find hard" in note for note in auto.fit(votes).notes), hard.mean()
+
+
+def test_gold_may_show_that_majority_vote_does_better():
+    """Gold that sides with majority vote wherever the model differs from it, by nothing but chance."""
+    votes, truth = alike(5, accuracy=0.5, T=600, A=30, K=3, per_task=5)
+    assert not any("Majority vote" in note for note in auto.fit(votes, drawn_gold(truth, 5)).notes)
+    majority = votes.per_task().argmax(axis=1).astype(np.int32)
+    differ = np.flatnonzero(majority != auto.fit(votes).label)
+    assert len(differ) >= 5
+    gold = np.full(600, -1, dtype=np.int32)
+    gold[differ] = majority[differ]
+    told = auto.fit(votes, gold)
+    assert "Majority vote is right on significantly more" in told.notes[0]
+    rest = gold < 0
+    assert (told.posterior[rest] == majority_vote.fit(votes, gold).posterior[rest]).all()
+
+
+def test_one_accuracy_for_everybody_is_found():
+    votes, truth = alike(1, accuracy=0.75, T=2000)
+    fit = everybody.fit(votes)
+    assert abs(fit.accuracy[0] - 0.75) < 0.02
+    assert (np.diff(fit.objective) >= -1e-9).all() and fit.converged
+    assert abs(fit.posterior.max(axis=1).mean() - (fit.label == truth).mean()) < 0.03
+
+
+def test_gold_is_kept_whatever_is_chosen():
+    for generator in GENERATORS:
+        votes, truth = crowd(generator, 3)
+        gold = drawn_gold(truth, 3)
+        known = gold >= 0
+        assert (auto.fit(votes, gold).posterior[known, gold[known]] == 1.0).all()
