@@ -97,14 +97,13 @@ class Calibration:
                 f"posterior has shape {posterior.shape} and vote_counts {vote_counts.shape}; expected the same, "
                 f"with {len(self.bias)} labels"
             )
-        many = _log_votes(vote_counts)
-        weight = self.weights[len(CAPS)]
-        z = weight * np.log(vote_counts + 0.5) + self.bias
+        many, K = _log_votes(vote_counts), len(self.bias)
+        *weights, of_votes = self.weights[: len(CAPS) + 1].tolist()
+        changes = dict(zip(CHANGING, self.weights[len(CAPS) + 1 :].tolist(), strict=True))
+        z = of_votes * np.log(vote_counts + 0.5) + self.bias
         for j, cap in enumerate(CAPS):  # one at a time: T * K floats in memory, never seven times as many
-            slope = self.weights[j]
-            if j in CHANGING:
-                slope = slope + self.weights[len(CAPS) + 1 + CHANGING.index(j)] * many
-            z += slope * np.log(posterior + cap / len(self.bias))
+            slope = weights[j] + changes[j] * many if j in changes else weights[j]
+            z += slope * np.log(posterior + cap / K)
         q = softmax(z)
         moved = q.argmax(axis=-1) != posterior.argmax(axis=-1)
         if moved.any():
