@@ -188,7 +188,7 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--method", "magic"), "there is no such label model; there are majority_vote, "),
+        (("--method", "magic"), "there is no such label model; there are auto, "),
         (
             ("--method", "crowd_kit_kos", "--labels", "cat,dog,bird"),
             "--method crowd_kit_kos: KOS works with two labels only, not 3",
