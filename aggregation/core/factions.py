@@ -18,7 +18,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from aggregation.core.structure import shares
 from aggregation.core.votes import Floats, Votes
@@ -69,6 +68,8 @@ def _excess(votes: Votes, posterior: Floats, seen: NDArray[np.intp]) -> tuple[Fl
 
     Diagonals are zero.
     """
+    from scipy import sparse  # slow to import, and no web process asks
+
     S, K, T = len(seen), votes.n_labels, votes.n_tasks
     place = np.full(votes.n_annotators, -1)
     place[seen] = np.arange(S)
