@@ -43,7 +43,7 @@ ASSUMED_BY_KIND = (0.8, 0.55)
 POOLED_WEIGHT = 5.0
 #: The pooled confusion is drawn towards one in which all labels are recognised equally well, for this share of all
 #: votes, spread over its cells. Without it, tasks that tempt everybody come to be a label of their own.
-EVEN_SHARE = 0.2
+EVEN_SHARE = 0.3
 #: Pseudo-votes by free cell of a confusion, for easy and for hard tasks: in the first round, and those chosen among.
 #: Few votes tell of one annotator on hard tasks.
 FIRST_STRENGTH = (4.0, 20.0)
