@@ -136,7 +136,7 @@ def later(folder: str) -> dict[str, Any]:
         turns = [(timed(cold), timed(warm)) for _ in range(5)]
         (_, refit), (_, again) = turns[0]
         task, annotator, label = (column[-new:] for column in columns)
-        touched, rows = live.more_votes(fitted.posterior, task, live.likelihoods(fitted, annotator, label))
+        touched, rows = live.more_votes(live.states(fitted), task, live.likelihoods(fitted, annotator, label))
         result[name] = {
             "ratio": statistics.median(a[0] for a, _ in turns) / statistics.median(b[0] for _, b in turns),
             "cold_seconds": statistics.median(a[0] for a, _ in turns),

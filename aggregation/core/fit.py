@@ -26,13 +26,15 @@ TAIL = 0.025
 class Kinds:
     """D kinds of tasks of each label, which annotators answer differently: easy ones and hard ones, say.
 
-    prior: f8[D, K] of kind and label, sums to 1. confusion: f8[A, D, K, K] as [annotator, kind, true, voted], rows sum
-    to 1. pooled: f8[D, K, K], that of an annotator nothing is known about.
+    A task's state is its kind and its label. prior: f8[D, K] of states, sums to 1. confusion: f8[A, D, K, K] as
+    [annotator, kind, true, voted], rows sum to 1. pooled: f8[D, K, K], that of an annotator nothing is known about.
+    posterior: f8[T, D, K] of states, sums to 1 for each task.
     """
 
     prior: Floats
     confusion: Floats
     pooled: Floats
+    posterior: Floats
 
 
 @dataclass(frozen=True, eq=False)

@@ -252,14 +252,15 @@ def _as_fit(data: Data, reached: Climb[Rates], converged: bool, pooled: Floats, 
     by_kind = reached.parameters.confusion.reshape(-1, K, kinds, K).transpose(0, 2, 3, 1)  # [a, kind, true, voted]
     label_prior = prior.sum(axis=0)
     confusion = np.einsum("adtv,dt->atv", by_kind, prior / label_prior)
-    posterior = clamp(reached.posterior.reshape(-1, kinds, K).sum(axis=1), data.gold)
+    states = reached.posterior.reshape(-1, kinds, K)
+    posterior = clamp(states.sum(axis=1), data.gold)
     found = as_fit(
         data, posterior, label_prior, confusion, reached.objective, converged, pseudo_votes=ACCURACY_STRENGTH
     )
     if kinds == 1:
         return found
     everybody = np.ascontiguousarray(pooled.reshape(K, kinds, K).transpose(1, 2, 0))
-    return replace(found, kinds=Kinds(prior, np.ascontiguousarray(by_kind), everybody), notes=_notes(prior))
+    return replace(found, kinds=Kinds(prior, np.ascontiguousarray(by_kind), everybody, states), notes=_notes(prior))
 
 
 def _notes(prior: Floats) -> tuple[str, ...]:

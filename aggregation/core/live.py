@@ -2,6 +2,10 @@
 
 The arithmetic is that of the Dawid-Skene models' E-step, so a refit's posterior and a live recomputation from the same
 votes and parameters agree. (Majority vote has no such step: between its refits a new vote is weighed like theirs.)
+
+A fit may tell D kinds of tasks apart (`fit.Kinds`). A vote is then evidence of the task's state, its kind and its
+label: likelihoods have C = D * K entries, those of kind d from d * K on, and a label's posterior is the sum of its
+states'. Elsewhere the states are the labels: C = K.
 """
 
 from __future__ import annotations
@@ -37,11 +41,12 @@ def vote_likelihood(
     pooled_accuracy: float,
     pooled_error_column: Sequence[float] | Floats,
 ) -> Floats:
-    """P(this annotator votes `voted` | true label k) for every k, f8[K], each at least LIKELIHOOD_FLOOR.
+    """P(this annotator votes `voted` | state) for every state, f8[C], each at least LIKELIHOOD_FLOOR.
 
-    vector: the annotator's stored confusion[annotator, :, voted], or None if there is none. Then the confusion is
-    structured: from the annotator's own accuracy, or from pooled_accuracy if that is None too, and from
-    pooled_error_column = pooled_errors[:, voted]. Raises ValueError if `voted` is no label or a length differs from K.
+    vector: the annotator's stored confusion[annotator, :, voted], with kinds that of one kind after the other; or None
+    if there is none. Then the confusion is structured, of one kind: from the annotator's own accuracy, or from
+    pooled_accuracy if that is None too, and from pooled_error_column = pooled_errors[:, voted]. Raises ValueError if
+    `voted` is no label or a length is no multiple of K.
     """
     if not 0 <= voted < n_labels:
         raise ValueError(f"voted is {voted}; expected 0..{n_labels - 1}")
@@ -51,8 +56,8 @@ def vote_likelihood(
         p = pooled_accuracy if accuracy is None else accuracy
         likelihood = (1.0 - p) * np.asarray(pooled_error_column, dtype=np.float64)
         likelihood[voted] = p if n_labels > 1 else 1.0
-    if likelihood.shape != (n_labels,):
-        raise ValueError(f"likelihood has shape {likelihood.shape}; expected ({n_labels},)")
+    if likelihood.ndim != 1 or not len(likelihood) or len(likelihood) % n_labels:
+        raise ValueError(f"likelihood has shape {likelihood.shape}; expected ({n_labels},) for each kind")
     return np.maximum(likelihood, LIKELIHOOD_FLOOR)
 
 
@@ -72,51 +77,92 @@ def task_prior(label_prior: Floats, prediction: Floats | None, weight: float) ->
     return softmax(pooled)
 
 
-def posterior(prior: Floats, likelihoods: Floats) -> Floats:
-    """Posterior f8[K] of one task from its prior f8[K] and the likelihoods f8[n, K] of its n >= 0 votes."""
-    log = np.log(np.maximum(prior, np.finfo(np.float64).tiny))
-    return softmax(log + np.log(likelihoods).reshape(-1, len(log)).sum(axis=0))
+def kind_shares(kind_prior: Floats) -> Floats:
+    """P(kind | label), f8[D, K], from the prior f8[D, K] of the states."""
+    return np.asarray(kind_prior / np.maximum(kind_prior.sum(axis=0), np.finfo(np.float64).tiny))
+
+
+def posterior(prior: Floats, likelihoods: Floats, kinds: Floats | None = None) -> Floats:
+    """Posterior f8[K] of one task from its prior f8[K] and the likelihoods f8[n, C] of its n >= 0 votes.
+
+    kinds: f8[D, K], P(kind | label), or None if there is one kind.
+    """
+    evidence = np.log(likelihoods).reshape(-1, len(prior) if kinds is None else kinds.size).sum(axis=0)
+    return np.asarray(posteriors(prior[None], evidence[None], kinds)[0])
+
+
+def posteriors(priors: Floats, evidence: Floats, kinds: Floats | None = None) -> Floats:
+    """Posteriors f8[T, K] of tasks from their priors f8[T, K] and the summed log likelihoods f8[T, C] of their votes.
+
+    kinds: f8[D, K], P(kind | label), or None if there is one kind.
+    """
+    tiny = np.finfo(np.float64).tiny
+    log = np.log(np.maximum(priors, tiny))
+    if kinds is None:
+        return softmax(log + evidence)
+    states = log[:, None, :] + np.log(np.maximum(kinds, tiny))
+    return labels(softmax(states.reshape(evidence.shape) + evidence), priors.shape[1])
+
+
+def states(fit: Fit) -> Floats:
+    """What more votes are multiplied on, f8[T, C]: the posterior of the tasks' states."""
+    return fit.posterior if fit.kinds is None else fit.kinds.posterior.reshape(len(fit.posterior), -1)
+
+
+def labels(states: Floats, n_labels: int) -> Floats:
+    """The posterior f8[T, K] of labels, or f8[K] of a single task's, from that of states f8[T, C] or f8[C]."""
+    if states.shape[-1] == n_labels:
+        return states
+    kinds = states.shape[-1] // n_labels
+    return np.asarray(states.reshape(*states.shape[:-1], kinds, n_labels).sum(axis=-2))
 
 
 def likelihoods(fit: Fit, annotator: NDArray[np.integer], voted: NDArray[np.integer]) -> Floats:
-    """P(vote | true label k) of n votes after a fit, f8[n, K], each at least LIKELIHOOD_FLOOR.
+    """P(vote | state) of n votes after a fit, f8[n, C], each at least LIKELIHOOD_FLOOR.
 
     annotator: int[n], their index in the fit, or -1 for one that the fit has not seen: they vote as everybody does.
     voted: int[n], 0..K-1. Raises IndexError if an annotator or a label is beyond those of the fit.
     """
-    A, K = len(fit.accuracy), len(fit.label_prior)
+    A, K, n = len(fit.accuracy), len(fit.label_prior), len(voted)
     if annotator.size and (annotator.min() < -1 or annotator.max() >= A or voted.min() < 0 or voted.max() >= K):
         raise IndexError(f"annotators must be -1..{A - 1} and labels 0..{K - 1}")
+    seen = (annotator >= 0)[:, None]
+    if fit.kinds is not None:
+        C = fit.kinds.prior.size
+        rows: Floats = fit.kinds.pooled[:, :, voted].reshape(C, n).T
+        if A:
+            rows = np.where(seen, fit.kinds.confusion[annotator, :, :, voted].reshape(n, C), rows)
+        return np.maximum(rows, LIKELIHOOD_FLOOR)
     accuracy = np.append(fit.accuracy, fit.pooled_accuracy)[annotator]  # the last is that of -1
-    rows: Floats = (1.0 - accuracy)[:, None] * fit.pooled_errors.T.take(voted, axis=0)
-    rows[np.arange(len(voted)), voted] = accuracy if K > 1 else 1.0
+    rows = (1.0 - accuracy)[:, None] * fit.pooled_errors.T.take(voted, axis=0)
+    rows[np.arange(n), voted] = accuracy if K > 1 else 1.0
     if fit.confusion is not None and A:
-        rows = np.where((annotator >= 0)[:, None], fit.confusion[annotator, :, voted], rows)
+        rows = np.where(seen, fit.confusion[annotator, :, voted], rows)
     return np.maximum(rows, LIKELIHOOD_FLOOR)
 
 
 def one_more_vote(row: Floats, likelihood: Floats) -> Floats:
-    """The posterior f8[K] of a task after one more vote, from the one before it and the vote's likelihood f8[K]."""
+    """The states f8[C] of a task after one more vote, from those before it and the vote's likelihood f8[C]."""
     joint: Floats = row * likelihood
     joint /= joint.sum()
     return joint
 
 
-def more_votes(posterior: Floats, task: NDArray[np.integer], likelihoods: Floats) -> tuple[NDArray[np.integer], Floats]:
-    """The tasks that n >= 0 more votes touch, int[m] ascending, and their new posteriors f8[m, K].
+def more_votes(states: Floats, task: NDArray[np.integer], likelihoods: Floats) -> tuple[NDArray[np.integer], Floats]:
+    """The tasks that n >= 0 more votes touch, int[m] ascending, and their new states f8[m, C].
 
-    posterior: f8[T, K], not changed. task: int[n], which may repeat. likelihoods: f8[n, K]. Confusions stay as they
-    were fitted; `drift` measures what that misses.
+    states: f8[T, C], not changed. task: int[n], which may repeat. likelihoods: f8[n, C]. Confusions stay as they were
+    fitted; `drift` measures what that misses.
     """
     order = np.argsort(task, kind="stable")
     in_order = task[order]
     first = np.flatnonzero(np.diff(in_order, prepend=-1))
     touched = in_order[first]
     if not len(touched):
-        return touched, np.empty((0, posterior.shape[1]))
+        return touched, np.empty((0, states.shape[1]))
     evidence = np.add.reduceat(np.log(likelihoods.take(order, axis=0)), first, axis=0)
     with np.errstate(divide="ignore"):  # what is impossible stays so
-        rows: Floats = softmax(np.log(posterior.take(touched, axis=0)) + evidence)
+        rows: Floats = softmax(np.log(states.take(touched, axis=0)) + evidence)
     return touched, rows
 
 
@@ -134,6 +180,18 @@ class Drift:
     max_distance: float
 
 
+def joined(parts: Sequence[Drift]) -> Drift:
+    """The drift of several sets of tasks taken together."""
+    tasks = sum(part.tasks for part in parts)
+    shares = [part.tasks / max(tasks, 1) for part in parts]
+    return Drift(
+        tasks,
+        sum(share * part.relabelled for share, part in zip(shares, parts, strict=True)),
+        sum(share * part.mean_distance for share, part in zip(shares, parts, strict=True)),
+        max((part.max_distance for part in parts), default=0.0),
+    )
+
+
 def drift(live: Floats, refitted: Floats) -> Drift:
     """Compare posteriors f8[T, K] of the same tasks, row by row. No tasks have not drifted. Raises ValueError if the
     shapes differ."""
@@ -149,7 +207,8 @@ def drift(live: Floats, refitted: Floats) -> Drift:
 def with_prior(fit_posterior: Floats, label_prior: Floats, task_priors: Floats) -> Floats:
     """A fit's posterior f8[T, K] with the label prior f8[K] that is in it replaced by task_priors f8[T, K].
 
-    Certain rows (clamped gold) stay certain.
+    With kinds too: a label's share of each kind stays, so all its states are changed by the same factor. Certain rows
+    (clamped gold) stay certain.
     """
     tiny = np.finfo(np.float64).tiny
     with np.errstate(divide="ignore"):

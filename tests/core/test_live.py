@@ -13,7 +13,7 @@ from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
 from aggregation.core.simulation import dawid_skene_votes
 
 
-@pytest.mark.parametrize("name", ["dawid_skene", "hierarchical_dawid_skene"])
+@pytest.mark.parametrize("name", ["dawid_skene", "hierarchical_dawid_skene", "difficulty_dawid_skene", "auto"])
 @pytest.mark.parametrize("n_labels", [2, 10, DENSE_LABELS + 9])
 @pytest.mark.parametrize("weight", [None, 0.0, 0.6, 1.0])
 def test_a_live_recomputation_agrees_with_a_refit(name, n_labels, weight):
@@ -26,20 +26,39 @@ def test_a_live_recomputation_agrees_with_a_refit(name, n_labels, weight):
         mine = np.flatnonzero(votes.task == task)
         likelihoods = np.array([likelihood_of(fit, votes, row) for row in mine])
         one = live.task_prior(fit.label_prior, None if prediction is None else prediction[task], weight or 0.0)
-        np.testing.assert_allclose(live.posterior(one, likelihoods), published[task], atol=1e-9)
+        np.testing.assert_allclose(live.posterior(one, likelihoods, shares_of(fit)), published[task], atol=1e-9)
+
+
+def shares_of(fit):
+    return None if fit.kinds is None else live.kind_shares(fit.kinds.prior)
 
 
 def likelihood_of(fit, votes, row):
     annotator, voted = votes.annotator[row], int(votes.label[row])
     vector = None if fit.confusion is None else fit.confusion[annotator, :, voted]
+    if fit.kinds is not None:
+        vector = fit.kinds.confusion[annotator, :, :, voted].ravel()
     accuracy, column = float(fit.accuracy[annotator]), fit.pooled_errors[:, voted]
     return live.vote_likelihood(voted, votes.n_labels, vector, accuracy, fit.pooled_accuracy, column)
 
 
+@pytest.mark.parametrize("n_labels", [2, 4])
+def test_states_are_replaced_with_their_label_prior_and_not_with_their_kind(n_labels):
+    """A prediction says what label a task has; how hard it is, the votes say."""
+    votes, _, _ = dawid_skene_votes(3, 60, 9, n_labels, 5, diagonal=2.0)
+    fit = LABEL_MODELS["difficulty_dawid_skene"](votes, None)
+    priors = np.random.default_rng(0).dirichlet(np.ones(n_labels), 60)
+    within = fit.kinds.posterior * (priors / fit.label_prior)[:, None, :]
+    within /= within.sum(axis=(1, 2), keepdims=True)
+    published = live.with_prior(fit.posterior, fit.label_prior, priors)
+    np.testing.assert_allclose(published, within.sum(axis=1), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["hierarchical_dawid_skene", "difficulty_dawid_skene"])
 @pytest.mark.parametrize("n_labels", [1, 3, DENSE_LABELS + 4])
-def test_later_votes_one_by_one_at_once_or_recomputed_say_the_same(n_labels):
+def test_later_votes_one_by_one_at_once_or_recomputed_say_the_same(name, n_labels):
     votes, _, _ = dawid_skene_votes(7, 60, 9, n_labels, 4, diagonal=8.0)
-    fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None)
+    fit = LABEL_MODELS[name](votes, None)
     random = np.random.default_rng(0)
     task, annotator, voted = (
         random.integers(60, size=90),
@@ -47,28 +66,48 @@ def test_later_votes_one_by_one_at_once_or_recomputed_say_the_same(n_labels):
         random.integers(n_labels, size=90),
     )
     likelihoods = live.likelihoods(fit, annotator, voted)
-    before = fit.posterior.copy()
-    touched, rows = live.more_votes(fit.posterior, task, likelihoods)
-    assert touched.tolist() == sorted(set(task.tolist())) and np.array_equal(fit.posterior, before)
-    one_by_one = fit.posterior.copy()
+    states = live.states(fit)
+    before = states.copy()
+    touched, rows = live.more_votes(states, task, likelihoods)
+    assert touched.tolist() == sorted(set(task.tolist())) and np.array_equal(states, before)
+    one_by_one = states.copy()
     for vote in range(90):
-        vector = (
-            None if fit.confusion is None or annotator[vote] < 0 else fit.confusion[annotator[vote], :, voted[vote]]
-        )
-        accuracy = None if annotator[vote] < 0 else float(fit.accuracy[annotator[vote]])
-        column = fit.pooled_errors[:, voted[vote]]
-        alone = live.vote_likelihood(int(voted[vote]), n_labels, vector, accuracy, fit.pooled_accuracy, column)
+        alone = likelihood_of_anybody(fit, int(annotator[vote]), int(voted[vote]))
         np.testing.assert_allclose(likelihoods[vote], alone, rtol=1e-12)
         one_by_one[task[vote]] = live.one_more_vote(one_by_one[task[vote]], alone)
     np.testing.assert_allclose(rows, one_by_one[touched], atol=1e-12)
+    np.testing.assert_allclose(live.labels(rows, n_labels), live.labels(one_by_one, n_labels)[touched], atol=1e-12)
+    for row, t in zip(live.labels(rows, n_labels), touched, strict=True):
+        mine = np.flatnonzero(votes.task == t)
+        known = [likelihood_of_anybody(fit, int(votes.annotator[v]), int(votes.label[v])) for v in mine]
+        recomputed = live.posterior(fit.label_prior, np.array(known + list(likelihoods[task == t])), shares_of(fit))
+        np.testing.assert_allclose(row, recomputed, atol=1e-9)
+
+
+def likelihood_of_anybody(fit, annotator, voted):
+    """annotator: -1 for somebody whom the fit has not seen."""
+    K = len(fit.label_prior)
+    unknown = annotator < 0
+    if fit.kinds is not None:
+        vector = (fit.kinds.pooled if unknown else fit.kinds.confusion[annotator])[:, :, voted].ravel()
+    else:
+        vector = None if fit.confusion is None or unknown else fit.confusion[annotator, :, voted]
+    accuracy = None if unknown else float(fit.accuracy[annotator])
+    return live.vote_likelihood(voted, K, vector, accuracy, fit.pooled_accuracy, fit.pooled_errors[:, voted])
+
+
+def test_without_kinds_the_states_are_the_labels():
+    votes, _, _ = dawid_skene_votes(7, 10, 3, 3, 2)
+    fit = LABEL_MODELS["dawid_skene"](votes, None)
+    assert live.states(fit) is fit.posterior and live.labels(fit.posterior, 3) is fit.posterior
 
 
 def test_no_more_votes_touch_no_task():
     votes, _, _ = dawid_skene_votes(7, 10, 3, 3, 2)
     fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None)
     none = np.array([], dtype=np.int32)
-    touched, rows = live.more_votes(fit.posterior, none, live.likelihoods(fit, none, none))
-    assert touched.shape == (0,) and rows.shape == (0, 3)
+    touched, rows = live.more_votes(live.states(fit), none, live.likelihoods(fit, none, none))
+    assert touched.shape == (0,) and live.labels(rows, 3).shape == (0, 3)
 
 
 @pytest.mark.parametrize(("annotator", "voted"), [(-2, 0), (3, 0), (0, -1), (0, 3)])
@@ -94,6 +133,16 @@ def test_drift_counts_other_labels_and_measures_distance():
     assert live.drift(np.empty((0, 2)), np.empty((0, 2))) == live.Drift(0, 0.0, 0.0, 0.0)
     with pytest.raises(ValueError, match="shape"):
         live.drift(np.ones((2, 2)), np.ones((3, 2)))
+
+
+def test_the_drift_of_parts_is_that_of_the_whole():
+    random = np.random.default_rng(0)
+    live_rows, refitted = (random.dirichlet(np.ones(3), 40) for _ in range(2))
+    parts = [live.drift(live_rows[rows], refitted[rows]) for rows in (slice(0, 7), slice(7, 7), slice(7, 40))]
+    whole, joined = live.drift(live_rows, refitted), live.joined(parts)
+    assert joined.tasks == 40
+    np.testing.assert_allclose(list(vars(joined).values()), list(vars(whole).values()))
+    assert live.joined([]) == live.Drift(0, 0.0, 0.0, 0.0)
 
 
 def test_an_unknown_annotator_votes_as_everybody_does():
