@@ -1,14 +1,15 @@
 """Named SQL of runs, consensus and selection: what each statement does and which index it stands on."""
 
-# A project's counted votes for a fit. Index vote_by_project.
+# A project's counted votes for a fit, copied in binary. Index vote_by_project.
 LOAD_VOTES = """
 SELECT task_id, annotator_id, label FROM projects_vote
 WHERE project_id = %(project)s AND status = 'counted'
 """
 
-# The tasks a refit publishes, those with votes or gold, and the version of their votes.
+# The tasks a refit publishes, those with votes or gold (-1 where there is none), and the version of their votes; copied
+# in binary.
 LOAD_TASKS = """
-SELECT s.task_id, s.version, g.label
+SELECT s.task_id, s.version, coalesce(g.label, -1::smallint)
 FROM projects_task t
 JOIN projects_taskstate s ON s.task_id = t.id
 LEFT JOIN projects_gold g ON g.task_id = t.id

@@ -12,6 +12,7 @@ from aggregation import queries
 from aggregation.core.fit import Fit
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.votes import Votes
+from aggregation.services.bulk import copy_columns
 from projects.models import Project
 
 
@@ -34,24 +35,22 @@ def load_votes(*, project: Project) -> Loaded:
     """All counted votes, and the tasks they are on, in one snapshot: versions say what the fit has seen."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        cursor.execute(queries.LOAD_TASKS, {"project": project.id})
-        tasks = cursor.fetchall()
-        cursor.execute(queries.LOAD_VOTES, {"project": project.id})
-        votes = np.array(cursor.fetchall(), dtype=np.int64).reshape(-1, 3)
-    task_ids = np.array([task_id for task_id, _, _ in tasks], dtype=np.int64)
-    annotator_ids, annotator = np.unique(votes[:, 1], return_inverse=True)
+        mine = {"project": project.id}
+        tasks = copy_columns(queries.LOAD_TASKS, mine, task="i8", version="i4", gold="i2")
+        votes = copy_columns(queries.LOAD_VOTES, mine, task="i8", annotator="i8", label="i2")
+    annotator_ids, annotator = np.unique(votes["annotator"], return_inverse=True)
     return Loaded(
         votes=Votes(
-            task=np.searchsorted(task_ids, votes[:, 0]).astype(np.int32),
+            task=np.searchsorted(tasks["task"], votes["task"]).astype(np.int32),
             annotator=annotator.astype(np.int32),
-            label=votes[:, 2].astype(np.int32),
-            n_tasks=len(task_ids),
+            label=votes["label"].astype(np.int32),
+            n_tasks=len(tasks["task"]),
             n_annotators=len(annotator_ids),
             n_labels=len(project.labels),
         ),
-        task_ids=task_ids,
-        versions=np.array([version for _, version, _ in tasks], dtype=np.int64),
-        gold=np.array([-1 if gold is None else gold for _, _, gold in tasks], dtype=np.int32),
+        task_ids=tasks["task"],
+        versions=tasks["version"].astype(np.int64),
+        gold=tasks["gold"].astype(np.int32),
         annotator_ids=annotator_ids,
     )
 
