@@ -20,9 +20,9 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aggregation.core import everybody, hierarchical, majority_vote, wawa
+from aggregation.core.calibration_report import rightness
 from aggregation.core.factions import Factions, Members, factions
 from aggregation.core.fit import DENSE_LABELS, Fit, read_off
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
@@ -36,10 +36,13 @@ CLEARLY = 0.05
 #: Log likelihood by annotator that skills must gain with two labels. Where there are none, they gain about half a unit
 #: for each that is fitted (Wilks); on twelve real crowds they gain 4 to 70.
 SKILLED = 0.7
+PLAIN = "Annotators are weighed by what the votes tell of their skill (hierarchical Dawid-Skene)."
 #: So many gold labels choose between factions.
 ENOUGH_GOLD = 10
-#: Majority vote must be right on so many more gold labels than the model, in standard errors of the difference.
-SIGNIFICANT = 1.65
+#: How improbable it must be that majority vote is right on so many more gold labels than the model by chance.
+SIGNIFICANT = 0.05
+#: Differences that are none but for rounding.
+TIE = 1e-9
 
 
 def fit(
@@ -69,7 +72,7 @@ def fit(
     if _majority_is_better(kept, blind, known):
         reason = "Majority vote is right on significantly more of the gold labels than the fitted model: it is used."
         found, why = majority_vote.fit(kept, known), (*why, reason)
-    notes = (*why, *found.notes)
+    notes = (*why, *(found.notes or (PLAIN,)))
     return replace(found if aside is None else _ignoring(votes, found, aside), notes=notes)
 
 
@@ -113,7 +116,7 @@ def _set_aside(climb: Climb, votes: Votes, blind: Fit, gold: Ints) -> tuple[Memb
     options: list[Members | None] = [smaller, larger, None]
     fits = [blind if side is None else _by_votes(climb, _without(votes, side), unknown, None) for side in options]
     right = [_right(each, gold).sum() for each in fits]
-    aside = options[int(np.argmax(right))]
+    aside = options[int(np.argmax(np.round(right, 9)))]
     if aside is None:
         return None, ()
     return aside, (_words(found, aside, "More gold labels are right without them, so"),)
@@ -126,17 +129,20 @@ def _words(found: Factions, aside: Members, reason: str) -> str:
     )
 
 
-def _right(found: Fit, gold: Ints) -> NDArray[np.bool_]:
-    """Which of the gold labels a fit that did not know them gets right."""
+def _right(found: Fit, gold: Ints) -> Floats:
+    """How far a fit that did not know the gold labels gets each of them right, 0..1: a tie counts in part."""
     known = np.flatnonzero(gold >= 0)
-    return np.asarray(found.label[known] == gold[known])
+    return rightness(found.posterior[known], gold[known])
 
 
 def _majority_is_better(votes: Votes, blind: Fit, gold: Ints) -> bool:
-    """By a sign test on the gold labels of which either is right and the other wrong."""
-    majority = majority_vote.fit(votes)
-    gained = _right(majority, gold).astype(int) - _right(blind, gold)
-    return bool(gained.sum() > SIGNIFICANT * np.sqrt(np.abs(gained).sum()) and gained.sum() > 0)
+    """By a sign test, one-sided, on the gold labels of which either is righter than the other."""
+    from scipy.special import betainc  # slow to import, and no web process asks
+
+    difference = _right(majority_vote.fit(votes), gold) - _right(blind, gold)
+    better, worse = int((difference > TIE).sum()), int((difference < -TIE).sum())
+    # P(at least so many heads of so many tosses of a coin)
+    return bool(better > worse and betainc(better, worse + 1, 0.5) <= SIGNIFICANT)
 
 
 def _without(votes: Votes, aside: Members) -> Votes:

@@ -57,7 +57,11 @@ def fit(name: str, votes: Votes, gold: Ints | None = None, start: Floats | None 
     if np.bincount(votes.label, minlength=votes.n_labels).astype(bool).sum() < 2:
         note = "fewer than two labels were voted for: majority vote instead"
         return read_off(votes, *vote_shares(votes, known), notes=(note,))
-    posterior = clamp(_posterior(votes, _run(method, votes)), known)
+    try:
+        result = _run(method, votes)
+    except Exception as failure:  # whatever crowd-kit trips over: tied votes, in KOS
+        raise ValueError(f"crowd-kit's {name} fails on these votes: {type(failure).__name__}: {failure}") from failure
+    posterior = clamp(_posterior(votes, result), known)
     voted_on = np.bincount(votes.task, minlength=votes.n_tasks) > 0
     label_prior = shares(posterior[voted_on | (known >= 0)].sum(axis=0))
     posterior[~voted_on & (known < 0)] = label_prior

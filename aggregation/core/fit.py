@@ -67,10 +67,8 @@ class Fit:
 
     @property
     def skill(self) -> Floats:
-        """Expected accuracy of each annotator on tasks drawn by label_prior, f8[A], 0..1."""
-        if self.confusion is None:
-            return self.accuracy
-        return np.asarray(np.einsum("akk,k->a", self.confusion, self.label_prior))
+        """The share of right answers to expect of each annotator, f8[A], 0..1, from the tasks that each had."""
+        return self.accuracy
 
     @property
     def skill_interval(self) -> Floats:

@@ -264,4 +264,9 @@ def _as_fit(data: Data, reached: Climb[Rates], converged: bool, pooled: Floats, 
 
 
 def _notes(prior: Floats) -> tuple[str, ...]:
-    return (f"About {prior[1].sum():.0%} of the tasks are of a kind that most people find hard.",)
+    """Which model it is; and how many tasks are hard, if some are."""
+    model = "Annotators are weighed by what the votes tell of their skill, on easy and on hard tasks."
+    hard = float(prior[1].sum())
+    if prior.shape[1] == 1 or hard < 0.02:
+        return (model,)
+    return (model, f"About {hard:.0%} of the tasks are of a kind that most people find hard.")

@@ -131,3 +131,24 @@ def test_gold_is_kept_whatever_is_chosen():
         gold = drawn_gold(truth, 3)
         known = gold >= 0
         assert (auto.fit(votes, gold).posterior[known, gold[known]] == 1.0).all()
+
+
+def test_it_takes_five_to_nil_to_show_that_majority_vote_does_better():
+    votes, _truth, _confusion = dawid_skene_votes(3, 600, 30, 3, 5, diagonal=2.0)
+    majority = votes.per_task().argmax(axis=1).astype(np.int32)
+    shares = votes.per_task() / 5
+    clear = shares.max(axis=1) > np.sort(shares, axis=1)[:, 1]
+    differ = np.flatnonzero((majority != auto.fit(votes).label) & clear)
+    assert len(differ) >= 5
+    for n, shown in ((4, False), (5, True)):
+        gold = np.full(600, -1, dtype=np.int32)
+        gold[differ[:n]] = majority[differ[:n]]
+        assert ("Majority vote is right" in auto.fit(votes, gold).notes[0]) == shown, n
+
+
+def test_the_skill_of_those_set_aside_is_how_often_they_are_right():
+    votes, truth = crowd("colluders", 7)
+    fit = auto.fit(votes)
+    ring = np.abs(fit.confusion - fit.confusion[:, :1]).max(axis=(1, 2)) < 1e-12
+    right = np.bincount(votes.annotator, votes.label == truth[votes.task]) / np.bincount(votes.annotator)
+    assert abs(fit.skill[ring] - right[ring]).mean() < 0.08

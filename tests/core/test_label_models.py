@@ -41,8 +41,9 @@ def test_a_fit_holds_probabilities_and_respects_gold(name, case):
 
 @MODELS
 @settings(max_examples=20, deadline=None)
-@given(votes=any_votes(), data=st.data())
-def test_the_order_of_votes_and_the_names_of_things_do_not_matter(name, votes, data):
+@given(case=votes_and_gold(), data=st.data())
+def test_the_order_of_votes_and_the_names_of_things_do_not_matter(name, case, data):
+    votes, gold = case
     rows = data.draw(st.permutations(range(len(votes))))
     tasks, annotators, labels = (
         np.array(data.draw(st.permutations(range(size))), dtype=np.int32)
@@ -58,7 +59,9 @@ def test_the_order_of_votes_and_the_names_of_things_do_not_matter(name, votes, d
         votes.n_labels,
     )
     few = {} if name in ONE_PASS else {"max_iter": 5}  # rounding must not grow for hundreds of steps
-    fit, other = (LABEL_MODELS[name](each, None, **few) for each in (votes, renamed))
+    renamed_gold = np.full_like(gold, -1)
+    renamed_gold[tasks] = np.where(gold >= 0, labels[gold], -1)
+    fit, other = (LABEL_MODELS[name](*each, **few) for each in ((votes, gold), (renamed, renamed_gold)))
     np.testing.assert_allclose(other.posterior[np.ix_(tasks, labels)], fit.posterior, atol=1e-7)
     np.testing.assert_allclose(other.accuracy[annotators], fit.accuracy, atol=1e-7)
     np.testing.assert_allclose(other.skill_votes[annotators], fit.skill_votes, atol=1e-6)
