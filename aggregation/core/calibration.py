@@ -55,7 +55,7 @@ TOLERANCE = 1e-9
 TIE, HAIR = 1e-12, 1e-6
 MAX_STEPS = 100
 
-State = Literal["gold", "estimated"]
+State = Literal["gold", "uncalibrated"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +83,8 @@ class Calibration:
 
     @property
     def state(self) -> State:
-        """ "gold": calibrated. "estimated": from so few answers that most of it is what other crowds tell."""
-        return "gold" if self.n_gold >= ENOUGH_GOLD else "estimated"
+        """ "gold": calibrated. "uncalibrated": from so few answers that most of it is what other crowds tell."""
+        return "gold" if self.n_gold >= ENOUGH_GOLD else "uncalibrated"
 
     def apply(self, posterior: Floats, vote_counts: Floats) -> Floats:
         """Calibrated posterior, f8[T, K] as given, or f8[K] of a single task. Not for tasks that are clamped to gold.

@@ -23,8 +23,9 @@ from aggregation.offline.scoring import Score, score
 class Analysis:
     """What a crowd's votes say.
 
-    posterior: f8[T, K], the fit's after calibration; tasks with gold are certain. score: by cross-validation over the
-    gold tasks, None without two of them; majority: majority vote's on the same tasks, which it does not know either.
+    posterior: f8[T, K], the fit's, after calibration if there is enough gold; tasks with gold are certain. score: by
+    cross-validation over the gold tasks, None without two of them; majority: majority vote's on the same tasks, which
+    it does not know either.
     """
 
     crowd: Crowd
@@ -67,14 +68,16 @@ def analyse(crowd: Crowd, method: str) -> Analysis:
         fit = fit_model(crowd, method, gold)
     counts, posterior = votes.per_task(), _unaware(crowd, method, fit, gold)
     calibration = calibrate(posterior, counts, gold)
-    calibrated = clamp(calibration.apply(posterior, counts), gold)
-    found = Analysis(crowd, method, fit, calibrated, calibration, _takes_order(method))
+    # What other crowds tell of this one misleads too often to be written for its confidence.
+    enough = calibration.state == "gold"
+    written = clamp(calibration.apply(posterior, counts), gold) if enough else fit.posterior
+    found = Analysis(crowd, method, fit, written, calibration, _takes_order(method))
     known = gold_tasks(counts, gold)
     if len(known) < 2:
         return found
     return replace(
         found,
-        score=score(held_out(posterior, counts, gold, FOLDS, seed=0), gold[known]),
+        score=score(held_out(posterior, counts, gold, FOLDS, seed=0) if enough else posterior[known], gold[known]),
         majority=score(vote_shares(votes, np.full_like(gold, -1))[0][known], gold[known]),
         n_folds=min(FOLDS, len(known)),
     )

@@ -30,7 +30,7 @@ def calibration(found: dict[str, Any]) -> str:
     if found["calibrated"]:
         return f"calibrated on {n_gold:,} gold tasks"
     few = "without gold" if n_gold == 0 else f"with {_number(n_gold, 'gold task')} of at least {ENOUGH_GOLD}"
-    return f"uncalibrated: {few} it is estimated from what other crowds tell"
+    return f"uncalibrated: {few} it is what the label model believes, and most believe too much"
 
 
 def _details(found: dict[str, Any]) -> list[str]:

@@ -83,13 +83,13 @@ def test_without_gold_it_is_what_other_crowds_tell_and_says_so():
     calibration = calibrate(posterior, counts, known(truth, 0))
     np.testing.assert_array_equal(calibration.weights, SHIPPED_PRIOR.mean)
     np.testing.assert_array_equal(calibration.bias, np.zeros(3))
-    assert (calibration.n_gold, calibration.state) == (0, "estimated")
+    assert (calibration.n_gold, calibration.state) == (0, "uncalibrated")
     assert log_loss(calibration.apply(posterior, counts), truth) < log_loss(posterior, truth)
 
 
 def test_it_is_called_calibrated_from_twenty_answers_on():
     posterior, counts, truth = overconfident(0, T=200)
-    assert calibrate(posterior, counts, known(truth, ENOUGH_GOLD - 1)).state == "estimated"
+    assert calibrate(posterior, counts, known(truth, ENOUGH_GOLD - 1)).state == "uncalibrated"
     assert calibrate(posterior, counts, known(truth, ENOUGH_GOLD)).state == "gold"
 
 
@@ -97,7 +97,7 @@ def test_gold_without_votes_tells_nothing():
     posterior, counts, truth = overconfident(0, T=200)
     counts[10:40] = 0
     calibration = calibrate(posterior, counts, known(truth, 40))
-    assert (calibration.n_gold, calibration.state) == (10, "estimated")
+    assert (calibration.n_gold, calibration.state) == (10, "uncalibrated")
     same = calibrate(posterior, counts, known(truth, 10))
     np.testing.assert_array_equal(calibration.weights, same.weights)
     without = np.zeros_like(counts)

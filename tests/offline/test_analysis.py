@@ -57,14 +57,14 @@ def test_calibration_sees_no_gold_of_the_tasks_it_is_scored_on(monkeypatch: pyte
 
     monkeypatch.setitem(LABEL_MODELS, "spied", fit)
     monkeypatch.setattr(calibration_report, "calibrate", learn)
-    gold = [0, 0, 0, 0, 0, 0, -1]
+    gold = [0] * 21 + [-1]
     found = analyse(crowd_of(gold), "spied")
-    assert found.score is not None and found.score.n == 6
+    assert found.score is not None and found.score.n == 21
     assert fitted[0].tolist() == gold
     for gold_of in (fitted[1:], scored):  # the same folds, left out by the label model and by the calibration
         left_out = [np.flatnonzero((rest < 0) & (fitted[0] >= 0)).tolist() for rest in gold_of]
-        assert sorted(map(len, left_out)) == [1, 1, 1, 1, 2]
-        assert sorted(sum(left_out, [])) == [0, 1, 2, 3, 4, 5]
+        assert sorted(map(len, left_out)) == [4, 4, 4, 4, 5]
+        assert sorted(sum(left_out, [])) == list(range(21))
     assert [rest.tolist() for rest in fitted[1:]] == [rest.tolist() for rest in scored]
 
 
@@ -78,11 +78,11 @@ def test_confidence_is_that_of_the_gold() -> None:
     assert found.score.ece < 0.05 and found.majority.ece == 0.5
 
 
-def test_without_gold_confidence_is_estimated() -> None:
-    found = analyse(dataclasses.replace(crowd_of([-1, -1]), gold=None), "majority_vote")
-    assert (found.calibration.state, found.calibration.n_gold) == ("estimated", 0)
-    assert found.label.tolist() == [0, 0]
-    assert (found.confidence < 1.0).all() and (found.confidence > 0.5).all()
+def test_without_gold_confidence_is_the_label_models_own_and_called_uncalibrated() -> None:
+    crowd = dataclasses.replace(crowd_of([-1, -1]), gold=None)
+    found = analyse(crowd, "hierarchical_dawid_skene")
+    assert (found.calibration.state, found.calibration.n_gold) == ("uncalibrated", 0)
+    assert (found.posterior == LABEL_MODELS["hierarchical_dawid_skene"](crowd.votes).posterior).all()
 
 
 @pytest.fixture
