@@ -136,7 +136,7 @@ def _split(data: Data, posterior: Floats, kinds: int) -> Floats:
 def _counts(data: Data, posterior: Floats) -> Floats:
     """Expected votes f8[A, K, C] as [annotator, voted, state]."""
     _totals, counts = data.steps.free_count(data.votes.by_task, data.gold, posterior)
-    return np.asarray(counts.reshape(data.votes.n_annotators, data.votes.n_labels, -1))
+    return np.asarray(counts.reshape(data.votes.n_annotators, data.votes.n_labels, posterior.shape[1]))
 
 
 def _pooled(data: Data, counts: Floats, posterior: Floats) -> Floats:

@@ -106,7 +106,7 @@ def posteriors(priors: Floats, evidence: Floats, kinds: Floats | None = None) ->
 
 def states(fit: Fit) -> Floats:
     """What more votes are multiplied on, f8[T, C]: the posterior of the tasks' states."""
-    return fit.posterior if fit.kinds is None else fit.kinds.posterior.reshape(len(fit.posterior), -1)
+    return fit.posterior if fit.kinds is None else fit.kinds.posterior.reshape(-1, fit.kinds.prior.size)
 
 
 def labels(states: Floats, n_labels: int) -> Floats:

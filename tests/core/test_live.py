@@ -11,6 +11,7 @@ from aggregation.core import live
 from aggregation.core.fit import DENSE_LABELS
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
 from aggregation.core.simulation import dawid_skene_votes
+from aggregation.core.votes import Votes
 
 
 @pytest.mark.parametrize("name", ["dawid_skene", "hierarchical_dawid_skene", "difficulty_dawid_skene", "auto"])
@@ -94,6 +95,14 @@ def likelihood_of_anybody(fit, annotator, voted):
         vector = None if fit.confusion is None or unknown else fit.confusion[annotator, :, voted]
     accuracy = None if unknown else float(fit.accuracy[annotator])
     return live.vote_likelihood(voted, K, vector, accuracy, fit.pooled_accuracy, fit.pooled_errors[:, voted])
+
+
+@pytest.mark.parametrize("n_labels", [1, 2, 3])
+def test_nothing_at_all_is_fitted_too(n_labels):
+    none = np.array([], dtype=np.int32)
+    fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](Votes(none, none, none, 0, 0, n_labels), none)
+    assert live.labels(live.states(fit), n_labels).shape == (0, n_labels)
+    assert live.likelihoods(fit, np.array([-1]), np.array([0])).shape[1] % n_labels == 0
 
 
 def test_without_kinds_the_states_are_the_labels():
