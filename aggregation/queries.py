@@ -17,29 +17,64 @@ WHERE t.project_id = %(project)s AND (s.votes > 0 OR g.label IS NOT NULL)
 ORDER BY s.task_id
 """
 
-# A chunk of tasks to publish. Those that a vote or a lease holds right now are left for the next round.
+# A chunk of tasks to publish, as they are. Those that a vote or a lease holds right now are left for the next round.
 LOCK_TASKS = """
-SELECT s.task_id, s.version, s.votes, s.redundancy, g.label, p.posterior
+SELECT s.task_id, s.version, s.votes, s.redundancy, g.label, p.posterior, t.posterior
 FROM projects_taskstate s
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
 LEFT JOIN projects_prediction p ON p.task_id = s.task_id
+LEFT JOIN projects_taskposterior t ON t.task_id = s.task_id
 WHERE s.task_id = ANY(%(tasks)s)
 ORDER BY s.task_id
 FOR UPDATE OF s {wait}
 """
 
-# Publish consensus: a row is written only where it says something new, so that consumers are told of changes alone.
-PUBLISH = """
-WITH new AS (
-    SELECT * FROM jsonb_to_recordset(%(rows)s) AS n(
-        task_id bigint, label smallint, confidence float8, votes integer, retired text, source text, posterior jsonb
-    )
+# What a refit has made of annotators, on its way in.
+FITTED_TABLES = """
+CREATE TEMPORARY TABLE fitted_skill (annotator_id bigint, accuracy float8, skill float8) ON COMMIT DROP;
+CREATE TEMPORARY TABLE fitted_confusion (annotator_id bigint, voted smallint, vector float8[]) ON COMMIT DROP
+"""
+
+# Skills become the fitted ones, written where they change; whoever the fit does not know is unknown again.
+REPLACE_SKILLS = """
+WITH gone AS (
+    DELETE FROM projects_skill k
+    WHERE k.project_id = %(project)s AND NOT EXISTS (SELECT FROM fitted_skill f WHERE f.annotator_id = k.annotator_id)
 )
+INSERT INTO projects_skill AS k (annotator_id, project_id, accuracy, skill, run)
+SELECT annotator_id, %(project)s, accuracy, skill, %(run)s FROM fitted_skill
+ON CONFLICT (annotator_id) DO UPDATE SET accuracy = EXCLUDED.accuracy, skill = EXCLUDED.skill, run = EXCLUDED.run
+WHERE (k.accuracy, k.skill) IS DISTINCT FROM (EXCLUDED.accuracy, EXCLUDED.skill)
+"""
+
+# So do confusions. Constraint confusion_once.
+REPLACE_CONFUSIONS = """
+WITH gone AS (
+    DELETE FROM projects_confusion c USING projects_member m
+    WHERE m.id = c.annotator_id AND m.project_id = %(project)s
+      AND NOT EXISTS (SELECT FROM fitted_confusion f WHERE f.annotator_id = c.annotator_id)
+)
+INSERT INTO projects_confusion AS c (annotator_id, voted, vector)
+SELECT annotator_id, voted, vector FROM fitted_confusion
+ON CONFLICT (annotator_id, voted) DO UPDATE SET vector = EXCLUDED.vector WHERE c.vector IS DISTINCT FROM EXCLUDED.vector
+"""
+
+# A chunk of tasks on their way in. Kept by the session, since a refit fills it once for every thousand tasks.
+REFITTED_TABLE = """
+CREATE TEMPORARY TABLE IF NOT EXISTS refitted (
+    task_id bigint, label smallint, runner_up smallint, confidence float8, retired text, priority smallint,
+    votes integer, source text, posterior jsonb
+) ON COMMIT DELETE ROWS
+"""
+
+# Publish consensus: a row is written only where it says something new, so that consumers are told of changes alone.
+# Whether confidence is calibrated is for its run to say, so that a change of that is news too.
+PUBLISH = """
 INSERT INTO aggregation_consensus AS c
     (task_id, project_id, label, confidence, votes, posterior, source, retired, run_id, revision, updated_at)
 SELECT task_id, %(project)s, label, confidence, votes, posterior, source, retired, %(run)s,
        pg_current_xact_id()::text::bigint, now()
-FROM new
+FROM refitted
 ON CONFLICT (task_id) DO UPDATE SET
     label = EXCLUDED.label, confidence = EXCLUDED.confidence, votes = EXCLUDED.votes, posterior = EXCLUDED.posterior,
     source = EXCLUDED.source, retired = EXCLUDED.retired, run_id = EXCLUDED.run_id, revision = EXCLUDED.revision,
@@ -56,6 +91,8 @@ WHERE (c.label, c.votes, c.source, c.retired) IS DISTINCT FROM
              WITH ORDINALITY AS new(p, k) USING (k)
         WHERE abs(old.p::float8 - new.p::float8) >= %(tolerance)s
    )
+   OR (SELECT coalesce(r.metrics->'calibration', 'null') <> 'null' FROM aggregation_run r WHERE r.id = c.run_id)
+      <> %(calibrated)s
 """
 
 # The feed: published rows after a cursor, oldest change first. Only rows of transactions that ended before every

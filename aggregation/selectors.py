@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from django.db import connection
 from django.db.models import QuerySet
 
@@ -44,12 +45,18 @@ def annotators_of(
 
 
 def confusion_of(project: Project, annotator: Member) -> list[list[float]] | None:
-    """``confusion[true][voted]`` of the current refit, rows sum to 1; None before it, and beyond 16 labels."""
+    """``confusion[true][voted]`` of the current refit, rows sum to 1; None before it, and beyond 16 labels.
+
+    Where the label model tells kinds of tasks apart, the mean over them.
+    """
     columns = dict(Confusion.objects.filter(annotator=annotator).values_list("voted", "vector"))
-    K = len(project.labels)
+    K, kind_prior = len(project.labels), LiveModel.objects.get(project=project).kind_prior
     if len(columns) < K:
         return None
-    return [[columns[voted][true] for voted in range(K)] for true in range(K)]
+    shares = live.kind_shares(np.ones((1, K)) if kind_prior is None else np.array(kind_prior))
+    by_kind = np.array([columns[voted] for voted in range(K)]).reshape(K, -1, K)  # [voted, kind, true]
+    confusion: list[list[float]] = np.einsum("vdt,dt->tv", by_kind, shares).tolist()
+    return confusion
 
 
 def runs_of(project: Project) -> QuerySet[Run]:

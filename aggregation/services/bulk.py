@@ -1,13 +1,15 @@
-"""Whole columns out of PostgreSQL: COPY in its binary format, read by numpy without a Python object for each row.
+"""COPY: whole columns out of PostgreSQL, read by numpy without a Python object for each row; and rows into it.
 
-Format: https://www.postgresql.org/docs/current/sql-copy.html. Where no value is null, all rows are equally long.
+Binary format: https://www.postgresql.org/docs/current/sql-copy.html. Where no value is null, all rows are equally long.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import orjson
 from django.db import connection
 
 #: Signature, flags and the length of an extension that nobody has written yet; and the mark behind the last row.
@@ -38,3 +40,16 @@ def _row(types: dict[str, str]) -> np.dtype[np.void]:
     """How many columns, and each value behind its length, all most significant byte first."""
     columns = [field for name, kind in types.items() for field in ((f"length of {name}", ">i4"), (name, f">{kind}"))]
     return np.dtype([("columns", ">i2"), *columns])
+
+
+def copy_rows(table: str, rows: Iterable[str]) -> None:
+    r"""COPY rows into a table: columns in order, tab-separated, ``\N`` for null, no text that would need escaping."""
+    with connection.cursor() as cursor, cursor.copy(f"COPY {table} FROM STDIN") as copy:
+        copy.write("".join(f"{row}\n" for row in rows))
+
+
+def as_text(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
+    """Each row of f8[n, m], finite, as text: its numbers with commas between, from which equal numbers are read."""
+    if not numbers.size:
+        return [""] * len(numbers)
+    return orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY).decode()[2:-2].split("],[")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from django.db import connection, transaction
 from aggregation import queries
 from aggregation.core.fit import Fit
 from aggregation.core.label_models import LABEL_MODELS
-from aggregation.core.votes import Votes
+from aggregation.core.votes import Floats, Votes
 from aggregation.services.bulk import copy_columns
 from projects.models import Project
 
@@ -25,6 +26,11 @@ class Loaded:
     versions: np.ndarray[Any, np.dtype[np.int64]]
     gold: np.ndarray[Any, np.dtype[np.int32]]  # -1 = unknown
     annotator_ids: np.ndarray[Any, np.dtype[np.int64]]
+
+    @cached_property
+    def vote_counts(self) -> Floats:
+        """Votes of each task for each label, f8[T, K]."""
+        return self.votes.per_task()
 
     @property
     def votes_per_task(self) -> np.ndarray[Any, np.dtype[np.int64]]:

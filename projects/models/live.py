@@ -19,20 +19,28 @@ class LiveModel(models.Model):
     project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="live_model")
     run = models.BigIntegerField(null=True)  # the current refit
     label_prior = ArrayField(models.FloatField())  # K label frequencies, sum 1
+    # D x K frequencies of kinds of tasks and labels, sum 1; null: tasks of one kind (``core.fit.Kinds``)
+    kind_prior = ArrayField(ArrayField(models.FloatField()), null=True)
     pooled_accuracy = models.FloatField()  # of an annotator nobody knows yet
     # How far a task's prediction replaces the label prior, 0..2: measured out of fold, 0 without a held-out gain.
     prediction_weight = models.FloatField(default=0.0)
     learner_run = models.BigIntegerField(null=True)  # the current retraining
-    calibration = models.JSONField(null=True)  # null: confidence is uncalibrated
+    # core.calibration.Calibration, and how well it does on held-out gold; null: confidence is uncalibrated
+    calibration = models.JSONField(null=True)
     updated_at = models.DateTimeField(db_default=Now())
 
 
 class PooledError(models.Model):
-    """How people err when they err: P(voted | true, wrong) for one voted label, over all true labels."""
+    """How people err when they err: P(voted | true, wrong) for one voted label, over all true labels.
+
+    ``confusion``: P(voted | true) of an annotator nobody knows yet, as in Confusion; null where the pooled accuracy and
+    these errors are it.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
     voted = models.SmallIntegerField()
     vector = ArrayField(models.FloatField())
+    confusion = ArrayField(models.FloatField(), null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "voted"], name="pooled_error_once")]
@@ -49,7 +57,10 @@ class Skill(models.Model):
 
 
 class Confusion(models.Model):
-    """P(voted | true) of one annotator for one voted label, over all true labels: a vote reads one short vector."""
+    """P(voted | true) of one annotator for one voted label, over all true labels: a vote reads one short vector.
+
+    With kinds of tasks, over the true labels of the first kind, then of the second: D * K values.
+    """
 
     annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="confusions", db_index=False)
     voted = models.SmallIntegerField()

@@ -5,6 +5,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL
+
 
 class ProjectStatus(models.TextChoices):
     ACTIVE = "active"
@@ -41,7 +43,7 @@ class Project(models.Model):
     target_confidence = models.FloatField(null=True)
     min_votes = models.PositiveIntegerField(default=1)
 
-    label_model = models.CharField(max_length=40, default="hierarchical_dawid_skene")
+    label_model = models.CharField(max_length=40, default=DEFAULT_LABEL_MODEL)
     acquisition = models.CharField(max_length=20, choices=Acquisition.choices, default=Acquisition.ENTROPY)
     learner = models.CharField(max_length=20, choices=Learner.choices, null=True)
     learner_fields = ArrayField(models.CharField(max_length=200), default=list)

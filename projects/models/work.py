@@ -42,7 +42,7 @@ class TaskState(models.Model):
     runner_up = models.SmallIntegerField(null=True)
     confidence = models.FloatField(null=True)
     retired = models.CharField(max_length=12, null=True)  # why it collects no more votes; null = open
-    run = models.BigIntegerField(null=True)  # the refit whose skills the confidence stands on
+    run = models.BigIntegerField(null=True)  # the current refit when the above last changed
 
     class Meta:
         constraints = [

@@ -1,124 +1,165 @@
-"""A task's posterior, always recomputed from its counted votes and never multiplied on: undoing a vote is exact."""
+"""Tasks' posteriors, always recomputed from their counted votes and never multiplied on: undoing a vote is exact."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from aggregation.core import live
 from aggregation.core.acquisition import ACQUISITIONS, priority
+from aggregation.core.calibration import Calibration
 from aggregation.core.stopping import retire_reason
+from aggregation.core.structure import clamp
+from aggregation.core.votes import Floats, Ints
 from projects import queries
 from projects.models import LiveModel, Project
 from projects.queries import fetch, from_json
 
 
-@dataclass(frozen=True)
-class TaskSummary:
-    """A task's state as its votes, its gold and its prediction make it. ``posterior``: f8[K]."""
+@dataclass(frozen=True, eq=False)
+class TaskRows:
+    """What is stored of n tasks beside their votes. gold: int32[n], -1 = unknown. predictions: as stored, or None."""
 
-    task_id: int
-    votes: int
-    label: int
-    runner_up: int
-    confidence: float
-    priority: int
-    retired: str | None
-    posterior: np.ndarray[Any, np.dtype[np.float64]]
-    has_gold: bool
-    has_prediction: bool
+    ids: Sequence[int]
+    votes: Sequence[int]
+    redundancy: Sequence[int]
+    gold: Ints
+    predictions: Sequence[Any]
+
+    @classmethod
+    def of(cls, rows: Sequence[tuple[Any, ...]]) -> TaskRows:
+        """From rows of id, votes, redundancy, gold and prediction."""
+        ids, votes, redundancy, gold, predictions = zip(*rows, strict=True) if rows else ((), (), (), (), ())
+        return cls(ids, votes, redundancy, np.array([-1 if g is None else g for g in gold], np.int32), predictions)
 
 
-def recompute_tasks(*, project: Project, task_ids: Sequence[int]) -> list[TaskSummary]:
+@dataclass(frozen=True, eq=False)
+class Summaries:
+    """The states of n tasks as their votes, their gold and their predictions make them. posterior: f8[n, K]."""
+
+    ids: Sequence[int]
+    votes: Sequence[int]
+    label: Ints
+    runner_up: Ints
+    confidence: Floats
+    priority: NDArray[np.integer]
+    retired: Sequence[str | None]
+    posterior: Floats
+    has_gold: NDArray[np.bool_]
+    has_prediction: NDArray[np.bool_]
+
+
+def recompute_tasks(*, project: Project, task_ids: Sequence[int]) -> None:
     """Recompute and write these tasks' posterior, confidence, priority and retirement from what is stored.
 
     The caller holds the tasks' rows (``projects_taskstate``) locked, so that no vote comes in between.
     """
-    model = LiveModel.objects.get(project=project)
-    summaries = summarise(project=project, model=model, task_ids=task_ids)
-    write_summaries(summaries=summaries, run=model.run)
-    return summaries
+    summaries, run = summarise(project=project, task_ids=task_ids)
+    write_summaries(summaries=summaries, run=run)
 
 
-def summarise(*, project: Project, model: LiveModel, task_ids: Sequence[int]) -> list[TaskSummary]:
-    """The summaries of these tasks, nothing written."""
-    K = len(project.labels)
-    label_prior = np.asarray(model.label_prior)
-    likelihoods: dict[int, list[Any]] = defaultdict(list)
-    tasks = list(task_ids)
-    for task_id, voted, vector, accuracy, errors in fetch(queries.VOTES_TO_RECOMPUTE, tasks=tasks):
-        likelihoods[task_id].append(live.vote_likelihood(voted, K, vector, accuracy, model.pooled_accuracy, errors))
-    summaries = []
-    for task_id, votes, redundancy, gold, encoded in fetch(queries.TASKS_TO_RECOMPUTE, tasks=tasks):
-        prediction = None if encoded is None else live.decode_posterior(from_json(encoded), K)
-        prior = live.task_prior(label_prior, prediction, model.prediction_weight)
-        posterior = live.posterior(prior, np.array(likelihoods[task_id]).reshape(-1, K))
-        summaries.append(
-            summary_of(
-                project=project,
-                task_id=task_id,
-                votes=votes,
-                redundancy=redundancy,
-                posterior=posterior,
-                gold=gold,
-                has_prediction=prediction is not None and model.prediction_weight > 0,
-            )
-        )
-    return summaries
+def summarise(*, project: Project, task_ids: Sequence[int]) -> tuple[Summaries, int | None]:
+    """The summaries of these tasks and the refit that they stand on; nothing written."""
+    model, votes = _current(project, task_ids)
+    tasks = TaskRows.of(fetch(queries.TASKS_TO_RECOMPUTE, tasks=list(task_ids)))
+    K, place = len(project.labels), {task_id: row for row, task_id in enumerate(tasks.ids)}
+    kinds = None if model.kind_prior is None else live.kind_shares(np.array(model.kind_prior))
+    evidence = np.zeros((len(place), K if kinds is None else kinds.size))
+    counts = np.zeros((len(place), K))
+    for _run, task_id, voted, vector, accuracy, errors in votes:
+        row = place[task_id]
+        evidence[row] += np.log(live.vote_likelihood(voted, K, vector, accuracy, model.pooled_accuracy, errors))
+        counts[row, voted] += 1
+    priors, predicted = task_priors(tasks, np.asarray(model.label_prior), model.prediction_weight)
+    posterior = calibrated(model, live.posteriors(priors, evidence, kinds), counts)
+    return summaries_of(project=project, tasks=tasks, posterior=posterior, predicted=predicted), model.run
 
 
-def summary_of(
-    *,
-    project: Project,
-    task_id: int,
-    votes: int,
-    redundancy: int,
-    posterior: np.ndarray[Any, np.dtype[np.float64]],
-    gold: int | None,
-    has_prediction: bool,
-) -> TaskSummary:
-    """One task's summary from its posterior f8[K]. A gold label is certain, but the task goes on collecting by the
-    rules of any other: its votes measure people, and nobody can tell it apart."""
-    stopping_posterior = posterior
-    if gold is not None:
-        posterior = np.eye(len(posterior))[gold]
-    label, confidence, runner_up = live.summary(posterior)
-    score = ACQUISITIONS[project.acquisition](stopping_posterior[None, :])
-    return TaskSummary(
-        task_id=task_id,
-        votes=votes,
-        label=int(label[0]),
-        runner_up=int(runner_up[0]),
-        confidence=float(confidence[0]),
-        priority=int(priority(score)[0]),
-        retired=retire_reason(
-            votes, redundancy, float(stopping_posterior.max()), project.target_confidence, project.min_votes
-        ),
-        posterior=posterior,
-        has_gold=gold is not None,
-        has_prediction=has_prediction,
+def _current(project: Project, task_ids: Sequence[int]) -> tuple[LiveModel, list[tuple[Any, ...]]]:
+    """The live model, and the tasks' votes with what the same refit has made of their annotators.
+
+    If another refit becomes current between the two statements, both are read again.
+    """
+    while True:
+        model = LiveModel.objects.get(project=project)
+        votes = fetch(queries.VOTES_TO_RECOMPUTE, tasks=list(task_ids))
+        if all(run == model.run for run, *_ in votes):
+            return model, votes
+
+
+def task_priors(tasks: TaskRows, label_prior: Floats, weight: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """The label prior f8[K] with predictions worked in by this weight, f8[n, K]; and which tasks have one, bool[n].
+
+    A prediction of no weight is none.
+    """
+    predicted = np.array([weight > 0 and stored is not None for stored in tasks.predictions], dtype=np.bool_)
+    priors = np.tile(live.task_prior(label_prior, None, 0.0), (len(predicted), 1))
+    if predicted.any():
+        stored = [each for each, has_one in zip(tasks.predictions, predicted, strict=True) if has_one]
+        priors[predicted] = live.task_prior(label_prior, decode_posteriors(stored, len(label_prior)), weight)
+    return priors, predicted
+
+
+def decode_posteriors(stored: Sequence[Any], n_labels: int) -> Floats:
+    """Stored posteriors as f8[n, K]."""
+    return np.array([live.decode_posterior(from_json(each), n_labels) for each in stored]).reshape(-1, n_labels)
+
+
+def calibrated(model: LiveModel, posterior: Floats, counts: Floats) -> Floats:
+    """The posterior f8[n, K] as the project's gold has taught to believe it, or as it is while there is too little.
+
+    counts: f8[n, K], the tasks' votes for each label. Where there are none, nothing was learnt that could be applied.
+    """
+    voted = counts.any(axis=1)
+    if model.calibration is None or not voted.any():
+        return posterior
+    believed = posterior.copy()
+    believed[voted] = Calibration.from_json(model.calibration).apply(posterior[voted], counts[voted])
+    return believed
+
+
+def summaries_of(*, project: Project, tasks: TaskRows, posterior: Floats, predicted: NDArray[np.bool_]) -> Summaries:
+    """The summaries of tasks from their posteriors f8[n, K]. A gold label is certain, but its task goes on collecting
+    by the rules of any other: its votes measure people, and nobody can tell it apart."""
+    score = priority(ACQUISITIONS[project.acquisition](posterior))
+    sure = posterior.max(axis=1).tolist()
+    certain = clamp(posterior, tasks.gold)
+    label, confidence, runner_up = live.summary(certain)
+    return Summaries(
+        ids=tasks.ids,
+        votes=tasks.votes,
+        label=label,
+        runner_up=runner_up,
+        confidence=confidence,
+        priority=score,
+        retired=[
+            retire_reason(votes, redundancy, p, project.target_confidence, project.min_votes)
+            for votes, redundancy, p in zip(tasks.votes, tasks.redundancy, sure, strict=True)
+        ],
+        posterior=certain,
+        has_gold=tasks.gold >= 0,
+        has_prediction=predicted,
     )
 
 
-def write_summaries(*, summaries: Sequence[TaskSummary], run: int | None) -> None:
-    """Write summaries to the hot row, the posterior's row and (where they change) the queue, in one statement."""
-    if not summaries:
-        return
-    rows = [
-        {
-            "task_id": summary.task_id,
-            "label": summary.label,
-            "runner_up": summary.runner_up,
-            "confidence": summary.confidence,
-            "retired": summary.retired,
-            "priority": summary.priority,
-            "posterior": live.encode_posterior(summary.posterior),
-        }
-        for summary in summaries
-    ]
-    fetch(queries.WRITE_TASKS, rows=Jsonb(rows), run=run)
+def write_summaries(*, summaries: Summaries, run: int | None) -> None:
+    """Write summaries to the hot row, the posterior's row and the queue, each where it changes, in one statement."""
+    columns = zip(
+        summaries.ids,
+        summaries.label.tolist(),
+        summaries.runner_up.tolist(),
+        summaries.confidence.tolist(),
+        summaries.retired,
+        summaries.priority.tolist(),
+        map(live.encode_posterior, summaries.posterior),
+        strict=True,
+    )
+    names = ("task_id", "label", "runner_up", "confidence", "retired", "priority", "posterior")
+    rows = [dict(zip(names, row, strict=True)) for row in columns]
+    if rows:
+        fetch(queries.WRITE_TASKS.format(rows=queries.ROWS_OF_JSON), rows=Jsonb(rows), run=run)

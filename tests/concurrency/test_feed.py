@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.types.json import Jsonb
 
 from aggregation import queries
 from aggregation.models import Consensus, Run
@@ -47,20 +46,15 @@ def c(orm: None) -> Campaign:
 
 def publish(somebody: psycopg.Connection[Any], c: Campaign, numbers: list[int], votes: int) -> None:
     """What a refit's transaction does for a chunk; the test commits it."""
-    rows = [
-        {
-            "task_id": c.task(n),
-            "label": 0,
-            "confidence": 0.9,
-            "votes": votes,
-            "retired": None,
-            "source": "votes",
-            "posterior": [0.9, 0.1],
-        }
-        for n in numbers
-    ]
-    run = c.run.id
-    somebody.execute(queries.PUBLISH, {"rows": Jsonb(rows), "project": c.id, "run": run, "tolerance": 0.001})
+    somebody.execute(queries.REFITTED_TABLE)
+    for n in numbers:
+        somebody.execute(
+            "INSERT INTO refitted (task_id, label, confidence, votes, source, posterior)"
+            " VALUES (%s, 0, 0.9, %s, 'votes', '[0.9, 0.1]')",
+            [c.task(n), votes],
+        )
+    parameters = {"project": c.id, "run": c.run.id, "tolerance": 0.001, "calibrated": False}
+    somebody.execute(queries.PUBLISH, parameters)
 
 
 def test_a_slow_writers_rows_are_not_jumped_over(c: Campaign) -> None:

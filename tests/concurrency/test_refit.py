@@ -9,7 +9,9 @@ import pytest
 
 from aggregation.models import Consensus, Run
 from aggregation.services import refit as refits
+from aggregation.services.current import make_current
 from aggregation.services.fitting import fit_label_model, load_votes
+from aggregation.services.publishing import PUBLISH_TOLERANCE, publish
 from projects.models import Event, Project, TaskState, Vote
 from projects.services.voting import VoteInput, lease_tasks, submit_votes
 from tests.concurrency.races import beside, together
@@ -49,9 +51,9 @@ def test_a_vote_between_load_and_publish_is_not_overwritten(steps: Campaign) -> 
     run = start_of_run(c)
 
     c.vote(2, "dog", 3)  # "cat" twice so far
-    refits._make_current(project=c.project, run=run, loaded=loaded, fit=fit)
+    make_current(project=c.project, run=run, loaded=loaded, fit=fit, calibration=None, report=None)
     c.vote(2, "dog", 5)  # with the new skills already
-    newer = refits._publish(project=c.project, run=run, loaded=loaded, fit=fit)
+    newer = publish(project=c.project, run=run, loaded=loaded, fit=fit).recomputed
 
     assert newer == 2
     assert (c.state(3).votes, c.state(5).votes) == (3, 3)
@@ -69,7 +71,7 @@ def test_a_vote_whose_transaction_is_open_while_its_task_is_published(steps: Cam
     loaded = load_votes(project=c.project)
     fit = fit_label_model(project=c.project, votes=loaded.votes, gold=loaded.gold)
     run = start_of_run(c)
-    refits._make_current(project=c.project, run=run, loaded=loaded, fit=fit)
+    make_current(project=c.project, run=run, loaded=loaded, fit=fit, calibration=None, report=None)
 
     with other_connection() as somebody:
         _vote_by_hand(somebody, c, annotator=3, n=4, label=0)
@@ -81,7 +83,7 @@ def test_a_vote_whose_transaction_is_open_while_its_task_is_published(steps: Cam
             somebody.commit()
 
         with beside(commit):
-            newer = refits._publish(project=c.project, run=run, loaded=loaded, fit=fit)
+            newer = publish(project=c.project, run=run, loaded=loaded, fit=fit).recomputed
 
     assert newer == 1
     assert c.consensus(4).votes == c.state(4).votes == 3
@@ -171,7 +173,7 @@ def test_refits_in_a_loop_under_voting_overwrite_no_newer_vote(orm: None) -> Non
     for row in published:
         summary = fresh[row.task_id]
         assert (row.label, row.votes, row.retired) == (summary.label, 8, "redundancy")
-        assert row.confidence == pytest.approx(summary.confidence, abs=refits.PUBLISH_TOLERANCE)
+        assert row.confidence == pytest.approx(summary.confidence, abs=PUBLISH_TOLERANCE)
 
 
 def test_two_refits_of_a_project_never_run_at_once(orm: None) -> None:

@@ -6,6 +6,7 @@ import io
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,6 @@ from aggregation.services.locks import Lock, advisory_lock
 from projects.models import (
     Assignment,
     Event,
-    LiveModel,
     Member,
     Project,
     Role,
@@ -33,7 +33,7 @@ from projects.models import (
 )
 from projects.queries import from_json
 from projects.services.projects import create_project
-from projects.services.recompute import TaskSummary, summarise
+from projects.services.recompute import summarise
 from projects.services.tasks import Imported, Uploaded, import_votes, upload_tasks
 from projects.services.voting import Lease, VoteInput, lease_tasks, submit_votes
 from tests.support.client import wait_for
@@ -41,6 +41,18 @@ from tests.support.client import wait_for
 
 def unique(name: str) -> str:
     return f"{name}-{uuid.uuid4().hex[:12]}"
+
+
+@dataclass(frozen=True, eq=False)
+class TaskSummary:
+    """One row of `recompute.Summaries`."""
+
+    task_id: int
+    votes: int
+    label: int
+    confidence: float
+    retired: str | None
+    posterior: np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Campaign:
@@ -122,8 +134,9 @@ def other_connection(**arguments: Any) -> psycopg.Connection[Any]:
 def recomputed(project: Project) -> dict[int, TaskSummary]:
     """Every task as its counted votes make it now, computed afresh with the present skills; nothing written."""
     ids = list(Task.objects.filter(project=project).values_list("id", flat=True))
-    model = LiveModel.objects.get(project=project)
-    return {summary.task_id: summary for summary in summarise(project=project, model=model, task_ids=ids)}
+    found, _run = summarise(project=project, task_ids=ids)
+    columns = found.ids, found.votes, found.label, found.confidence, found.retired, found.posterior
+    return {row[0]: TaskSummary(*row) for row in zip(*columns, strict=True)}
 
 
 def assert_counters_are_true(project: Project) -> None:

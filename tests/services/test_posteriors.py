@@ -6,14 +6,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from django.db import transaction
 
 from aggregation.core import live
 from aggregation.core.acquisition import ACQUISITIONS, priority
 from aggregation.models import Consensus
 from aggregation.selectors import confusion_of
-from aggregation.services.refit import _publish_consensus
-from projects.models import Confusion, Member, Skill, TaskPosterior, TaskQueue, Vote
+from aggregation.services.publishing import write
+from projects.models import Confusion, LiveModel, Member, Skill, TaskPosterior, TaskQueue, Vote
 from projects.queries import from_json
+from projects.services.recompute import summarise
 from tests.services.campaign import Campaign, assert_state_is_fresh, recomputed
 
 Make = Callable[..., Campaign]
@@ -35,7 +37,7 @@ def voted(campaign: Make, *, labels: list[str], tasks: int = 12, gold: int = 3, 
     return c
 
 
-@pytest.mark.parametrize("label_model", ["dawid_skene", "hierarchical_dawid_skene"])
+@pytest.mark.parametrize("label_model", ["dawid_skene", "hierarchical_dawid_skene", "difficulty_dawid_skene", "auto"])
 @pytest.mark.parametrize("labels", [["cat", "dog"], ["a", "b", "c", "d"], [f"label {k}" for k in range(20)]])
 def test_a_recomputation_after_a_refit_gives_what_was_published(
     campaign: Make, label_model: str, labels: list[str]
@@ -56,7 +58,7 @@ def test_a_recomputation_after_a_refit_gives_what_was_published(
         assert row.confidence == pytest.approx(summary.confidence, abs=1e-9)
 
 
-@pytest.mark.parametrize("label_model", ["majority_vote", "dawid_skene", "hierarchical_dawid_skene"])
+@pytest.mark.parametrize("label_model", ["majority_vote", "dawid_skene", "difficulty_dawid_skene"])
 def test_state_and_consensus_say_the_same_after_a_refit(campaign: Make, label_model: str) -> None:
     c = voted(campaign, labels=["cat", "dog", "bird"], label_model=label_model)
     c.refit()
@@ -180,14 +182,15 @@ def test_what_moves_among_the_losing_labels_is_published_too(campaign: Make, n_l
     c = campaign(tasks=1, annotators=1, labels=[f"label {n}" for n in range(n_labels)])
     c.vote(0, "label 0")
     run = c.refit()
-    (summary,) = recomputed(c.fresh()).values()
+    summaries, _run = summarise(project=c.fresh(), task_ids=[c.task(0)])
+    model = LiveModel.objects.get(project=c.id)
 
     def publish(*first: float) -> list[float]:
-        posterior = np.zeros(n_labels)
-        posterior[: len(first)] = first
-        _publish_consensus(
-            project=c.fresh(), run=run, summaries=[replace(summary, confidence=0.6, posterior=posterior)]
-        )
+        posterior = np.zeros((1, n_labels))
+        posterior[0, : len(first)] = first
+        changed = replace(summaries, confidence=np.array([0.6]), posterior=posterior)
+        with transaction.atomic():
+            write(c.fresh(), run, model, [changed])
         return live.decode_posterior(c.consensus(0).posterior, n_labels).tolist()[:3]
 
     assert publish(0.6, 0.3, 0.1) == pytest.approx([0.6, 0.3, 0.1])

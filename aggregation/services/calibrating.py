@@ -1,0 +1,98 @@
+"""Confidence that is true: what a project's gold teaches about how far to believe its label model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from aggregation.core import live
+from aggregation.core.calibration import ENOUGH_GOLD, calibrate, cross_fit, gold_tasks
+from aggregation.core.calibration_report import cross_validate
+from aggregation.core.fit import Fit
+from aggregation.core.votes import Floats, Ints, Votes
+from aggregation.services.fitting import Loaded, fit_label_model
+from projects.models import LiveModel, Project
+from projects.queries import TASKS_TO_RECOMPUTE, fetch
+from projects.services.recompute import TaskRows, task_priors
+
+#: Gold that everybody is shown has many more votes than tasks usually have: so many times more than nearly all of them.
+FAR_MORE, NEARLY_ALL = 1.5, 0.95
+#: More answers than these would teach seven weights, and tell of their truth, nothing more.
+MOST_GOLD = 5_000
+SEED = 0
+
+
+def learn_calibration(*, project: Project, loaded: Loaded, fit: Fit) -> tuple[dict[str, Any] | None, Any]:
+    """A calibration as the live model stores it, and its report as its run keeps it; neither with too little gold.
+
+    Learnt on posteriors as they are published, predictions worked in, of tasks whose own gold is not known to the fit
+    and that have no more votes than others.
+    """
+    gold = _drawn_at_random(loaded)
+    votes = thinned(loaded.votes, gold)
+    counts = votes.per_task()
+    known = gold_tasks(counts, gold)
+    if len(known) < ENOUGH_GOLD:
+        return None, None
+    posterior = _without_their_gold(project, loaded, votes, fit, gold, known)
+    known = np.sort(np.random.default_rng(SEED).permutation(known)[:MOST_GOLD])
+    learnt_from = posterior[known], counts[known], gold[known]
+    calibration, report = calibrate(*learnt_from), cross_validate(*learnt_from)
+    stored = calibration.as_json() | {"ece": report.ece, "ece_interval": report.ece_interval}
+    return stored, asdict(report)
+
+
+def says(calibration: dict[str, Any] | None) -> str:
+    """In words, from what a live model or a run keeps of a calibration."""
+    if calibration is None:
+        return "uncalibrated"
+    low, high = calibration["ece_interval"]
+    return f"calibrated on {calibration['n_gold']} gold, ECE {calibration['ece']:.3f} ({low:.3f}-{high:.3f})"
+
+
+def _drawn_at_random(loaded: Loaded) -> Ints:
+    """The gold that tells of all tasks: uploaded gold is taken as drawn at random. Gold that comes of reviews, which
+    look at what is disputed, is not, and would be left out here."""
+    return loaded.gold
+
+
+def thinned(votes: Votes, gold: Ints) -> Votes:
+    """The votes, but of tasks with gold that have far more than nearly all others only as many as is usual.
+
+    Which are kept is drawn at random, equally for equal votes in any order.
+    """
+    many = np.bincount(votes.task, minlength=votes.n_tasks)
+    others = many[(gold < 0) & (many > 0)]
+    if not len(others):
+        return votes
+    usual = int(np.median(others))
+    crowded = (gold >= 0) & (many > FAR_MORE * np.quantile(others, NEARLY_ALL))
+    order = np.lexsort((votes.annotator, votes.task))
+    drawn = np.empty(len(votes))
+    drawn[order] = np.random.default_rng(SEED).random(len(votes))
+    by_draw = np.lexsort((drawn, votes.task))
+    place = np.empty(len(votes), np.int64)
+    place[by_draw] = np.arange(len(votes)) - votes.by_task.start[votes.task[by_draw]]
+    kept = ~crowded[votes.task] | (place < usual)
+    columns = votes.task[kept], votes.annotator[kept], votes.label[kept]
+    return Votes(*columns, votes.n_tasks, votes.n_annotators, votes.n_labels)
+
+
+def _without_their_gold(project: Project, loaded: Loaded, votes: Votes, fit: Fit, gold: Ints, known: Ints) -> Floats:
+    """The posterior f8[T, K] in whose known rows the gold of the task itself has no part, nor have its extra votes."""
+    model = LiveModel.objects.get(project=project)
+    ids = loaded.task_ids[known].tolist()
+    stored = {row[0]: row for row in fetch(TASKS_TO_RECOMPUTE, tasks=ids)}
+    tasks = TaskRows.of([stored[id_] for id_ in ids])
+
+    def posterior_of(told: Ints) -> Floats:
+        # With all gold told, no row of it is used: any fit will do.
+        fitted = fit if told is gold else fit_label_model(project=project, votes=votes, gold=told)
+        priors, _ = task_priors(tasks, fitted.label_prior, model.prediction_weight)
+        posterior = fitted.posterior.copy()
+        posterior[known] = live.with_prior(posterior[known], fitted.label_prior, priors)
+        return posterior
+
+    return cross_fit(posterior_of, gold, seed=SEED)

@@ -1,0 +1,72 @@
+"""A refit's first step: what it has made of annotators and labels steers every vote from now on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from aggregation import queries
+from aggregation.core.fit import Fit
+from aggregation.models import Run
+from aggregation.services.bulk import as_text, copy_rows
+from aggregation.services.fitting import Loaded
+from projects.models import LiveModel, PooledError, Project
+from projects.queries import fetch
+
+
+@transaction.atomic
+def make_current(
+    *, project: Project, run: Run, loaded: Loaded, fit: Fit, calibration: dict[str, Any] | None, report: Any
+) -> None:
+    """One small transaction: all of the new run's parameters, or none.
+
+    calibration: as `calibrating.learn_calibration` gives it, with its report, which the run's rows are read with.
+    """
+    LiveModel.objects.filter(project=project).update(
+        run=run.id,
+        label_prior=fit.label_prior.tolist(),
+        kind_prior=None if fit.kinds is None else fit.kinds.prior.tolist(),
+        pooled_accuracy=fit.pooled_accuracy,
+        calibration=calibration,
+        updated_at=timezone.now(),
+    )
+    Run.objects.filter(id=run.id).update(metrics={"calibration": report})
+    _replace_pooled_errors(project, fit)
+    fetch(queries.FITTED_TABLES)
+    who = loaded.annotator_ids.tolist()
+    figures = zip(who, fit.accuracy.tolist(), fit.skill.tolist(), strict=True)
+    copy_rows("fitted_skill", (f"{id_}\t{accuracy!r}\t{skill!r}" for id_, accuracy, skill in figures))
+    copy_rows("fitted_confusion", _confusions(who, fit))
+    fetch(queries.REPLACE_SKILLS, project=project.id, run=run.id)
+    fetch(queries.REPLACE_CONFUSIONS, project=project.id)
+
+
+def _replace_pooled_errors(project: Project, fit: Fit) -> None:
+    """Also the confusion of people whom the fit has not seen, where kinds of tasks leave no single accuracy to them."""
+    by_vote = None if fit.kinds is None else fit.kinds.pooled.transpose(2, 0, 1).reshape(len(fit.label_prior), -1)
+    PooledError.objects.bulk_create(
+        [
+            PooledError(
+                project=project,
+                voted=voted,
+                vector=fit.pooled_errors[:, voted].tolist(),
+                confusion=None if by_vote is None else by_vote[voted].tolist(),
+            )
+            for voted in range(len(fit.label_prior))
+        ],
+        update_conflicts=True,
+        unique_fields=["project", "voted"],
+        update_fields=["vector", "confusion"],
+    )
+
+
+def _confusions(who: list[int], fit: Fit) -> list[str]:
+    """A line for each annotator and voted label; none where confusions are structured."""
+    if fit.confusion is None or not who:
+        return []
+    K = len(fit.label_prior)
+    by_vote = fit.confusion.transpose(0, 2, 1) if fit.kinds is None else fit.kinds.confusion.transpose(0, 3, 1, 2)
+    vectors = as_text(by_vote.reshape(len(who) * K, -1))
+    return [f"{who[row // K]}\t{row % K}\t{{{vector}}}" for row, vector in enumerate(vectors)]

@@ -1,0 +1,174 @@
+"""A refit's second step: its posteriors become the tasks' state and what consumers read, a thousand at a time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import orjson
+from django.db import transaction
+from numpy.typing import NDArray
+
+from aggregation import queries
+from aggregation.core import live
+from aggregation.core.fit import DENSE_LABELS, Fit
+from aggregation.core.votes import Floats
+from aggregation.models import ConsensusSource, Run
+from aggregation.services.bulk import as_text, copy_rows
+from aggregation.services.fitting import Loaded
+from projects.models import LiveModel, Project
+from projects.queries import WRITE_TASKS, fetch
+from projects.services.recompute import (
+    Summaries,
+    TaskRows,
+    calibrated,
+    decode_posteriors,
+    summaries_of,
+    summarise,
+    task_priors,
+)
+
+#: Tasks published in one transaction.
+CHUNK = 1000
+#: After so many rounds over rows that others held, publishing waits for them instead of passing them over.
+PATIENT_ROUNDS = 20
+#: A published posterior moves when one of its probabilities has by this much; a smaller change is no news.
+PUBLISH_TOLERANCE = 0.001
+
+
+@dataclass(frozen=True, eq=False)
+class Refitted:
+    """What is published. model: as `current.make_current` has left it."""
+
+    project: Project
+    run: Run
+    model: LiveModel
+    loaded: Loaded
+    fit: Fit
+
+
+@dataclass
+class Published:
+    """What publishing found. recomputed: tasks that had newer votes than the fit. confidence: summed over all tasks."""
+
+    recomputed: int = 0
+    tasks: int = 0
+    confidence: float = 0.0
+    drifts: list[live.Drift] = field(default_factory=list)
+
+    @property
+    def mean_confidence(self) -> float | None:
+        return self.confidence / self.tasks if self.tasks else None
+
+    @property
+    def drift(self) -> live.Drift:
+        """How far the live posteriors of voted tasks had drifted from those that are now published in their place."""
+        return live.joined(self.drifts)
+
+
+def publish(*, project: Project, run: Run, loaded: Loaded, fit: Fit) -> Published:
+    """Publish every task that was loaded, chunk by chunk, each in a transaction of its own."""
+    refitted = Refitted(project, run, LiveModel.objects.get(project=project), loaded, fit)
+    fetch(queries.REFITTED_TABLE)
+    published, left, rounds = Published(), np.arange(len(loaded.task_ids)), 0
+    while len(left):
+        patient = rounds >= PATIENT_ROUNDS
+        done = np.zeros(len(loaded.task_ids), dtype=np.bool_)
+        for start in range(0, len(left), CHUNK):
+            rows = left[start : start + CHUNK]
+            # Having waited for every row, those not found are gone with their task.
+            done[_publish_chunk(refitted, rows, published, wait="" if patient else "SKIP LOCKED")] = True
+            done[rows] |= patient
+        left = left[~done[left]]
+        rounds += 1
+        if len(left):
+            time.sleep(0.02)
+    return published
+
+
+@transaction.atomic
+def _publish_chunk(refitted: Refitted, rows: NDArray[np.intp], published: Published, *, wait: str) -> NDArray[np.intp]:
+    """Publish those of some rows of the fit whose tasks nobody else holds; which they were.
+
+    A task whose votes are those the fit saw takes the fit's posterior; any other is recomputed from its votes with the
+    new skills, so that a refit never overwrites a newer vote.
+    """
+    loaded = refitted.loaded
+    locked = fetch(queries.LOCK_TASKS.format(wait=wait), tasks=loaded.task_ids[rows].tolist())
+    if not locked:
+        return rows[:0]
+    mine = np.searchsorted(loaded.task_ids, np.array([task_id for task_id, *_ in locked], dtype=np.int64))
+    newer = loaded.versions[mine] != [version for _, version, *_ in locked]
+    # Gold too: it is clamped in the fit, while its own votes steer its collection.
+    stale = newer | np.array([gold is not None for *_, gold, _, _ in locked], dtype=np.bool_)
+    fresh = np.flatnonzero(~stale)
+    summaries = [_as_fitted(refitted, mine[fresh], [locked[row] for row in fresh], published)]
+    if stale.any():
+        recomputed, _ = summarise(project=refitted.project, task_ids=loaded.task_ids[mine[stale]].tolist())
+        summaries.append(recomputed)
+    write(refitted.project, refitted.run, refitted.model, summaries)
+    published.recomputed += int(newer.sum())
+    published.tasks += len(locked)
+    published.confidence += sum(float(each.confidence.sum()) for each in summaries)
+    return mine
+
+
+def _as_fitted(
+    refitted: Refitted, rows: NDArray[np.intp], locked: Sequence[tuple[Any, ...]], published: Published
+) -> Summaries:
+    """Summaries of tasks with the fit's posteriors, in the rows of the fit that are given, and their drift."""
+    model, label_prior = refitted.model, refitted.fit.label_prior
+    tasks = TaskRows.of([(id_, votes, wanted, gold, said) for id_, _, votes, wanted, gold, said, _ in locked])
+    priors, predicted = task_priors(tasks, label_prior, model.prediction_weight)
+    posterior = live.with_prior(refitted.fit.posterior[rows], label_prior, priors)
+    if model.calibration is not None:
+        posterior = calibrated(model, posterior, refitted.loaded.vote_counts[rows])
+    before = [row for row, (*_, stored) in enumerate(locked) if stored is not None and tasks.votes[row]]
+    drifted = decode_posteriors([locked[row][-1] for row in before], len(label_prior))
+    published.drifts.append(live.drift(drifted, posterior[before]))
+    return summaries_of(project=refitted.project, tasks=tasks, posterior=posterior, predicted=predicted)
+
+
+def write(project: Project, run: Run, model: LiveModel, summaries: Sequence[Summaries]) -> None:
+    """State, posterior, queue and consensus of tasks that the present transaction holds, each where it changes."""
+    copy_rows("refitted", (line for each in summaries for line in _lines(each)))
+    fetch(WRITE_TASKS.format(rows="refitted"), run=run.id)
+    fetch(
+        queries.PUBLISH,
+        project=project.id,
+        run=run.id,
+        tolerance=PUBLISH_TOLERANCE,
+        calibrated=model.calibration is not None,
+    )
+
+
+def _lines(summaries: Summaries) -> Iterator[str]:
+    columns = zip(
+        summaries.ids,
+        summaries.label.tolist(),
+        summaries.runner_up.tolist(),
+        map(repr, summaries.confidence.tolist()),
+        [reason or "\\N" for reason in summaries.retired],
+        summaries.priority.tolist(),
+        summaries.votes,
+        _sources(summaries),
+        _as_json(summaries.posterior),
+        strict=True,
+    )
+    return ("\t".join(map(str, row)) for row in columns)
+
+
+def _sources(summaries: Summaries) -> Iterator[str]:
+    for gold, predicted in zip(summaries.has_gold, summaries.has_prediction, strict=True):
+        votes = ConsensusSource.VOTES_AND_MACHINE if predicted else ConsensusSource.VOTES
+        yield (ConsensusSource.GOLD if gold else votes).value
+
+
+def _as_json(posterior: Floats) -> list[str]:
+    """Each row as `live.encode_posterior` would have it stored."""
+    if posterior.shape[1] <= DENSE_LABELS:
+        return [f"[{row}]" for row in as_text(posterior)]
+    return [orjson.dumps(live.encode_posterior(row)).decode() for row in posterior]
