@@ -1,0 +1,183 @@
+"""What a refit leaves behind: kinds of tasks for the vote path, its drift, its notes, and nothing rewritten in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aggregation.core import live
+from aggregation.models import Consensus
+from aggregation.selectors import confusion_of
+from aggregation.services.current import make_current
+from aggregation.services.fitting import fit_label_model, load_votes
+from aggregation.services.runs import recorded_run
+from projects import queries
+from projects.models import Confusion, LiveModel, Member, PooledError, Skill, TaskPosterior, TaskState, Vote
+from projects.queries import fetch
+from projects.services import recompute
+from projects.services.projects import request_refit
+from tests.concurrency.races import together
+from tests.services.campaign import Campaign, assert_state_is_fresh
+from tests.services.test_posteriors import voted
+
+Make = Callable[..., Campaign]
+KINDS = "difficulty_dawid_skene"
+
+
+def make_current_again(c: Campaign, **settings: Any) -> None:
+    """Step one of a refit with other settings, and no more than that."""
+    project = c.fresh()
+    for name, value in settings.items():
+        setattr(project, name, value)
+    loaded = load_votes(project=project)
+    fit = fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
+    with recorded_run(project=project, kind="refit", parameters={}) as run:  # type: ignore[arg-type]
+        make_current(project=project, run=run, loaded=loaded, fit=fit, calibration=None, report=None)
+
+
+def test_kinds_of_tasks_are_stored_for_the_vote_path(campaign: Make) -> None:
+    c = voted(campaign, labels=["cat", "dog", "bird"], label_model=KINDS)
+    c.refit()
+    project = c.fresh()
+    loaded = load_votes(project=project)
+    fit = fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
+
+    assert fit.kinds is not None
+    assert LiveModel.objects.get(project=c.id).kind_prior == fit.kinds.prior.tolist()
+    for a, annotator in enumerate(loaded.annotator_ids.tolist()):
+        for voted_, vector in Confusion.objects.filter(annotator=annotator).values_list("voted", "vector"):
+            assert vector == fit.kinds.confusion[a, :, :, voted_].ravel().tolist()
+    for error in PooledError.objects.filter(project=c.id):
+        assert error.confusion == fit.kinds.pooled[:, :, error.voted].ravel().tolist()
+    shown = confusion_of(project, Member.objects.get(id=int(loaded.annotator_ids[0])))
+    assert fit.confusion is not None
+    np.testing.assert_allclose(np.array(shown), fit.confusion[0])
+
+
+def test_somebody_new_votes_on_hard_tasks_as_everybody_does(campaign: Make) -> None:
+    c = voted(campaign, labels=["cat", "dog", "bird"], label_model=KINDS)
+    c.refit()
+    stored = live.decode_posterior(TaskPosterior.objects.get(task=c.task(5)).posterior, 3)
+
+    c.vote(0, "bird", 5)
+
+    changed = live.decode_posterior(TaskPosterior.objects.get(task=c.task(5)).posterior, 3)
+    assert changed[2] > stored[2]
+    assert_state_is_fresh(c.project)
+    model = LiveModel.objects.get(project=c.id)
+    pooled = np.array(PooledError.objects.get(project=c.id, voted=2).confusion)
+    known = [
+        live.vote_likelihood(label, 3, Confusion.objects.get(annotator=who, voted=label).vector, None, 0.5, np.zeros(3))
+        for who, label in Vote.objects.filter(task=c.task(5)).values_list("annotator_id", "label")
+        if who != c.annotators[0].id
+    ]
+    shares = live.kind_shares(np.array(model.kind_prior))
+    expected = live.posterior(np.array(model.label_prior), np.array([*known, pooled]), shares)
+    np.testing.assert_allclose(changed, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(("first", "then"), [("dawid_skene", KINDS), (KINDS, "dawid_skene")])
+def test_a_refit_with_other_kinds_between_two_statements_of_a_vote(
+    campaign: Make, first: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The live model is read, the other refit becomes current, the votes are read: they go together nevertheless."""
+    c = voted(campaign, labels=["cat", "dog", "bird"], label_model=first)
+    c.refit()
+    meanwhile = [partial(make_current_again, c, label_model=then)]
+
+    def fetch_after(sql: str, **parameters: Any) -> Any:
+        if sql == queries.VOTES_TO_RECOMPUTE and meanwhile:
+            assert together([meanwhile.pop()]) == [None]  # in a session of its own
+        return fetch(sql, **parameters)
+
+    monkeypatch.setattr(recompute, "fetch", fetch_after)
+    c.vote(0, "bird", 5)
+
+    assert not meanwhile and TaskState.objects.get(task=c.task(5)).run == LiveModel.objects.get(project=c.id).run
+    ids = [c.task(5)]
+    summaries, _run = recompute.summarise(project=c.fresh(), task_ids=ids)
+    stored = live.decode_posterior(TaskPosterior.objects.get(task=ids[0]).posterior, 3)
+    np.testing.assert_allclose(stored, summaries.posterior[0], atol=1e-9)
+
+
+def test_whom_the_fit_does_not_know_is_unknown_again(campaign: Make) -> None:
+    c = voted(campaign, labels=["cat", "dog"])
+    c.refit()
+    known = set(Skill.objects.filter(project=c.id).values_list("annotator_id", flat=True))
+    other = voted(campaign, labels=["cat", "dog"])
+    other.refit()
+    gone = min(known)
+    fetch("DELETE FROM projects_vote WHERE annotator_id = %(who)s", who=gone)
+
+    make_current_again(c)
+
+    assert set(Skill.objects.filter(project=c.id).values_list("annotator_id", flat=True)) == known - {gone}
+    assert not Confusion.objects.filter(annotator=gone).exists()
+    assert Confusion.objects.filter(annotator__project=c.id).count() == 2 * (len(known) - 1)
+    assert Skill.objects.filter(project=other.id).exists(), "another project's"
+    assert Confusion.objects.filter(annotator__project=other.id).exists()
+
+
+TABLES = {
+    "projects_taskstate": "project_id = %(project)s",
+    "projects_taskposterior": "task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s)",
+    "projects_taskqueue": "project_id = %(project)s",
+    "aggregation_consensus": "project_id = %(project)s",
+    "projects_skill": "project_id = %(project)s",
+    "projects_confusion": "annotator_id IN (SELECT id FROM projects_member WHERE project_id = %(project)s)",
+}
+
+
+def rows_of(c: Campaign) -> dict[str, list[tuple[Any, ...]]]:
+    """Where each row lies: an update writes it anew, elsewhere."""
+    return {
+        table: sorted(fetch(f"SELECT ctid::text, xmin::text FROM {table} WHERE {mine}", project=c.id))
+        for table, mine in TABLES.items()
+    }
+
+
+@pytest.mark.parametrize("labels", [["cat", "dog", "bird"], [f"label {k}" for k in range(20)]])
+def test_a_refit_that_finds_nothing_new_rewrites_nothing(campaign: Make, labels: list[str]) -> None:
+    c = voted(campaign, labels=labels)
+    c.refit()
+    before = rows_of(c)
+    assert all(before[table] for table in TABLES if len(labels) <= 16 or table != "projects_confusion")
+
+    request_refit(project_id=c.id)
+    run = c.refit()
+
+    assert rows_of(c) == before
+    assert LiveModel.objects.get(project=c.id).run == run.id
+    rounded = 0.0 if len(labels) <= 16 else 2 * live.SPARSE_ABOVE  # what is stored is sparse
+    drift = run.metrics["drift"]
+    assert (drift["tasks"], drift["relabelled"]) == (9, 0.0)
+    assert drift["mean_distance"] <= drift["max_distance"] <= rounded
+
+
+def test_drift_is_measured_against_what_a_refit_replaces(campaign: Make) -> None:
+    c = voted(campaign, labels=["cat", "dog", "bird"], gold=0)
+    c.refit()
+    for n in range(4):
+        c.vote(0, "bird", n)
+    stored = dict(TaskPosterior.objects.filter(task__project=c.id).values_list("task_id", "posterior"))
+
+    run = c.refit()
+
+    now = dict(TaskPosterior.objects.filter(task__project=c.id).values_list("task_id", "posterior"))
+    before, after = (np.array([rows[task] for task in stored]) for rows in (stored, now))
+    expected = vars(live.drift(before, after))
+    assert run.metrics["drift"] == pytest.approx(expected)
+    assert expected["tasks"] == 12 and expected["mean_distance"] > 0
+
+
+def test_a_run_says_what_was_chosen_and_why(campaign: Make) -> None:
+    c = voted(campaign, labels=["cat", "dog"], label_model=KINDS)
+    run = c.refit()
+    assert run.metrics["method"] == KINDS
+    assert any("hard" in note for note in run.metrics["notes"])
+    assert run.metrics["iterations"] > 0 and run.metrics["calibration"] is None
+    assert Consensus.objects.filter(run=run.id).count() == 12
