@@ -24,6 +24,7 @@ from aggregation.serializers import (
     StatisticsOut,
 )
 from aggregation.services import consensus
+from aggregation.services.calibrating import says
 from projects.access import MANAGER, READERS, access_annotator, access_project
 from projects.api.base import user_of
 from projects.api.paging import PARAMETERS, decode_cursor, encode_cursor, limit_of, page_schema, paginated
@@ -133,7 +134,14 @@ class PredictionsView(APIView):
         def shape(prediction: Any) -> dict[str, Any]:
             label, confidence = selectors.prediction_summary(project, prediction)
             task = prediction.task
-            return {"task": task.id, "key": task.key, "label": label, "confidence": confidence, "run": prediction.run}
+            return {
+                "task": task.id,
+                "key": task.key,
+                "label": label,
+                "confidence": confidence,
+                "calibration": says(None),
+                "run": prediction.run,
+            }
 
         return paginated(request, selectors.predictions_of(project), shape)
 

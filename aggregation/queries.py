@@ -100,9 +100,10 @@ WHERE (c.label, c.votes, c.source, c.retired) IS DISTINCT FROM
 # Index consensus_feed.
 FEED = """
 SELECT c.task_id, t.key, c.label, c.confidence, c.votes, c.posterior, c.source, c.retired, c.run_id, c.revision,
-       c.updated_at
+       c.updated_at, nullif(r.metrics->'calibration', 'null') - 'curve'
 FROM aggregation_consensus c
 JOIN projects_task t ON t.id = c.task_id
+JOIN aggregation_run r ON r.id = c.run_id
 WHERE c.project_id = %(project)s AND (c.revision, c.task_id) > (%(revision)s, %(task)s)
   AND c.revision < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
 ORDER BY c.revision, c.task_id
@@ -118,9 +119,10 @@ REPUBLISH = "UPDATE aggregation_consensus SET revision = pg_current_xact_id()::t
 # The export: every published label, by task.
 EXPORT = """
 SELECT c.task_id, t.key, c.label, c.confidence, c.votes, c.posterior, c.source, c.retired, c.run_id, c.revision,
-       c.updated_at
+       c.updated_at, nullif(r.metrics->'calibration', 'null') - 'curve'
 FROM projects_task t
 JOIN aggregation_consensus c ON c.task_id = t.id
+JOIN aggregation_run r ON r.id = c.run_id
 WHERE t.project_id = %(project)s
 ORDER BY t.id
 """

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from aggregation.core import live
 from aggregation.models import Run, RunKind, RunStatus
+from aggregation.services.calibrating import says
 from projects.models import Confusion, Event, LiveModel, Member, Prediction, Project, Skill
 from projects.selectors import task_statistics
 
@@ -73,16 +74,30 @@ def prediction_summary(project: Project, prediction: Prediction) -> tuple[str, f
     return project.labels[int(posterior.argmax())], float(posterior.max())
 
 
+def calibration_of(model: LiveModel) -> dict[str, Any]:
+    """Whether the project's confidence is calibrated, and how well on gold held out for it; null where unknown."""
+    stored = model.calibration or {}
+    return {
+        "state": "calibrated" if stored else "uncalibrated",
+        "says": says(model.calibration),
+        "gold": stored.get("n_gold", 0),
+        "ece": stored.get("ece"),
+        "ece_interval": stored.get("ece_interval"),
+    }
+
+
 def statistics_of(project: Project) -> dict[str, Any]:
     """What a manager watches: tasks, votes, confidence, and how far refits and retrainings have come."""
     model = LiveModel.objects.get(project=project)
     runs = Run.objects.filter(project=project, status=RunStatus.DONE)
     learner = runs.filter(id=model.learner_run).first() if model.learner_run else None
+    current = Run.objects.filter(id=model.run).first() if model.run else None
     return {
         **task_statistics(project),
         "annotators": Skill.objects.filter(project=project).count(),
-        "calibrated": model.calibration is not None,
+        "calibration": calibration_of(model),
         "run": model.run,
+        "notes": current.metrics.get("notes", []) if current else [],
         "refits": runs.filter(kind=RunKind.REFIT).count(),
         "retrainings": runs.filter(kind=RunKind.RETRAINING).count(),
         "refit_pending": project.refit_requested_at is not None or Event.objects.filter(project=project).exists(),

@@ -14,6 +14,19 @@ class LearnerSummary(serializers.Serializer[Any]):
     prediction_weight = serializers.FloatField(allow_null=True)
 
 
+class CalibrationOut(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(
+        ["calibrated", "uncalibrated"],
+        help_text="Uncalibrated: confidence is the label model's own word, since too few tasks have gold.",
+    )
+    says = serializers.CharField(help_text="The same in words.")
+    gold = serializers.IntegerField(help_text="Gold tasks that it was learnt from.")
+    ece = serializers.FloatField(allow_null=True, help_text="Expected calibration error on held-out gold.")
+    ece_interval = serializers.ListField(
+        child=serializers.FloatField(), allow_null=True, help_text="Within these bounds with about 95 % probability."
+    )
+
+
 class StatisticsOut(serializers.Serializer[Any]):
     tasks = serializers.IntegerField()
     open = serializers.IntegerField(help_text="Tasks that still collect votes.")
@@ -24,10 +37,13 @@ class StatisticsOut(serializers.Serializer[Any]):
     annotators = serializers.IntegerField()
     mean_confidence = serializers.FloatField(allow_null=True)
     confidence_histogram = serializers.ListField(child=serializers.IntegerField(), help_text="Tenths from 0 to 1.")
-    calibrated = serializers.BooleanField(help_text="False: confidence is the label model's own word, not yet checked.")
+    calibration = CalibrationOut()
     votes_per_minute = serializers.FloatField(help_text="Over the last five minutes.")
     progress = serializers.FloatField(help_text="Share of tasks that collect no more votes.")
     run = serializers.IntegerField(allow_null=True, help_text="The current refit.")
+    notes = serializers.ListField(
+        child=serializers.CharField(), help_text="What the label model has to say about it: what it chose, and why."
+    )
     refits = serializers.IntegerField()
     retrainings = serializers.IntegerField()
     refit_pending = serializers.BooleanField()
@@ -55,6 +71,7 @@ class ConsensusOut(serializers.Serializer[Any]):
     key = serializers.CharField(allow_null=True)
     label = serializers.CharField()
     confidence = serializers.FloatField()
+    calibration = serializers.CharField(help_text="Whether the run that published it had calibrated its confidence.")
     votes = serializers.IntegerField()
     posterior = serializers.DictField(child=serializers.FloatField())
     source = serializers.CharField()
@@ -74,6 +91,7 @@ class PredictionOut(serializers.Serializer[Any]):
     key = serializers.CharField(allow_null=True)
     label = serializers.CharField()
     confidence = serializers.FloatField()
+    calibration = serializers.CharField(help_text="A learner's own confidence is never calibrated.")
     run = serializers.IntegerField()
 
 

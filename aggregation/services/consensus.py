@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from django.db import connection, transaction
 
 from aggregation import queries
 from aggregation.core import live
+from aggregation.services.calibrating import says
 from projects.errors import Invalid
 from projects.models import Project
 from projects.queries import fetch, from_json
@@ -26,7 +28,10 @@ FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\
 
 @dataclass(frozen=True)
 class ConsensusRow:
-    """One task's published consensus. ``posterior``: probability of each label, in the project's order."""
+    """One task's published consensus. ``posterior``: probability of each label, in the project's order.
+
+    ``calibration``: whether the run that published it had calibrated its confidence, in words.
+    """
 
     task: int
     key: str | None
@@ -39,6 +44,7 @@ class ConsensusRow:
     run: int
     revision: int
     updated_at: datetime
+    calibration: str
 
     def as_json(self, labels: list[str]) -> dict[str, Any]:
         """As the API gives it, the posterior by label."""
@@ -47,6 +53,7 @@ class ConsensusRow:
             "key": self.key,
             "label": self.label,
             "confidence": self.confidence,
+            "calibration": self.calibration,
             "votes": self.votes,
             "posterior": dict(zip(labels, self.posterior, strict=True)),
             "source": self.source,
@@ -57,10 +64,17 @@ class ConsensusRow:
 
 
 def _row(project: Project, row: tuple[Any, ...]) -> ConsensusRow:
-    task, key, label, confidence, votes, encoded, source, retired, run, revision, updated_at = row
+    task, key, label, confidence, votes, encoded, source, retired, run, revision, updated_at, calibration = row
     posterior = live.decode_posterior(from_json(encoded), len(project.labels)).tolist()
     name = project.labels[label]
-    return ConsensusRow(task, key, name, confidence, votes, posterior, source, retired, run, revision, updated_at)
+    said = _says(calibration)
+    return ConsensusRow(task, key, name, confidence, votes, posterior, source, retired, run, revision, updated_at, said)
+
+
+@lru_cache
+def _says(calibration: str | None) -> str:
+    """In words; of a run's many rows, once."""
+    return says(from_json(calibration))
 
 
 def read_feed(*, project: Project, revision: int, task: int, limit: int) -> list[ConsensusRow]:
@@ -100,11 +114,11 @@ def export_jsonl(*, project: Project) -> Iterator[bytes]:
 
 def export_csv(*, project: Project) -> Iterator[bytes]:
     """A header, then a line a task: what the feed has, with the posterior as one column p_<label> each."""
-    header = ["task", "key", "label", "confidence", "votes", "source", "run", "retired", "updated_at"]
+    header = ["task", "key", "label", "confidence", "calibration", "votes", "source", "run", "retired", "updated_at"]
     yield _csv_line(header + [f"p_{label}" for label in project.labels])
     for row in export_rows(project=project):
-        cells = [row.task, row.key, row.label, row.confidence, row.votes, row.source, row.run, row.retired]
-        yield _csv_line([*cells, row.updated_at.isoformat(), *row.posterior])
+        cells = [row.task, row.key, row.label, row.confidence, row.calibration, row.votes, row.source, row.run]
+        yield _csv_line([*cells, row.retired, row.updated_at.isoformat(), *row.posterior])
 
 
 def _csv_line(cells: list[Any]) -> bytes:

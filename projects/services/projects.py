@@ -10,7 +10,6 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from aggregation.core.label_models import DEFAULT_LABEL_MODEL
 from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, Invalid
 from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, TaskState, User
@@ -27,6 +26,8 @@ STEERING = {
     "redundancy",
     "target_confidence",
 }
+#: Label models that draw what few votes say of an annotator towards what all votes say of everybody.
+CAUTIOUS = {"auto", "difficulty_dawid_skene", "hierarchical_dawid_skene"}
 #: What an annotator nobody knows yet is taken to be, before the first refit measures it.
 FIRST_POOLED_ACCURACY = 0.7
 
@@ -50,7 +51,7 @@ def _check_learner(learner: str | None, fields: Sequence[str] | None) -> None:
 
 def _check_target(label_model: str, target: float | None, min_votes: int) -> None:
     """Only a label model that is cautious about what it hardly knows may stop after a single vote."""
-    if target is not None and min_votes < 2 and label_model != DEFAULT_LABEL_MODEL:
+    if target is not None and min_votes < 2 and label_model not in CAUTIOUS:
         detail = f"{label_model} is sure after one vote: with a target confidence it needs at least 2 votes a task."
         raise Invalid(detail, field="min_votes", code="too_few_votes")
 
@@ -59,7 +60,12 @@ def _make_live_model(project: Project) -> None:
     K = len(project.labels)
     LiveModel.objects.update_or_create(
         project=project,
-        defaults={"label_prior": [1 / K] * K, "pooled_accuracy": FIRST_POOLED_ACCURACY},
+        defaults={
+            "label_prior": [1 / K] * K,
+            "kind_prior": None,
+            "pooled_accuracy": FIRST_POOLED_ACCURACY,
+            "calibration": None,
+        },
     )
     errors = (1 - np.eye(K)) / (K - 1)
     PooledError.objects.filter(project=project).delete()

@@ -35,7 +35,7 @@ def make_current_again(c: Campaign, **settings: Any) -> None:
         setattr(project, name, value)
     loaded = load_votes(project=project)
     fit = fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
-    with recorded_run(project=project, kind="refit", parameters={}) as run:  # type: ignore[arg-type]
+    with recorded_run(project=project, kind="refit", parameters={}) as run:
         make_current(project=project, run=run, loaded=loaded, fit=fit, calibration=None, report=None)
 
 

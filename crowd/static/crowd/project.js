@@ -46,7 +46,7 @@ function Manage({ user, project }) {
     <div class="columns">
       <section class="panel">
         <h2>Confidence</h2>
-        ${statistics.value && html`<${ConfidenceHistogram} counts=${statistics.value.confidence_histogram} />`}
+        ${statistics.value && html`<${Confidence} statistics=${statistics.value} />`}
       </section>
       <section class="panel">
         <h2>Learner</h2>
@@ -119,7 +119,7 @@ function Progress({ project, statistics }) {
     ["Votes", count(s.votes), `of ${count(s.votes_wanted)} at most`],
     ["Finished", count(s.tasks - s.open), retired.join(", ")],
     ["Annotators", count(s.annotators), `tasks in hand: ${count(s.open_leases)}`],
-    ["Mean confidence", percent(s.mean_confidence, 1), s.calibrated ? "calibrated" : "not calibrated"],
+    ["Mean confidence", percent(s.mean_confidence, 1), s.calibration.state],
     ["Pace", s.votes_per_minute == null ? "–" : s.votes_per_minute.toLocaleString("en", { maximumFractionDigits: 1 }), "votes a minute"],
   ];
   return html`<section class="panel" aria-label="Progress">
@@ -136,6 +136,19 @@ function Progress({ project, statistics }) {
         : ""}${s.refit_pending ? " · new votes are being worked in" : ""}
     </p>
   </section>`;
+}
+
+function Confidence({ statistics }) {
+  const { calibration, notes } = statistics;
+  return html`<${ConfidenceHistogram} counts=${statistics.confidence_histogram} />
+    <p class="muted small">${calibrationInWords(calibration)}</p>
+    ${notes.map((note) => html`<p class="muted small" key=${note}>${note}</p>`)}`;
+}
+
+function calibrationInWords({ state, gold, ece, ece_interval: interval }) {
+  if (state !== "calibrated") return "Uncalibrated: how sure the label model says it is. Give 20 tasks drawn at random a known label, and it is checked and corrected.";
+  const [low, high] = interval.map((bound) => percent(bound, 1));
+  return `Calibrated on ${count(gold)} known labels: on those held out, confidence is off by ${percent(ece, 1)} on average (${low} to ${high}).`;
 }
 
 function Learning({ project, runs }) {
