@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aggregation.core import ambiguity as module
-from aggregation.core import dawid_skene
+from aggregation.core import hierarchical
 from aggregation.core.ambiguity import GUESSES, SPLITS, ambiguous
 from aggregation.core.simulation import dawid_skene_votes, drawn
 from aggregation.core.votes import Votes
@@ -37,7 +37,7 @@ def planted(seed, n_labels, votes_per_task, n_tasks=600):
 @pytest.mark.parametrize("n_labels", [4, 8, 20])
 def test_tasks_between_two_labels_are_told_from_hard_ones(n_labels):
     votes, kind, pair = planted(1, n_labels, 20)
-    found = ambiguous(votes, dawid_skene.fit(votes))
+    found = ambiguous(votes, hierarchical.fit(votes))
     called = found.probability > 0.5
     assert called[kind == AMBIGUOUS].mean() > 0.75
     assert called[kind == HARD].mean() < 0.15
@@ -50,7 +50,7 @@ def test_tasks_between_two_labels_are_told_from_hard_ones(n_labels):
 
 def test_of_two_labels_a_split_is_all_that_shows():
     votes, kind, _ = planted(2, 2, 20)
-    found = ambiguous(votes, dawid_skene.fit(votes))
+    found = ambiguous(votes, hierarchical.fit(votes))
     assert (found.hard == 0).all()
     assert (found.probability > 0.5)[kind != CLEAR].mean() > 0.75
     assert (found.probability > 0.5)[kind == CLEAR].mean() < 0.01
@@ -58,7 +58,7 @@ def test_of_two_labels_a_split_is_all_that_shows():
 
 def test_on_a_real_crowd_consensus_is_often_wrong_where_annotators_split_and_seldom_elsewhere():
     bluebird = datasets.load(datasets.BLUEBIRD)
-    fit = dawid_skene.fit(bluebird.votes)
+    fit = hierarchical.fit(bluebird.votes)
     called = ambiguous(bluebird.votes, fit).probability > 0.5
     right = fit.label == bluebird.gold
     assert 5 <= called.sum() <= 20
@@ -70,12 +70,12 @@ def test_on_a_real_crowd_consensus_is_often_wrong_where_annotators_split_and_sel
 def test_ordinary_error_is_not_ambiguity(votes_per_task):
     for seed in range(4):
         votes, _, _ = dawid_skene_votes(seed, 500, 30, 4, votes_per_task, diagonal=8.0)
-        assert (ambiguous(votes, dawid_skene.fit(votes)).probability > 0.5).mean() < 0.005
+        assert (ambiguous(votes, hierarchical.fit(votes)).probability > 0.5).mean() < 0.005
 
 
 def test_the_probabilities_are_the_formula_spelt_out():
     votes, _, _ = dawid_skene_votes(5, 25, 6, 3, 5)
-    fit = dawid_skene.fit(votes)
+    fit = hierarchical.fit(votes)
     found = ambiguous(votes, fit)
     for task in range(25):
         rows = np.flatnonzero(votes.task == task)
@@ -98,7 +98,7 @@ def slow_evidence(annotators, labels, fit):
 def test_a_task_whose_votes_agree_is_not_ambiguous():
     rows = [(t, a, t % 3) for t in range(10) for a in range(12)] + [(10, a, a % 2) for a in range(12)]
     votes = as_votes(rows, 12, 12, 3)
-    found = ambiguous(votes, dawid_skene.fit(votes))
+    found = ambiguous(votes, hierarchical.fit(votes))
     assert (found.probability[:10] == 0).all() and found.probability[11] == 0
     assert found.first[:10].tolist() == found.second[:10].tolist() == [-1] * 10
     assert found.probability[10] > 0.5
@@ -107,7 +107,7 @@ def test_a_task_whose_votes_agree_is_not_ambiguous():
 
 def test_tasks_that_nobody_compared_say_nothing_about_the_kinds():
     votes, _, _ = planted(6, 4, 20, n_tasks=200)
-    fit = dawid_skene.fit(votes)
+    fit = hierarchical.fit(votes)
     single = Votes(
         np.concatenate([votes.task, np.arange(200, 300)]),
         np.concatenate([votes.annotator, np.arange(100) % 30]),
@@ -119,7 +119,7 @@ def test_tasks_that_nobody_compared_say_nothing_about_the_kinds():
 
 def test_votes_in_parts_give_the_same(monkeypatch):
     votes, _, _ = planted(3, 4, 6, n_tasks=80)
-    fit = dawid_skene.fit(votes)
+    fit = hierarchical.fit(votes)
     whole = ambiguous(votes, fit)
     monkeypatch.setattr(module, "ROOM", 300)
     parts = ambiguous(votes, fit)
@@ -129,7 +129,7 @@ def test_votes_in_parts_give_the_same(monkeypatch):
 
 def test_the_order_of_votes_and_repeats_after_the_first_do_not_matter():
     votes, _, _ = planted(4, 4, 6, n_tasks=80)
-    fit = dawid_skene.fit(votes)
+    fit = hierarchical.fit(votes)
     rows = np.random.default_rng(0).permutation(len(votes))
     columns = [
         np.concatenate([column[rows], column[rows[:9]]]) for column in (votes.task, votes.annotator, votes.label)
@@ -150,7 +150,7 @@ def test_the_order_of_votes_and_repeats_after_the_first_do_not_matter():
 )
 def test_without_disagreement_nothing_is_ambiguous(rows, n_labels):
     votes = as_votes(rows, 3, 2, n_labels)
-    found = ambiguous(votes, dawid_skene.fit(votes))
+    found = ambiguous(votes, hierarchical.fit(votes))
     assert (found.probability == 0).all()
     assert (found.first == -1).all() and (found.second == -1).all()
     assert found.share.sum() == pytest.approx(1.0)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from aggregation.core import copying as module
-from aggregation.core import dawid_skene
+from aggregation.core import hierarchical
 from aggregation.core.copying import benjamini_hochberg, copying
 from aggregation.core.simulation import dawid_skene_votes, drawn
 from aggregation.core.votes import Votes
@@ -34,7 +34,7 @@ def relabelled(votes, label):
 
 
 def test_of_honest_annotators_no_pair_is_called():
-    found = [copying(votes, dawid_skene.fit(votes)) for votes in map(crowd, range(8))]
+    found = [copying(votes, hierarchical.fit(votes)) for votes in map(crowd, range(8))]
     assert sum(map(len, found)) == 8 * 190
     assert sum((each.adjusted <= CALLED).sum() for each in found) == 0
     p_values = np.concatenate([each.p_value for each in found])
@@ -44,7 +44,7 @@ def test_of_honest_annotators_no_pair_is_called():
 
 def test_nobody_in_a_real_crowd_that_shares_its_mistakes_is_called():
     votes = datasets.load(datasets.BLUEBIRD).votes
-    found = copying(votes, dawid_skene.fit(votes))
+    found = copying(votes, hierarchical.fit(votes))
     assert len(found) == 39 * 38 / 2 and found.wrong.sum() > 10_000
     assert found.adjusted.min() > CALLED
 
@@ -53,7 +53,7 @@ def test_nobody_in_a_real_crowd_that_shares_its_mistakes_is_called():
 def test_a_copier_is_called_and_nobody_else(pair):
     for seed in range(5):
         votes = with_copier(crowd(seed), *pair, share=0.9)
-        found = copying(votes, dawid_skene.fit(votes))
+        found = copying(votes, hierarchical.fit(votes))
         called = np.flatnonzero(found.adjusted <= CALLED)
         assert [(found.first[row], found.second[row]) for row in called] == [(2, 7)]
         row = called[0]
@@ -71,7 +71,7 @@ def test_tasks_that_mislead_everybody_alike_are_no_sign_of_copying():
         misled = misleading[votes.task] & (random.random(len(votes)) < 0.5)
         seen = np.where(misled, look[votes.task], truth[votes.task])
         votes = relabelled(votes, drawn(random, confusion[votes.annotator, seen]))
-        found = copying(votes, dawid_skene.fit(votes))
+        found = copying(votes, hierarchical.fit(votes))
         assert len(found) == 45 and (found.adjusted <= CALLED).sum() == 0
 
 
@@ -79,7 +79,7 @@ def test_tasks_that_mislead_everybody_alike_are_no_sign_of_copying():
 def test_two_who_always_say_the_same_have_copied_nothing(n_labels):
     votes, _, _ = dawid_skene_votes(3, 1000, 20, n_labels, 8, diagonal=2.0 * n_labels)
     votes = relabelled(votes, np.where(votes.annotator < 2, 0, votes.label))
-    found = copying(votes, dawid_skene.fit(votes))
+    found = copying(votes, hierarchical.fit(votes))
     assert (found.first[0], found.second[0]) == (0, 1)
     assert found.wrong[0] > 50 and found.p_value[0] > 0.5
     # Nor has anybody who at times gives their answer: it would have to be them who copied.
@@ -92,15 +92,15 @@ def test_gold_says_which_answers_were_wrong():
     votes = with_copier(votes, 0, 1, share=1.0)
     answers = votes.label[votes.annotator == 0]
     for gold in (truth, 1 - truth):
-        found = copying(votes, dawid_skene.fit(votes), gold)
+        found = copying(votes, hierarchical.fit(votes), gold)
         assert found.wrong[0] == found.coincident[0] == (answers != gold).sum()
-    found = copying(votes, dawid_skene.fit(votes, gold=truth), truth)
+    found = copying(votes, hierarchical.fit(votes, gold=truth), truth)
     assert found.adjusted[0] <= CALLED < found.adjusted[1:].min()
 
 
 def test_the_order_of_votes_and_repeats_after_the_first_do_not_matter():
     votes = with_copier(crowd(5), 0, 1, share=0.8)
-    fit = dawid_skene.fit(votes)
+    fit = hierarchical.fit(votes)
     rows = np.random.default_rng(0).permutation(len(votes))
     again = rows[:50]
     columns = [np.concatenate([column[rows], column[again]]) for column in (votes.task, votes.annotator, votes.label)]
@@ -113,7 +113,7 @@ def test_the_order_of_votes_and_repeats_after_the_first_do_not_matter():
 
 def test_votes_in_parts_give_the_same(monkeypatch):
     votes = crowd(6)
-    fit = dawid_skene.fit(votes)
+    fit = hierarchical.fit(votes)
     whole = copying(votes, fit, min_overlap=50)
     assert 0 < len(whole) < 190 and whole.overlap.min() >= 50
     monkeypatch.setattr(module, "ROOM", 1000)
@@ -131,19 +131,19 @@ def test_votes_in_parts_give_the_same(monkeypatch):
 )
 def test_without_pairs_there_is_nothing_to_call(rows):
     votes = as_votes(rows, 30, 2, 2)
-    found = copying(votes, dawid_skene.fit(votes))
+    found = copying(votes, hierarchical.fit(votes))
     assert len(found) == 0 and found.adjusted.shape == found.score.shape == (0,)
 
 
 def test_a_single_label_is_never_wrong():
     votes = as_votes([(t, a, 0) for t in range(20) for a in range(3)], 20, 3, 1)
-    found = copying(votes, dawid_skene.fit(votes))
+    found = copying(votes, hierarchical.fit(votes))
     assert (found.wrong == 0).all() and (found.p_value == 1).all() and (found.score == 0).all()
 
 
 def test_beyond_dense_labels_a_copier_is_called_too():
     votes = with_copier(dawid_skene_votes(2, 400, 10, 20, 5, diagonal=30.0)[0], 0, 1, share=0.8)
-    found = copying(votes, dawid_skene.fit(votes))
+    found = copying(votes, hierarchical.fit(votes))
     assert (found.adjusted <= CALLED).nonzero()[0].tolist() == [0]
 
 
@@ -155,7 +155,7 @@ def test_p_values_are_adjusted_as_scipy_does():
 
 def test_bad_arguments_are_named():
     votes = as_votes([(0, 0, 0)], 1, 1, 2)
-    fit = dawid_skene.fit(votes)
+    fit = hierarchical.fit(votes)
     with pytest.raises(ValueError, match="min_overlap is 0; expected at least 1"):
         copying(votes, fit, min_overlap=0)
     with pytest.raises(ValueError, match="gold in row 0 is 2"):
