@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aggregation.core.calibration_report import BINS, auc, bin_of, ece
+from aggregation.core.calibration_report import BINS, auc, bin_of, brier, ece, log_loss
 from aggregation.core.calibration_report import rightness as correct
 from aggregation.core.votes import Floats, Ints
 
@@ -23,7 +23,7 @@ def score(posterior: Floats, truth: Ints, seed: int) -> dict[str, float | None]:
         "ece": ece(sure, right),
         "excess_ece": excess_ece(sure, right, seed),
         "brier": brier(posterior, truth),
-        "log_loss": log_loss(posterior, truth),
+        "log_loss": log_loss(posterior, truth, FLOOR),
         "auc": auc(sure, right),
         **at_target(sure, right),
     }
@@ -35,16 +35,6 @@ def excess_ece(sure: Floats, right: Floats, seed: int, draws: int = 200) -> floa
     member = np.eye(BINS)[bin_of(sure)]
     drawn = (random.random((draws, len(sure))) < sure).astype(np.float64)
     return ece(sure, right) - float(np.abs((sure - drawn) @ member).sum(axis=1).mean() / len(sure))
-
-
-def brier(posterior: Floats, truth: Ints) -> float:
-    """Mean over tasks of the sum over labels of (p - 1 if true else p) squared: 0 to 2."""
-    return float(((posterior - np.eye(posterior.shape[1])[truth]) ** 2).sum(axis=1).mean())
-
-
-def log_loss(posterior: Floats, truth: Ints) -> float:
-    """Mean of -log p(true label), in nats."""
-    return float(-np.log(np.maximum(posterior[np.arange(len(truth)), truth], FLOOR)).mean())
 
 
 def at_target(sure: Floats, right: Floats) -> dict[str, float | None]:

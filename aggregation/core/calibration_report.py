@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -70,18 +70,23 @@ def cross_validate(
     if len(known) < 2:
         raise ValueError(f"{len(known)} tasks have gold and votes; cross-validation needs two")
     rounds = [held_out(posterior, vote_counts, gold, folds, seed + r, prior=prior) for r in range(repeats)]
-    truth = gold[known]
+    return score(rounds, gold[known], seed)
+
+
+def score(rounds: Sequence[Floats], truth: Ints, seed: int = 0) -> CalibrationReport:
+    """Score posteriors f8[n, K] of the same n >= 1 tasks, one for each repeat, against truth int[n].
+
+    Brier, G. W.: Verification of Forecasts Expressed in Terms of Probability, Monthly Weather Review 78(1), 1950.
+    """
     sure = np.array([rows.max(axis=1) for rows in rounds])
     right = np.array([rightness(rows, truth) for rows in rounds])
-    p_true = np.array([rows[np.arange(len(truth)), truth] for rows in rounds])
-    squares = np.array([(rows**2).sum(axis=1) for rows in rounds])
     ranked = [value for value in map(auc, sure, right) if value is not None]
     return CalibrationReport(
-        n_gold=len(known),
+        n_gold=len(truth),
         ece=float(np.mean([ece(*each) for each in zip(sure, right, strict=True)])),
         ece_interval=ece_interval(sure, right, seed),
-        brier=float((squares - 2 * p_true + 1).mean()),
-        log_loss=float(-np.log(np.maximum(p_true, FLOOR)).mean()),
+        brier=float(np.mean([brier(rows, truth) for rows in rounds])),
+        log_loss=float(np.mean([log_loss(rows, truth) for rows in rounds])),
         accuracy=float(right.mean()),
         auc=float(np.mean(ranked)) if ranked else None,
         curve=tuple(_curve(sure, right)),
@@ -112,6 +117,16 @@ def ece(sure: Floats, right: Floats) -> float:
     return float(np.abs(np.bincount(bin_of(sure), sure - right, minlength=BINS)).sum() / len(sure))
 
 
+def brier(posterior: Floats, truth: Ints) -> float:
+    """The squared distance of a posterior f8[n, K] from the truth int[n], summed over labels, 0..2; mean over tasks."""
+    return float(((posterior**2).sum(axis=1) - 2 * _of_truth(posterior, truth) + 1).mean())
+
+
+def log_loss(posterior: Floats, truth: Ints, floor: float = FLOOR) -> float:
+    """Mean of - log p(true label), nats, p no less than floor. posterior: f8[n, K], truth: int[n]."""
+    return float(-np.log(np.maximum(_of_truth(posterior, truth), floor)).mean())
+
+
 def bin_of(sure: Floats) -> Ints:
     """The bin of each confidence, int32[n], 0..BINS-1."""
     return np.clip((sure * BINS).astype(np.int32), 0, BINS - 1)
@@ -129,23 +144,27 @@ def auc(sure: Floats, right: Floats) -> float | None:
 def ece_interval(sure: Floats, right: Floats, seed: int = 0) -> tuple[float, float]:
     """Bounds of the true calibration error, 0..1, in about 95 % of crowds around it. sure, right: f8[repeats, n].
 
-    From tasks drawn again with replacement (Davison and Hinkley: Bootstrap Methods and their Application, 1997,
-    doi:10.1017/CBO9780511802843).
+    The bootstrap (Davison and Hinkley: Bootstrap Methods and their Application, 1997, doi:10.1017/CBO9780511802843),
+    but for one thing: what n tasks drawn again add up to in each bin is drawn from the normal distribution of the same
+    mean and covariance, at a cost that does not grow with n.
 
     Drawing again adds to the error what chance alone makes of it; both bounds leave that out. Near 0 no bootstrap is
     to be trusted, for an error cannot be less: there the lower bound is 0 if true confidence would do as badly.
     """
     random, (repeats, n) = np.random.default_rng(seed), sure.shape
-    place = np.arange(repeats) * BINS + bin_of(sure.T)
-    gaps = _in_bins(place, (sure - right).T, repeats)
-    found = _error(gaps.mean(axis=0), repeats)
-    again = np.array([_error(_times(random, n) @ gaps / n, repeats) for _ in range(RESAMPLES)])
-    low, high = 2 * found - np.quantile(again, 1 - TAIL), np.quantile(again, 1 - TAIL) - (again.mean() - found)
-    if low > 0:
-        chance = random.random((RESAMPLES, n, 1))
-        true = [_error(_in_bins(place, sure.T - (drawn < sure.T), repeats).mean(axis=0), repeats) for drawn in chance]
+    place = bin_of(sure) + BINS * np.arange(repeats, dtype=np.int32)[:, None]
+    gaps = sure - right
+    mean = np.bincount(place.ravel(), gaps.ravel(), minlength=repeats * BINS) / n
+    found = float(_errors(mean, repeats))
+    spread = _products(place, lambda r, s: gaps[r] * gaps[s]) / n - np.outer(mean, mean)
+    again = _errors(_normal(random, mean, spread / n), repeats)
+    highest = float(np.quantile(again, 1 - TAIL))
+    low, high = 2 * found - highest, highest - (float(again.mean()) - found)
+    if low > 0:  # Were confidence true, repeats would be right together: one draw decides them all.
+        by_chance = _products(place, lambda r, s: np.minimum(sure[r], sure[s]) - sure[r] * sure[s]) / n
+        true = _errors(_normal(random, np.zeros_like(mean), by_chance / n), repeats)
         low = low if found > np.quantile(true, 1 - TAIL) else 0.0
-    return max(0.0, float(low)), min(1.0, float(high))
+    return max(0.0, low), min(1.0, high)
 
 
 def _curve(sure: Floats, right: Floats) -> Iterator[Bin]:
@@ -157,18 +176,28 @@ def _curve(sure: Floats, right: Floats) -> Iterator[Bin]:
         yield Bin(float(stated[b] / tasks[b]), float(true[b] / tasks[b]), float(tasks[b] / repeats))
 
 
-def _in_bins(place: Ints, gaps: Floats, repeats: int) -> Floats:
-    """Gaps f8[n, repeats] of tasks, each in its bin: f8[n, repeats * BINS], 0 elsewhere."""
-    spread = np.zeros((len(gaps), repeats * BINS))
-    np.put_along_axis(spread, place, gaps, axis=1)
-    return spread
+def _of_truth(posterior: Floats, truth: Ints) -> Floats:
+    return np.asarray(posterior[np.arange(len(truth)), truth])
 
 
-def _times(random: np.random.Generator, n: int) -> Floats:
-    """How often each of n is drawn in n draws, f8[n]."""
-    return np.bincount(random.integers(n, size=n), minlength=n).astype(np.float64)
+def _products(place: Ints, of: Callable[[int, int], Floats]) -> Floats:
+    """Sums over tasks of products f8[n] of repeats r and s, by the bins of both: f8[B, B] of B places."""
+    repeats = len(place)
+    B = repeats * BINS
+    sums = np.zeros(B * B)
+    for r in range(repeats):
+        for s in range(repeats):
+            sums += np.bincount(place[r] * B + place[s], of(r, s), minlength=B * B)
+    return sums.reshape(B, B)
 
 
-def _error(gaps: Floats, repeats: int) -> float:
-    """The mean over repeats of the summed distances of the bins."""
-    return float(np.abs(gaps.reshape(repeats, BINS)).sum(axis=1).mean())
+def _normal(random: np.random.Generator, mean: Floats, covariance: Floats) -> Floats:
+    """RESAMPLES draws, f8[RESAMPLES, B]."""
+    return random.multivariate_normal(
+        mean, covariance, RESAMPLES, check_valid="ignore"
+    )  # singular where bins are empty
+
+
+def _errors(sums: Floats, repeats: int) -> Floats:
+    """From gaps f8[..., B] in bins, the mean over repeats of their summed distances, f8[...]."""
+    return np.asarray(np.abs(sums).sum(axis=-1) / repeats)

@@ -381,6 +381,31 @@ def test_the_true_calibration_error_is_mostly_in_the_interval(excess, n, monkeyp
     assert hits >= 53  # 57 are expected; fewer than 53 are in fewer than one run of fifty
 
 
+def test_the_interval_is_that_of_tasks_drawn_again(monkeypatch):
+    monkeypatch.setattr(calibration_report, "RESAMPLES", 20_000)
+    random = np.random.default_rng(3)
+    truly, n = random.uniform(0.5, 1.0, 300), 300
+    sure = np.clip(truly + 0.1 + random.normal(0.0, 0.1, (3, n)), 0.0, 1.0)
+    right = np.tile(random.random(n) < truly, (3, 1)).astype(np.float64)
+
+    def error(tasks):
+        return np.mean([ece(sure[repeat, tasks], right[repeat, tasks]) for repeat in range(3)])
+
+    again = np.array([error(random.integers(n, size=n)) for _ in range(4000)])
+    found, highest = error(np.arange(n)), np.quantile(again, 0.975)
+    expected = 2 * found - highest, highest - (again.mean() - found)
+    assert calibration_report.ece_interval(sure, right) == pytest.approx(expected, abs=0.004)
+
+
+def test_the_lower_bound_is_0_where_true_confidence_would_err_as_much():
+    random, by_chance = np.random.default_rng(4), []
+    sure = np.tile(random.uniform(0.5, 1.0, 200), (3, 1))
+    for _ in range(200):
+        right = np.tile(random.random(200) < sure[0], (3, 1)).astype(np.float64)
+        by_chance.append(calibration_report.ece_interval(sure, right)[0] > 0)
+    assert 0 < np.sum(by_chance) <= 10  # 5 are expected
+
+
 def test_one_answer_cannot_be_cross_validated():
     posterior, counts, truth = overconfident(0, T=9)
     with pytest.raises(ValueError, match="1 tasks have gold and votes; cross-validation needs two"):
