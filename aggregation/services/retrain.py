@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 #: Tasks predicted and re-prioritised in one transaction.
 CHUNK = 1000
 SEED = 0
+
+
+class LearnerChanged(Exception):
+    """A retraining was overtaken by a change of its project's learner."""
 
 
 def retrain(*, project_id: int) -> Run | None:
@@ -77,13 +81,15 @@ def _retrain(project: Project) -> Run:
         LearnerArtefact.objects.create(run=run, content=content, sha256=hashlib.sha256(content).hexdigest())
 
         predictions = dict(zip(loaded.task_ids[voted].tolist(), held_out, strict=True))
-        LiveModel.objects.filter(project=project).update(prediction_weight=weight, learner_run=run.id)
+        with _keeping_learner(project):
+            LiveModel.objects.filter(project=project).update(prediction_weight=weight, learner_run=run.id)
         predicted = unreadable = 0
         for ids, pool_payloads in _pool(project):
             readable, proba = _predict(learned, pool_payloads)
-            _write_predictions(run=run, ids=[ids[row] for row in readable], proba=proba, held_out=predictions)
-            Prediction.objects.filter(task__in=ids).exclude(run=run.id).delete()
-            _reprioritise(project=project, task_ids=ids)
+            with _keeping_learner(project):
+                _write_predictions(run=run, ids=[ids[row] for row in readable], proba=proba, held_out=predictions)
+                Prediction.objects.filter(task__in=ids).exclude(run=run.id).delete()
+                _reprioritise(project=project, task_ids=ids)
             predicted += len(readable)
             unreadable += len(ids) - len(readable)
         finish_run(
@@ -104,6 +110,19 @@ def _retrain(project: Project) -> Run:
     request_refit(project_id=project.id)
     run.refresh_from_db()
     return run
+
+
+@contextmanager
+def _keeping_learner(project: Project) -> Iterator[None]:
+    """A transaction that no change of the project's learner passes: what was forgotten with a learner stays so.
+
+    Raises LearnerChanged if there is another one already.
+    """
+    with transaction.atomic():
+        now = Project.objects.select_for_update(no_key=True).get(id=project.id)
+        if (now.learner, now.learner_fields) != (project.learner, project.learner_fields):
+            raise LearnerChanged("The learner was changed while it was being trained.")
+        yield
 
 
 def _payloads(task_ids: Sequence[int] | np.ndarray[Any, Any]) -> list[dict[str, Any]]:
@@ -143,7 +162,6 @@ def _write_predictions(
     fetch(queries.WRITE_PREDICTIONS, rows=Jsonb(rows), run=run.id)
 
 
-@transaction.atomic
 def _reprioritise(*, project: Project, task_ids: Sequence[int]) -> None:
     """New joint uncertainty for these tasks, under their locks: votes wait for a thousand rows, not for the project."""
     fetch(queries.LOCK_TASKS.format(wait=""), tasks=list(task_ids))

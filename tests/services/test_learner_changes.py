@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+import pytest
+
 from aggregation.models import Run
+from aggregation.services import retrain as retrainings
 from projects.models import LiveModel, Prediction, TaskQueue
 from projects.services.projects import configure_project, request_retraining
 from projects.services.tasks import upload_tasks
 from projects.services.voting import VoteInput, submit_votes
-from tests.services.campaign import Campaign
+from tests.services.campaign import Campaign, assert_state_is_fresh
 
 Make = Callable[..., Campaign]
 LEARNS = {"learner": "numeric", "learner_fields": ["n"], "retrain_after_votes": 1_000_000}
@@ -69,6 +72,36 @@ def test_a_learner_that_is_gone_steers_nothing(campaign: Make) -> None:
     assert TaskQueue.objects.get(task=c.task(7)).priority == 1000
     c.refit()
     assert c.consensus(0).source == "votes"
+
+
+@pytest.mark.parametrize("meanwhile", ["fit_weight", "_predict"])
+@pytest.mark.parametrize("learner", [None, "text"])
+def test_a_learner_that_goes_while_it_is_trained_does_not_come_back(
+    campaign: Make, monkeypatch: pytest.MonkeyPatch, meanwhile: str, learner: str | None
+) -> None:
+    """Before its weight is written, and between two chunks of its predictions."""
+    c = trained(campaign)
+    steps = iter(["go on"] if meanwhile == "_predict" else [])
+    done = getattr(retrainings, meanwhile)
+
+    def change_then(*arguments: object) -> object:
+        if not next(steps, None):
+            configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": learner})
+        return done(*arguments)
+
+    monkeypatch.setattr(retrainings, meanwhile, change_then)
+    monkeypatch.setattr(retrainings, "CHUNK", 4)
+    request_retraining(project_id=c.id)
+
+    with pytest.raises(retrainings.LearnerChanged):
+        c.retrain()
+
+    model = LiveModel.objects.get(project=c.id)
+    assert (model.prediction_weight, model.learner_run) == (0, None)
+    assert not Prediction.objects.filter(task__project=c.id).exists()
+    assert (c.fresh().retrain_requested_at is not None) == (learner is not None), "the other learner is due"
+    c.refit()
+    assert_state_is_fresh(c.project)
 
 
 def test_another_learner_is_trained_at_once(campaign: Make) -> None:
