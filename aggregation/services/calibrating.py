@@ -36,8 +36,8 @@ def learn_calibration(*, project: Project, loaded: Loaded, fit: Fit) -> tuple[di
     known = gold_tasks(counts, gold)
     if len(known) < ENOUGH_GOLD:
         return None, None
-    posterior = _without_their_gold(project, loaded, votes, fit, gold, known)
     known = np.sort(np.random.default_rng(SEED).permutation(known)[:MOST_GOLD])
+    posterior = _without_their_gold(project, loaded, votes, fit, gold, known)
     learnt_from = posterior[known], counts[known], gold[known]
     calibration, report = calibrate(*learnt_from), cross_validate(*learnt_from)
     stored = calibration.as_json() | {"ece": report.ece, "ece_interval": report.ece_interval}
