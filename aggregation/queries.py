@@ -127,6 +127,10 @@ WHERE t.project_id = %(project)s
 ORDER BY t.id
 """
 
+# What a project's next refit has to see, noted before it loads the votes; and what it has seen.
+NEWS = "SELECT id, CASE WHEN kind = 'vote' THEN task END FROM projects_event WHERE project_id = %(project)s"
+NO_NEWS = "DELETE FROM projects_event WHERE id = ANY(%(events)s)"
+
 # Projects with something for a refit to see: events, or a request. Read by the sweeper every few seconds.
 REFIT_DUE = """
 SELECT p.id FROM projects_project p

@@ -16,14 +16,22 @@ from projects.models import LiveModel, PooledError, Project
 from projects.queries import fetch
 
 
+class LabelsChanged(Exception):
+    """A refit was overtaken by a change of its project's labels."""
+
+
 @transaction.atomic
 def make_current(
     *, project: Project, run: Run, loaded: Loaded, fit: Fit, calibration: dict[str, Any] | None, report: Any
 ) -> None:
     """One small transaction: all of the new run's parameters, or none.
 
-    calibration: as `calibrating.learn_calibration` gives it, with its report, which the run's rows are read with.
+    calibration: as `calibrating.learn_calibration` gives it, with its report. The run tells of its fit from now on, for
+    its rows are read with that. Raises LabelsChanged if the project has other labels by now: nothing is written.
     """
+    # No change of labels may pass us: what was fitted to the old ones would be read as if it were of the new ones.
+    if Project.objects.select_for_update(no_key=True).get(id=project.id).labels != project.labels:
+        raise LabelsChanged("The labels were changed while the votes were being fitted.")
     LiveModel.objects.filter(project=project).update(
         run=run.id,
         label_prior=fit.label_prior.tolist(),
@@ -32,7 +40,7 @@ def make_current(
         calibration=calibration,
         updated_at=timezone.now(),
     )
-    Run.objects.filter(id=run.id).update(metrics={"calibration": report})
+    Run.objects.filter(id=run.id).update(metrics=_metrics(project, fit) | {"calibration": report})
     _replace_pooled_errors(project, fit)
     fetch(queries.FITTED_TABLES)
     who = loaded.annotator_ids.tolist()
@@ -41,6 +49,16 @@ def make_current(
     copy_rows("fitted_confusion", _confusions(who, fit))
     fetch(queries.REPLACE_SKILLS, project=project.id, run=run.id)
     fetch(queries.REPLACE_CONFUSIONS, project=project.id)
+
+
+def _metrics(project: Project, fit: Fit) -> dict[str, Any]:
+    return {
+        "method": project.label_model,
+        "notes": fit.notes,
+        "iterations": fit.n_iter,
+        "converged": fit.converged,
+        "objective": fit.objective[-1] if fit.objective else None,
+    }
 
 
 def _replace_pooled_errors(project: Project, fit: Fit) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,6 @@ from projects.queries import WRITE_TASKS, fetch
 from projects.services.recompute import (
     Summaries,
     TaskRows,
-    calibrated,
     decode_posteriors,
     summaries_of,
     summarise,
@@ -41,37 +40,43 @@ PUBLISH_TOLERANCE = 0.001
 
 @dataclass(frozen=True, eq=False)
 class Refitted:
-    """What is published. model: as `current.make_current` has left it."""
+    """What is published. model: as `current.make_current` has left it. voted: tasks that votes have recomputed since
+    the refit before."""
 
     project: Project
     run: Run
     model: LiveModel
     loaded: Loaded
     fit: Fit
+    voted: frozenset[int]
 
 
 @dataclass
 class Published:
-    """What publishing found. recomputed: tasks that had newer votes than the fit. confidence: summed over all tasks."""
+    """What publishing found. recomputed: tasks that had newer votes than the fit. confidence: summed over unsure tasks,
+    those without gold."""
 
     recomputed: int = 0
-    tasks: int = 0
+    unsure: int = 0
     confidence: float = 0.0
     drifts: list[live.Drift] = field(default_factory=list)
 
     @property
     def mean_confidence(self) -> float | None:
-        return self.confidence / self.tasks if self.tasks else None
+        return self.confidence / self.unsure if self.unsure else None
 
     @property
     def drift(self) -> live.Drift:
-        """How far the live posteriors of voted tasks had drifted from those that are now published in their place."""
+        """How far what votes had recomputed, one by one, was from what the refit has put in its place."""
         return live.joined(self.drifts)
 
 
-def publish(*, project: Project, run: Run, loaded: Loaded, fit: Fit) -> Published:
-    """Publish every task that was loaded, chunk by chunk, each in a transaction of its own."""
-    refitted = Refitted(project, run, LiveModel.objects.get(project=project), loaded, fit)
+def publish(*, project: Project, run: Run, loaded: Loaded, fit: Fit, voted: Iterable[int] = ()) -> Published:
+    """Publish every task that was loaded, chunk by chunk, each in a transaction of its own.
+
+    voted: ids of the tasks that votes have recomputed since the refit before, of which drift is measured.
+    """
+    refitted = Refitted(project, run, LiveModel.objects.get(project=project), loaded, fit, frozenset(voted))
     fetch(queries.REFITTED_TABLE)
     published, left, rounds = Published(), np.arange(len(loaded.task_ids)), 0
     while len(left):
@@ -111,25 +116,25 @@ def _publish_chunk(refitted: Refitted, rows: NDArray[np.intp], published: Publis
         summaries.append(recomputed)
     write(refitted.project, refitted.run, refitted.model, summaries)
     published.recomputed += int(newer.sum())
-    published.tasks += len(locked)
-    published.confidence += sum(float(each.confidence.sum()) for each in summaries)
+    for each in summaries:
+        published.unsure += int((~each.has_gold).sum())
+        published.confidence += float(each.confidence[~each.has_gold].sum())
     return mine
 
 
 def _as_fitted(
     refitted: Refitted, rows: NDArray[np.intp], locked: Sequence[tuple[Any, ...]], published: Published
 ) -> Summaries:
-    """Summaries of tasks with the fit's posteriors, in the rows of the fit that are given, and their drift."""
-    model, label_prior = refitted.model, refitted.fit.label_prior
+    """Summaries of tasks with the fit's posteriors, in the rows of the fit that are given; notes their drift."""
+    model, label_prior, counts = refitted.model, refitted.fit.label_prior, refitted.loaded.vote_counts[rows]
     tasks = TaskRows.of([(id_, votes, wanted, gold, said) for id_, _, votes, wanted, gold, said, _ in locked])
     priors, predicted = task_priors(tasks, label_prior, model.prediction_weight)
     posterior = live.with_prior(refitted.fit.posterior[rows], label_prior, priors)
-    if model.calibration is not None:
-        posterior = calibrated(model, posterior, refitted.loaded.vote_counts[rows])
-    before = [row for row, (*_, stored) in enumerate(locked) if stored is not None and tasks.votes[row]]
+    summaries = summaries_of(refitted.project, model, tasks, posterior, counts, predicted)
+    before = [row for row, (id_, *_) in enumerate(locked) if id_ in refitted.voted]
     drifted = decode_posteriors([locked[row][-1] for row in before], len(label_prior))
-    published.drifts.append(live.drift(drifted, posterior[before]))
-    return summaries_of(project=refitted.project, tasks=tasks, posterior=posterior, predicted=predicted)
+    published.drifts.append(live.drift(drifted, summaries.posterior[before]))
+    return summaries
 
 
 def write(project: Project, run: Run, model: LiveModel, summaries: Sequence[Summaries]) -> None:

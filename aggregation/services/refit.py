@@ -7,13 +7,14 @@ that commits in between leaves an event of its own for the next refit; killed an
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from aggregation.core.fit import Fit
+from aggregation import queries
 from aggregation.models import Run, RunKind, RunStatus
 from aggregation.services.calibrating import learn_calibration
 from aggregation.services.current import make_current
@@ -22,6 +23,7 @@ from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.publishing import Published, publish
 from aggregation.services.runs import INTERRUPTED, finish_run, recorded_run
 from projects.models import Event, Project
+from projects.queries import fetch
 
 #: After a refit a project rests for this many times as long as it took.
 REST_FACTOR = 2.0
@@ -55,32 +57,28 @@ def _due(project: Project) -> bool:
 
 def _refit(project: Project) -> Run:
     with recorded_run(project=project, kind=RunKind.REFIT, parameters={"label_model": project.label_model}) as run:
-        events = list(Event.objects.filter(project=project).values_list("id", flat=True))
+        times = [time.monotonic()]
+        news = fetch(queries.NEWS, project=project.id)
         loaded = load_votes(project=project)
-        started = time.monotonic()
+        times.append(time.monotonic())
         fit = fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
-        fitted = time.monotonic()
+        times.append(time.monotonic())
         calibration, report = learn_calibration(project=project, loaded=loaded, fit=fit)
-        calibrated = time.monotonic()
+        times.append(time.monotonic())
         make_current(project=project, run=run, loaded=loaded, fit=fit, calibration=calibration, report=report)
-        published = publish(project=project, run=run, loaded=loaded, fit=fit)
-        seconds = {
-            "fit": fitted - started,
-            "calibration": calibrated - fitted,
-            "publish": time.monotonic() - calibrated,
-        }
+        voted = [task for _, task in news if task is not None]
+        published = publish(project=project, run=run, loaded=loaded, fit=fit, voted=voted)
+        times.append(time.monotonic())
         with transaction.atomic():
-            Event.objects.filter(id__in=events).delete()
+            fetch(queries.NO_NEWS, events=[event for event, _ in news])
             # Only the request that this refit has seen: a newer one stays due.
             Project.objects.filter(id=project.id, refit_requested_at=project.refit_requested_at).update(
                 refit_requested_at=None
             )
             finish_run(
                 run=run,
-                counts=_counts(loaded, published) | {"events": len(events)},
-                metrics=_metrics(project, fit, published)
-                | {"calibration": report}
-                | {f"{part}_seconds": round(taken, 4) for part, taken in seconds.items()},
+                counts=_counts(loaded, published) | {"events": len(news)},
+                metrics=_metrics(published) | _seconds(times),
             )
     run.refresh_from_db()
     return run
@@ -96,13 +94,11 @@ def _counts(loaded: Loaded, published: Published) -> dict[str, int]:
     }
 
 
-def _metrics(project: Project, fit: Fit, published: Published) -> dict[str, Any]:
-    return {
-        "method": project.label_model,
-        "notes": fit.notes,
-        "iterations": fit.n_iter,
-        "converged": fit.converged,
-        "objective": fit.objective[-1] if fit.objective else None,
-        "mean_confidence": published.mean_confidence,
-        "drift": vars(published.drift),
-    }
+def _metrics(published: Published) -> dict[str, Any]:
+    """What comes to those of the fit, which the run has had since it became current."""
+    return {"mean_confidence": published.mean_confidence, "drift": vars(published.drift)}
+
+
+def _seconds(times: list[float]) -> dict[str, float]:
+    parts = ("load", "fit", "calibration", "publish")
+    return {f"{part}_seconds": round(end - start, 4) for part, (start, end) in zip(parts, pairwise(times), strict=True)}

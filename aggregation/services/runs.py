@@ -35,4 +35,8 @@ def recorded_run(*, project: Project, kind: RunKind, parameters: dict[str, Any])
 
 
 def finish_run(*, run: Run, counts: dict[str, Any], metrics: dict[str, Any]) -> None:
-    Run.objects.filter(id=run.id).update(status=RunStatus.DONE, counts=counts, metrics=metrics, finished_at=Now())
+    """The run is done; its metrics are added to those that it has."""
+    run.refresh_from_db(fields=["metrics"])
+    Run.objects.filter(id=run.id).update(
+        status=RunStatus.DONE, counts=counts, metrics=run.metrics | metrics, finished_at=Now()
+    )

@@ -76,8 +76,8 @@ def summarise(*, project: Project, task_ids: Sequence[int]) -> tuple[Summaries, 
         evidence[row] += np.log(live.vote_likelihood(voted, K, vector, accuracy, model.pooled_accuracy, errors))
         counts[row, voted] += 1
     priors, predicted = task_priors(tasks, np.asarray(model.label_prior), model.prediction_weight)
-    posterior = calibrated(model, live.posteriors(priors, evidence, kinds), counts)
-    return summaries_of(project=project, tasks=tasks, posterior=posterior, predicted=predicted), model.run
+    posterior = live.posteriors(priors, evidence, kinds)
+    return summaries_of(project, model, tasks, posterior, counts, predicted), model.run
 
 
 def _current(project: Project, task_ids: Sequence[int]) -> tuple[LiveModel, list[tuple[Any, ...]]]:
@@ -110,7 +110,7 @@ def decode_posteriors(stored: Sequence[Any], n_labels: int) -> Floats:
     return np.array([live.decode_posterior(from_json(each), n_labels) for each in stored]).reshape(-1, n_labels)
 
 
-def calibrated(model: LiveModel, posterior: Floats, counts: Floats) -> Floats:
+def _calibrated(model: LiveModel, posterior: Floats, counts: Floats) -> Floats:
     """The posterior f8[n, K] as the project's gold has taught to believe it, or as it is while there is too little.
 
     counts: f8[n, K], the tasks' votes for each label. Where there are none, nothing was learnt that could be applied.
@@ -123,9 +123,20 @@ def calibrated(model: LiveModel, posterior: Floats, counts: Floats) -> Floats:
     return believed
 
 
-def summaries_of(*, project: Project, tasks: TaskRows, posterior: Floats, predicted: NDArray[np.bool_]) -> Summaries:
-    """The summaries of tasks from their posteriors f8[n, K]. A gold label is certain, but its task goes on collecting
-    by the rules of any other: its votes measure people, and nobody can tell it apart."""
+def summaries_of(
+    project: Project,
+    model: LiveModel,
+    tasks: TaskRows,
+    posterior: Floats,
+    counts: Floats,
+    predicted: NDArray[np.bool_],
+) -> Summaries:
+    """The summaries of tasks from the label model's posteriors f8[n, K] and their votes for each label f8[n, K].
+
+    A gold label is certain, but its task goes on collecting by the rules of any other: its votes measure people, and
+    nobody can tell it apart.
+    """
+    posterior = _calibrated(model, posterior, counts)
     score = priority(ACQUISITIONS[project.acquisition](posterior))
     sure = posterior.max(axis=1).tolist()
     certain = clamp(posterior, tasks.gold)
