@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from aggregation.core.calibration import FOLDS, Calibration, calibrate, cross_fit, gold_tasks
-from aggregation.core.calibration_report import held_out
+from aggregation.core.calibration_report import CalibrationReport, held_out, score
 from aggregation.core.fit import Fit
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.majority_vote import vote_shares
@@ -16,7 +16,6 @@ from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints
 from aggregation.offline.crowd import Crowd
 from aggregation.offline.progress import bar
-from aggregation.offline.scoring import Score, score
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +33,8 @@ class Analysis:
     posterior: Floats
     calibration: Calibration
     uses_order: bool
-    score: Score | None = None
-    majority: Score | None = None
+    score: CalibrationReport | None = None
+    majority: CalibrationReport | None = None
     n_folds: int = 0
 
     @property
@@ -77,8 +76,8 @@ def analyse(crowd: Crowd, method: str) -> Analysis:
         return found
     return replace(
         found,
-        score=score(held_out(posterior, counts, gold, FOLDS, seed=0) if enough else posterior[known], gold[known]),
-        majority=score(vote_shares(votes, np.full_like(gold, -1))[0][known], gold[known]),
+        score=score([held_out(posterior, counts, gold, FOLDS, seed=0) if enough else posterior[known]], gold[known]),
+        majority=score([vote_shares(votes, np.full_like(gold, -1))[0][known]], gold[known]),
         n_folds=min(FOLDS, len(known)),
     )
 

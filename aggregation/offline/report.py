@@ -10,10 +10,9 @@ import numpy as np
 
 from aggregation.core.agreement import Level, alpha_interval, fleiss_kappa, krippendorff_alpha
 from aggregation.core.ambiguity import ambiguous
-from aggregation.core.calibration_report import BINS
+from aggregation.core.calibration_report import BINS, Bin, CalibrationReport
 from aggregation.core.copying import copying
 from aggregation.offline.analysis import Analysis
-from aggregation.offline.scoring import Score, wilson
 from aggregation.offline.tables import annotators
 
 SHOWN_TASKS = 20
@@ -23,6 +22,8 @@ SHOWN_PAIRS = 20
 AMBIGUOUS = 0.5
 #: Of the pairs suspected of copying, the share expected to be honest.
 FALSE_DISCOVERY = 0.05
+#: Standard deviations that hold 95 % of a normal distribution.
+Z95 = 1.959964
 
 
 def figures(analysis: Analysis) -> dict[str, Any]:
@@ -82,33 +83,47 @@ def _cross_validation(analysis: Analysis) -> dict[str, Any] | None:
         return None
     return {
         "folds": analysis.n_folds,
-        "tasks": scored.n,
+        "tasks": scored.n_gold,
         **_figures(scored),
         "majority_vote": _figures(majority),
-        "reliability": [
-            {
-                "from": number / BINS,
-                "to": (number + 1) / BINS,
-                "tasks": int(scored.bins[number]),
-                "confidence": float(scored.confidence[number]),
-                "right": float(scored.right[number]),
-                "right_interval": list(wilson(float(scored.right[number]), int(scored.bins[number]))),
-            }
-            for number in np.flatnonzero(scored.bins)
-        ],
+        "reliability": [_bin(each) for each in scored.curve],
     }
 
 
-def _figures(scored: Score) -> dict[str, Any]:
+def _figures(scored: CalibrationReport) -> dict[str, Any]:
     return {
         "accuracy": scored.accuracy,
-        "mean_confidence": scored.stated,
-        "accuracy_interval": [scored.low, scored.high],
+        "mean_confidence": sum(each.stated * each.n for each in scored.curve) / scored.n_gold,
+        "accuracy_interval": list(wilson(scored.accuracy, scored.n_gold)),
         "ece": scored.ece,
         "ece_interval": list(scored.ece_interval),
         "brier": scored.brier,
         "log_loss": scored.log_loss,
     }
+
+
+def _bin(found: Bin) -> dict[str, Any]:
+    number = min(int(found.stated * BINS + 1e-9), BINS - 1)  # the mean of so many 0.7 may come out just below
+    return {
+        "from": number / BINS,
+        "to": (number + 1) / BINS,
+        "tasks": int(found.n),
+        "confidence": found.stated,
+        "right": found.right,
+        "right_interval": list(wilson(found.right, int(found.n))),
+    }
+
+
+def wilson(share: float, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share of n.
+
+    Wilson, E. B.: Probable Inference, the Law of Succession, and Statistical Inference, Journal of the American
+    Statistical Association 22(158), 1927, doi:10.1080/01621459.1927.10502953.
+    """
+    middle = share + Z95**2 / (2 * n)
+    reach = Z95 * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
+    low, high = ((middle + side * reach) / (1 + Z95**2 / n) for side in (-1.0, 1.0))
+    return max(0.0, low), min(1.0, high)
 
 
 def _label_counts(analysis: Analysis) -> list[dict[str, Any]]:

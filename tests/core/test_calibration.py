@@ -20,7 +20,7 @@ from aggregation.core.calibration import (
     most_probable,
     split,
 )
-from aggregation.core.calibration_report import auc, cross_validate, ece, rightness
+from aggregation.core.calibration_report import auc, cross_validate, ece, rightness, score
 from aggregation.core.simulation import dawid_skene_votes
 from benchmarks import calibration_prior, datasets
 
@@ -363,6 +363,23 @@ def test_the_report_is_what_its_words_say():
     assert report != cross_validate(posterior, counts, known(truth, 300), seed=1)
     assert report.ece != cross_validate(posterior, counts, known(truth, 300), repeats=1).ece
     assert report.ece != cross_validate(posterior, counts, known(truth, 300), prior=WIDE).ece
+
+
+def test_the_figures_are_those_worked_out_by_hand():
+    posterior = np.array([[0.9, 0.1], [0.9, 0.1], [0.35, 0.65], [0.0, 1.0]])
+    found = score([posterior], np.array([0, 1, 1, 1]))
+    assert (found.n_gold, found.accuracy) == (4, 0.75)
+    # Bins: two tasks stated 0.9, one right; one stated 0.65, right; one stated 1.0, right, in the last bin as well.
+    assert [each.n for each in found.curve] == [1, 3]
+    assert found.curve[1] == pytest.approx((2.8 / 3, 2 / 3, 3))
+    assert found.ece == pytest.approx((abs(2.8 - 2) + abs(0.65 - 1)) / 4)
+    assert found.brier == pytest.approx((2 * 0.1**2 + 2 * 0.9**2 + 2 * 0.35**2 + 0) / 4)
+    assert found.log_loss == pytest.approx(-np.log([0.9, 0.1, 0.65, 1.0]).mean())
+
+
+def test_ties_count_at_their_expectation():
+    posterior = np.array([[0.4, 0.4, 0.2], [0.5, 0.5 + 1e-15, 0.0], [0.2, 0.2, 0.6]])
+    assert rightness(posterior, np.array([1, 0, 0])).tolist() == [0.5, 0.5, 0.0]
 
 
 @pytest.mark.parametrize(("excess", "n"), [(0.0, 100), (0.05, 500), (0.15, 100)])

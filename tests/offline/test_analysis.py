@@ -33,7 +33,7 @@ def test_the_gold_of_a_task_is_known_to_its_consensus_but_not_to_its_score() -> 
     assert found.label.tolist() == [1, 1, 0, 0, 0]
     assert found.confidence[:4].tolist() == [1.0] * 4
     assert found.score is not None
-    assert (found.score.n, found.score.accuracy) == (4, 0.5)  # clamped gold would make it 1
+    assert (found.score.n_gold, found.score.accuracy) == (4, 0.5)  # clamped gold would make it 1
     assert found.open_tasks.tolist() == [4]
 
 
@@ -59,7 +59,7 @@ def test_calibration_sees_no_gold_of_the_tasks_it_is_scored_on(monkeypatch: pyte
     monkeypatch.setattr(calibration_report, "calibrate", learn)
     gold = [0] * 21 + [-1]
     found = analyse(crowd_of(gold), "spied")
-    assert found.score is not None and found.score.n == 21
+    assert found.score is not None and found.score.n_gold == 21
     assert fitted[0].tolist() == gold
     for gold_of in (fitted[1:], scored):  # the same folds, left out by the label model and by the calibration
         left_out = [np.flatnonzero((rest < 0) & (fitted[0] >= 0)).tolist() for rest in gold_of]

@@ -16,7 +16,7 @@ from aggregation.offline.crowd import read_crowd
 from aggregation.offline.files import source
 from aggregation.offline.markup import Html, table, tag, text
 from aggregation.offline.page import page
-from aggregation.offline.report import details, figures, write_json
+from aggregation.offline.report import details, figures, wilson, write_json
 from aggregation.offline.summary import summary
 from tests.offline.support import BLUEBIRD, file, votes_csv
 
@@ -178,6 +178,27 @@ def test_many_labels_are_cut_on_the_page_only(tmp_path: Path, n_labels: int) -> 
     found = report_of(tmp_path, votes_csv(*rows))
     assert len(found["label_counts"]) == n_labels
     assert ("10 more labels have fewer votes" in page(found)) == (n_labels == 60)
+
+
+def test_the_interval_is_wilsons() -> None:
+    # Newcombe, Statistics in Medicine 17, 1998, table I: 81 of 263, 15 of 148, 0 of 20, 1 of 29.
+    published = {
+        (81, 263): (0.2553, 0.3662),
+        (15, 148): (0.0624, 0.1605),
+        (0, 20): (0.0, 0.1611),
+        (1, 29): (0.0061, 0.1718),
+    }
+    for (right, n), expected in published.items():
+        assert wilson(right / n, n) == pytest.approx(expected, abs=5e-5)
+
+
+def test_bins_are_named_by_their_bounds(tmp_path: Path) -> None:
+    # Of ten votes on each task seven are alike: majority vote states 0.7 for all, whose mean is a little less.
+    rows = [(f"t{task}", f"w{who}", "a" if who < 7 else "b") for task in range(30) for who in range(10)]
+    gold = "".join(f"t{task},{'a' if task else 'b'}\n" for task in range(19))
+    (only,) = report_of(tmp_path, votes_csv(*rows), gold.encode())["cross_validation"]["reliability"]
+    assert (only["from"], only["to"], only["tasks"]) == (0.7, 0.8, 19)
+    assert only["right"] == pytest.approx(18 / 19)
 
 
 def test_markup_escapes_all_but_markup() -> None:
