@@ -7,9 +7,10 @@ WHERE project_id = %(project)s AND status = 'counted'
 """
 
 # The tasks a refit publishes, those with votes or gold (-1 where there is none), and the version of their votes; copied
-# in binary.
+# in binary. Gold comes twice: all of it, and what was drawn at random, as uploaded gold is taken to be.
 LOAD_TASKS = """
-SELECT s.task_id, s.version, coalesce(g.label, -1::smallint)
+SELECT s.task_id, s.version, coalesce(g.label, -1::smallint),
+       CASE WHEN g.origin IN ('uploaded', 'audit') THEN g.label ELSE -1::smallint END
 FROM projects_task t
 JOIN projects_taskstate s ON s.task_id = t.id
 LEFT JOIN projects_gold g ON g.task_id = t.id
@@ -68,7 +69,8 @@ CREATE TEMPORARY TABLE IF NOT EXISTS refitted (
 """
 
 # Publish consensus: a row is written only where it says something new, so that consumers are told of changes alone.
-# Whether confidence is calibrated is for its run to say, so that a change of that is news too.
+# Whether confidence is calibrated is for its run to say, so that a change of that is news too. Rows that a run left
+# which never ended are written anew: the run that a row names is done, or being done.
 PUBLISH = """
 INSERT INTO aggregation_consensus AS c
     (task_id, project_id, label, confidence, votes, posterior, source, retired, run_id, revision, updated_at)
@@ -91,8 +93,8 @@ WHERE (c.label, c.votes, c.source, c.retired) IS DISTINCT FROM
              WITH ORDINALITY AS new(p, k) USING (k)
         WHERE abs(old.p::float8 - new.p::float8) >= %(tolerance)s
    )
-   OR (SELECT coalesce(r.metrics->'calibration', 'null') <> 'null' FROM aggregation_run r WHERE r.id = c.run_id)
-      <> %(calibrated)s
+   OR (SELECT r.status <> 'done' OR (coalesce(r.metrics->'calibration', 'null') <> 'null') <> %(calibrated)s
+       FROM aggregation_run r WHERE r.id = c.run_id)
 """
 
 # The feed: published rows after a cursor, oldest change first. Only rows of transactions that ended before every

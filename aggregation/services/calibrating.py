@@ -30,14 +30,14 @@ def learn_calibration(*, project: Project, loaded: Loaded, fit: Fit) -> tuple[di
     Learnt on posteriors as they are published, predictions worked in, of tasks whose own gold is not known to the fit
     and that have no more votes than others.
     """
-    gold = _drawn_at_random(loaded)
-    votes = thinned(loaded.votes, gold)
+    gold = loaded.random_gold
+    votes = thinned(loaded.votes, loaded.gold)
     counts = votes.per_task()
     known = gold_tasks(counts, gold)
     if len(known) < ENOUGH_GOLD:
         return None, None
     known = np.sort(np.random.default_rng(SEED).permutation(known)[:MOST_GOLD])
-    posterior = _without_their_gold(project, loaded, votes, fit, gold, known)
+    posterior = _without_their_gold(project, loaded, votes, fit, known)
     learnt_from = posterior[known], counts[known], gold[known]
     calibration, report = calibrate(*learnt_from), cross_validate(*learnt_from)
     stored = calibration.as_json() | {"ece": report.ece, "ece_interval": report.ece_interval}
@@ -50,12 +50,6 @@ def says(calibration: dict[str, Any] | None) -> str:
         return "uncalibrated"
     low, high = calibration["ece_interval"]
     return f"calibrated on {calibration['n_gold']} gold, ECE {calibration['ece']:.3f} ({low:.3f}-{high:.3f})"
-
-
-def _drawn_at_random(loaded: Loaded) -> Ints:
-    """The gold that tells of all tasks: uploaded gold is taken as drawn at random. Gold that comes of reviews, which
-    look at what is disputed, is not, and would be left out here."""
-    return loaded.gold
 
 
 def thinned(votes: Votes, gold: Ints) -> Votes:
@@ -80,8 +74,9 @@ def thinned(votes: Votes, gold: Ints) -> Votes:
     return Votes(*columns, votes.n_tasks, votes.n_annotators, votes.n_labels)
 
 
-def _without_their_gold(project: Project, loaded: Loaded, votes: Votes, fit: Fit, gold: Ints, known: Ints) -> Floats:
+def _without_their_gold(project: Project, loaded: Loaded, votes: Votes, fit: Fit, known: Ints) -> Floats:
     """The posterior f8[T, K] in whose known rows the gold of the task itself has no part, nor have its extra votes."""
+    gold, other_gold = loaded.random_gold, np.where(loaded.random_gold < 0, loaded.gold, np.int32(-1))
     model = LiveModel.objects.get(project=project)
     ids = loaded.task_ids[known].tolist()
     stored = {row[0]: row for row in fetch(TASKS_TO_RECOMPUTE, tasks=ids)}
@@ -89,7 +84,8 @@ def _without_their_gold(project: Project, loaded: Loaded, votes: Votes, fit: Fit
 
     def posterior_of(told: Ints) -> Floats:
         # With all gold told, no row of it is used: any fit will do.
-        fitted = fit if told is gold else fit_label_model(project=project, votes=votes, gold=told)
+        gold_told = np.where(told < 0, other_gold, told)
+        fitted = fit if told is gold else fit_label_model(project=project, votes=votes, gold=gold_told)
         priors, _ = task_priors(tasks, fitted.label_prior, model.prediction_weight)
         posterior = fitted.posterior.copy()
         posterior[known] = live.with_prior(posterior[known], fitted.label_prior, priors)

@@ -19,12 +19,17 @@ from projects.models import Project
 
 @dataclass(frozen=True)
 class Loaded:
-    """A project's votes as of one instant. Task ids, versions and gold are aligned: row t is task t of ``votes``."""
+    """A project's votes as of one instant. Task ids, versions and gold are aligned: row t is task t of ``votes``.
+
+    random_gold: the gold of tasks that were drawn at random, so that it tells of all tasks. Gold that comes of a review
+    tells of what was disputed: it is known, but no measure.
+    """
 
     votes: Votes
     task_ids: np.ndarray[Any, np.dtype[np.int64]]
     versions: np.ndarray[Any, np.dtype[np.int64]]
     gold: np.ndarray[Any, np.dtype[np.int32]]  # -1 = unknown
+    random_gold: np.ndarray[Any, np.dtype[np.int32]]  # likewise
     annotator_ids: np.ndarray[Any, np.dtype[np.int64]]
 
     @cached_property
@@ -42,7 +47,7 @@ def load_votes(*, project: Project) -> Loaded:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         mine = {"project": project.id}
-        tasks = copy_columns(queries.LOAD_TASKS, mine, task="i8", version="i4", gold="i2")
+        tasks = copy_columns(queries.LOAD_TASKS, mine, task="i8", version="i4", gold="i2", random_gold="i2")
         votes = copy_columns(queries.LOAD_VOTES, mine, task="i8", annotator="i8", label="i2")
     annotator_ids, annotator = np.unique(votes["annotator"], return_inverse=True)
     return Loaded(
@@ -57,6 +62,7 @@ def load_votes(*, project: Project) -> Loaded:
         task_ids=tasks["task"],
         versions=tasks["version"].astype(np.int64),
         gold=tasks["gold"].astype(np.int32),
+        random_gold=tasks["random_gold"].astype(np.int32),
         annotator_ids=annotator_ids,
     )
 

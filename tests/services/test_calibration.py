@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from aggregation.core import live
 from aggregation.core.calibration import ENOUGH_GOLD, Calibration, calibrate, cross_fit
+from aggregation.core.fit import Fit
 from aggregation.core.votes import Votes
 from aggregation.models import Consensus, Run
 from aggregation.selectors import statistics_of
@@ -18,7 +20,8 @@ from aggregation.services import calibrating
 from aggregation.services.calibrating import says, thinned
 from aggregation.services.consensus import export_csv, read_feed
 from aggregation.services.fitting import fit_label_model, load_votes
-from projects.models import LiveModel, Prediction, TaskPosterior
+from projects.models import Gold, LiveModel, Prediction, TaskPosterior
+from projects.services.projects import request_refit
 from tests.services.campaign import Campaign, assert_state_is_fresh, recomputed
 from tests.support.client import wait_for
 
@@ -114,6 +117,32 @@ def test_what_is_learnt_does_not_know_the_gold_that_it_is_learnt_from(
     calibration = Calibration.from_json(LiveModel.objects.get(project=c.id).calibration)
     right = float((posterior.argmax(axis=1) == gold).mean())
     assert calibration.apply(posterior, counts).max(axis=1).mean() == pytest.approx(right, abs=0.05)
+
+
+def test_gold_of_reviewed_tasks_is_known_but_no_measure(campaign: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reviews look at what is disputed: how often the model is right there tells nothing of the other tasks."""
+    c = crowd(campaign, gold=40)
+    reviewed = [c.task(n) for n in range(15)]
+    Gold.objects.filter(task__in=reviewed).update(origin="review")
+    given, told = spy_on_calibrate(monkeypatch), []
+
+    def fit_and_tell(**arguments: Any) -> Fit:
+        told.append(arguments["gold"])
+        return fit_label_model(**arguments)
+
+    monkeypatch.setattr(calibrating, "fit_label_model", fit_and_tell)
+    run = c.refit()
+
+    assert run.metrics["calibration"]["n_gold"] == 25 and run.counts["gold"] == 40
+    loaded = load_votes(project=c.fresh())
+    ((_, _, gold),) = given
+    assert gold.tolist() == loaded.gold[15:40].tolist()
+    assert len(told) == 5 and all((each[:15] == loaded.gold[:15]).all() for each in told)
+    assert {c.consensus(n).source for n in range(40)} == {"gold"}
+
+    Gold.objects.filter(project=c.id).update(origin="review")
+    request_refit(project_id=c.id)
+    assert c.refit().metrics["calibration"] is None
 
 
 def spy_on_calibrate(monkeypatch: pytest.MonkeyPatch) -> list[tuple[np.ndarray, ...]]:

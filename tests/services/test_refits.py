@@ -16,6 +16,7 @@ from aggregation.models import Consensus, Run
 from aggregation.selectors import confusion_of, statistics_of
 from aggregation.services.current import LabelsChanged, make_current
 from aggregation.services.fitting import fit_label_model, load_votes
+from aggregation.services.publishing import publish
 from aggregation.services.runs import recorded_run
 from projects import queries
 from projects.models import Confusion, LiveModel, Member, PooledError, Skill, TaskPosterior, TaskState, Vote
@@ -193,6 +194,24 @@ def test_a_run_tells_of_its_fit_as_soon_as_it_is_current(campaign: Make) -> None
     c = voted(campaign, labels=["cat", "dog"], label_model=KINDS)
     make_current_again(c)
     assert any("hard" in note for note in statistics_of(c.fresh())["notes"])
+
+
+def test_what_a_killed_run_has_published_comes_to_name_one_that_is_done(campaign: Make) -> None:
+    """Though no figure moves: who looks the run of a label up finds no failure."""
+    c = voted(campaign, labels=["cat", "dog", "bird"])
+    project = c.fresh()
+    loaded = load_votes(project=project)
+    fit = fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
+    killed = Run.objects.create(project=project, kind="refit")
+    make_current(project=project, run=killed, loaded=loaded, fit=fit, calibration=None, report=None)
+    publish(project=project, run=killed, loaded=loaded, fit=fit)
+    before = dict(Consensus.objects.filter(project=c.id).values_list("task_id", "confidence"))
+
+    run = c.refit()
+
+    killed.refresh_from_db()
+    assert (killed.status, killed.error) == ("failed", "interrupted")
+    assert dict(Consensus.objects.filter(project=c.id, run=run.id).values_list("task_id", "confidence")) == before
 
 
 def test_labels_that_change_while_a_refit_runs(campaign: Make) -> None:
