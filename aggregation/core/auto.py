@@ -15,20 +15,16 @@ What it chose, and why, is in the notes of its Fit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aggregation.core import everybody, hierarchical, majority_vote, wawa
 from aggregation.core.calibration_report import rightness
 from aggregation.core.factions import Factions, Members, factions
 from aggregation.core.fit import DENSE_LABELS, Fit, read_off
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
-
-#: Fits hierarchical Dawid-Skene to votes and gold, from a start.
-Climb = Callable[..., Fit]
 
 #: Log likelihood by task that shares of each label's own must gain: far above what they gain where there are none
 #: (below 0.02 on simulated crowds), far below what they gain where labels do differ (0.2).
@@ -59,16 +55,19 @@ def fit(
     gold: int32[T], -1 where unknown; known tasks are clamped. start: f8[T, K], an earlier posterior of the same tasks.
     ordinal, tol, max_iter: as in `aggregation.core.hierarchical`. Raises ValueError on bad gold, start or max_iter.
     """
-    climb = partial(hierarchical.fit, kinds=2, ordinal=ordinal, tol=tol, max_iter=max_iter)
     known = check_gold(gold, votes)
-    unknown = np.full_like(known, -1)
-    blind = _by_votes(climb, votes, unknown, start)
-    aside, why = _set_aside(climb, votes, blind, known)
+    settings = Settings(ordinal, tol, max_iter)
+    if start is None:
+        blind = _blind(votes, settings)
+        split = votes.once(("factions", settings), lambda: _factions(votes, blind))
+    else:
+        blind = _by_votes(settings, votes, None, start)
+        split = _factions(votes, blind)
+    aside, why = _set_aside(settings, votes, blind, split, known)
     kept = votes if aside is None else _without(votes, aside)
     if aside is not None:
-        blind = _by_votes(climb, kept, unknown, None)
-    with_gold = (known >= 0).any()
-    found = _by_votes(climb, kept, known, blind.posterior if with_gold else None) if with_gold else blind
+        blind = _blind(kept, settings)
+    found = _by_votes(settings, kept, known, blind.posterior) if (known >= 0).any() else blind
     if _majority_is_better(kept, blind, known):
         reason = "Majority vote is right on significantly more of the gold labels than the fitted model: it is used."
         found, why = majority_vote.fit(kept, known), (*why, reason)
@@ -76,50 +75,85 @@ def fit(
     return replace(found if aside is None else _ignoring(votes, found, aside), notes=notes)
 
 
-def _by_votes(climb: Climb, votes: Votes, gold: Ints, start: Floats | None) -> Fit:
+@dataclass(frozen=True)
+class Settings:
+    """Of hierarchical Dawid-Skene, as in `aggregation.core.hierarchical`."""
+
+    ordinal: bool
+    tol: float
+    max_iter: int
+
+    def fit(self, votes: Votes, gold: Ints | None, start: Floats | None) -> Fit:
+        return hierarchical.fit(votes, gold, start, kinds=2, ordinal=self.ordinal, tol=self.tol, max_iter=self.max_iter)
+
+    def hierarchy(
+        self, votes: Votes, gold: Ints | None, start: Floats | None, own_share: bool = False
+    ) -> hierarchical.Hierarchy:
+        return hierarchical.hierarchy(
+            votes,
+            gold,
+            start,
+            kinds=2,
+            own_share=own_share,
+            ordinal=self.ordinal,
+            tol=self.tol,
+            max_iter=self.max_iter,
+        )
+
+
+def _blind(votes: Votes, settings: Settings) -> Fit:
+    """The fit without gold: one for all gold that is ever known of the votes."""
+    return votes.once(("auto", settings), lambda: _by_votes(settings, votes, None, None))
+
+
+def _by_votes(settings: Settings, votes: Votes, gold: Ints | None, start: Floats | None) -> Fit:
     """Hierarchical Dawid-Skene with two kinds of tasks, as far as the votes speak for it."""
-    tied = climb(votes, gold, start)
-    if tied.kinds is None or votes.n_labels == 1:
-        return tied
+    if votes.n_labels > DENSE_LABELS or votes.n_labels == 1:
+        return settings.fit(votes, gold, start)
+    tied = settings.hierarchy(votes, gold, start)
     if votes.n_labels == 2:
         return _unless_alike(votes, gold, tied)
-    own = climb(votes, gold, start, own_share=True)
+    own = settings.hierarchy(votes, gold, start, own_share=True)
     tasks = max(int((np.bincount(votes.task, minlength=votes.n_tasks) > 0).sum()), 1)
-    gain = hierarchical.log_likelihood(votes, own) - hierarchical.log_likelihood(votes, tied)
-    if gain < CLEARLY * tasks:
-        return tied
-    return replace(own, notes=(*own.notes, "Some labels have clearly more hard tasks than others."))
+    if own.log_likelihood() - tied.log_likelihood() < CLEARLY * tasks:
+        return tied.as_fit()
+    found = own.as_fit()
+    return replace(found, notes=(*found.notes, "Some labels have clearly more hard tasks than others."))
 
 
-def _unless_alike(votes: Votes, gold: Ints, skilled: Fit) -> Fit:
+def _unless_alike(votes: Votes, gold: Ints | None, skilled: hierarchical.Hierarchy) -> Fit:
     annotators = int((np.bincount(votes.annotator, minlength=votes.n_annotators) > 0).sum())
-    alike = everybody.fit(votes, gold)
     # Both without the gold: what it says of the truth, it says in both.
-    blind = alike if (gold < 0).all() else everybody.fit(votes)
-    if hierarchical.log_likelihood(votes, skilled) - blind.objective[-1] >= SKILLED * annotators:
-        return skilled
+    blind = votes.once("everybody", lambda: everybody.fit(votes))
+    if skilled.log_likelihood() - blind.objective[-1] >= SKILLED * annotators:
+        return skilled.as_fit()
+    alike = blind if gold is None else everybody.fit(votes, gold)
     return replace(alike, notes=("The votes do not show that annotators differ: everybody counts the same.",))
 
 
-def _set_aside(climb: Climb, votes: Votes, blind: Fit, gold: Ints) -> tuple[Members | None, tuple[str, ...]]:
+def _set_aside(
+    settings: Settings, votes: Votes, blind: Fit, found: Factions | None, gold: Ints
+) -> tuple[Members | None, tuple[str, ...]]:
     """The faction to do without, bool[A], and why."""
-    if votes.n_labels > DENSE_LABELS:
-        return None, ()
-    # A ring that the model has fallen for hides itself in part; Wawa trusts nobody that far.
-    found = factions(votes, blind.posterior) or factions(votes, wawa.fit(votes).posterior)
     if found is None:
         return None, ()
     smaller, larger = sorted((found.block, found.rest), key=lambda side: int(side.sum()))
     if (gold >= 0).sum() < ENOUGH_GOLD:
         return smaller, (_words(found, smaller, "They are the fewer, so"),)
-    unknown = np.full_like(gold, -1)
     options: list[Members | None] = [smaller, larger, None]
-    fits = [blind if side is None else _by_votes(climb, _without(votes, side), unknown, None) for side in options]
+    fits = [blind if side is None else _blind(_without(votes, side), settings) for side in options]
     right = [_right(each, gold).sum() for each in fits]
     aside = options[int(np.argmax(np.round(right, 9)))]
     if aside is None:
         return None, ()
     return aside, (_words(found, aside, "More gold labels are right without them, so"),)
+
+
+def _factions(votes: Votes, blind: Fit) -> Factions | None:
+    if votes.n_labels > DENSE_LABELS:
+        return None
+    # A ring that the model has fallen for hides itself in part; Wawa trusts nobody that far.
+    return factions(votes, blind.posterior) or factions(votes, wawa.fit(votes).posterior)
 
 
 def _words(found: Factions, aside: Members, reason: str) -> str:
@@ -146,7 +180,11 @@ def _majority_is_better(votes: Votes, blind: Fit, gold: Ints) -> bool:
 
 
 def _without(votes: Votes, aside: Members) -> Votes:
-    rows = ~aside[votes.annotator]
+    """The same votes each time, so that what is known of them is."""
+    return votes.once(("without", aside.tobytes()), lambda: _those(votes, ~aside[votes.annotator]))
+
+
+def _those(votes: Votes, rows: NDArray[np.bool_]) -> Votes:
     columns = votes.task[rows], votes.annotator[rows], votes.label[rows]
     return Votes(*columns, votes.n_tasks, votes.n_annotators, votes.n_labels)
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from aggregation.core.em import Data, Expected, Free, Level, Structured, climb
-from aggregation.core.fit import DENSE_LABELS, Fit, check_start, worth
+from aggregation.core.em import Data, Expected, Free, Level, Rates, Structured, squarem
+from aggregation.core.fit import DENSE_LABELS, Fit, check_start, worth, written_out
 from aggregation.core.structure import clamp, structured, without_diagonal
-from aggregation.core.votes import Floats, Ints, Votes, check_gold
+from aggregation.core.votes import Cells, Floats, Ints, Votes, check_gold
 
 #: What an annotator is trusted with before anything is known: about the mean over real crowds. Where votes do not
 #: overlap nothing ever will be known, and majority vote's guess, that everybody is always right, would stand.
@@ -40,16 +40,30 @@ def fit(
     begin = first_posterior(data, check_start(start, votes), max_iter)
     if votes.n_labels > DENSE_LABELS:
         stage = Structured(data, ASSUMED_ACCURACY, 0.0)
-        reached = climb(data, stage, stage.count(begin), tol, max_iter)
-        found, level = reached.parameters, reached.parameters
-        return as_fit(data, reached.posterior, found.prior, None, reached.objective, reached.converged, level=level)
-    even = assumed_level(data)
-    target = np.ascontiguousarray(structured(even.accuracy, even.errors).transpose(0, 2, 1))
-    free = Free(data, target, np.zeros(votes.n_labels))
-    climbed = climb(data, free, free.count(begin), tol, max_iter)
-    confusion = climbed.parameters.confusion.transpose(0, 2, 1)
-    prior = climbed.parameters.prior
-    return as_fit(data, climbed.posterior, prior, confusion, climbed.objective, climbed.converged)
+        level = squarem(data, stage, stage.count(begin), tol, max_iter)
+        found = level.parameters
+        return as_fit(data, level.posterior, found.prior, None, level.objective, level.converged, level=found)
+    free = Free(data, _even(votes.by_task.cells), np.zeros(votes.n_labels))
+    reached = squarem(data, free, free.count(begin), tol, max_iter)
+    rates = reached.parameters
+    return as_fit(data, reached.posterior, rates.prior, _dense(data, rates), reached.objective, reached.converged)
+
+
+def _even(cells: Cells) -> Floats:
+    """What is assumed f8[R, K] where an annotator's votes say nothing: right with ASSUMED_ACCURACY, errors even."""
+    K = cells.n_labels
+    level = structured(np.array([ASSUMED_ACCURACY]), without_diagonal(np.ones((K, K))))[0]
+    return np.asarray(level.T[cells.label])
+
+
+def _dense(data: Data, rates: Rates) -> Floats | None:
+    """Confusions f8[A, K, K] as [annotator, true, voted] from those of the cells that occur, if they fit."""
+    cells, even = data.votes.by_task.cells, assumed_level(data)
+    if not written_out(cells.n_annotators, cells.n_labels):
+        return None
+    confusion = rates.shrinkage[:, :, None] * structured(even.accuracy, even.errors)
+    confusion[cells.annotator, :, cells.label] = rates.likelihood
+    return np.asarray(confusion)
 
 
 def first_posterior(data: Data, start: Floats | None, max_iter: int) -> Floats:

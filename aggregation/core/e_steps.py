@@ -4,7 +4,7 @@ Each function has a twin of the same name in `aggregation.core.kernels`. Argumen
 
 tasks: the votes by task. gold: int32[T], -1 where unknown.
 prior: f8[C], of C states, in which a task may be. There is a state for each label, or several kinds of tasks of each:
-state c is one of label c % K. likelihood: f8[A * K, C], P(vote | state), a row for each annotator and voted label.
+state c is one of label c % K. likelihood: f8[R, C], P(vote | state), a row for each of `tasks.cells`.
 right: f8[A], wrong: f8[A], errors: f8[K, K] as [voted, true] with an empty diagonal: a structured likelihood, in which
 annotator a votes the true label with probability right[a], another v with wrong[a] * errors[v, true].
 
@@ -23,7 +23,7 @@ from aggregation.core.votes import ByTask, Floats, Ints
 
 
 def free_sweep(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) -> tuple[Floats, Floats, float]:
-    """Totals, counts f8[A * K, C] and log likelihood: E-step and count in one."""
+    """Totals, counts f8[R, C] and log likelihood: E-step and count in one."""
     joint = _free_joint(tasks, gold, prior, likelihood)
     return *free_count(tasks, gold, softmax(joint)), _log_likelihood(tasks, gold, joint)
 
@@ -33,11 +33,11 @@ def free_posterior(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats)
 
 
 def free_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats]:
-    """Totals and counts f8[A * K, C]: expected votes by annotator and voted label, and by state."""
+    """Totals and counts f8[R, C]: expected votes by annotator and voted label, and by state."""
     task, C = tasks.task, posterior.shape[1]
-    counts = np.empty((tasks.n_annotators * tasks.n_labels, C))
+    counts = np.empty((len(tasks.cells), C))
     for state in range(C):  # one column at a time: n floats in memory, never n * C
-        counts[:, state] = _sums(tasks.cell, posterior[task, state], len(counts))
+        counts[:, state] = _sums(tasks.row, posterior[task, state], len(counts))
     return _totals(tasks, gold, posterior), counts
 
 
@@ -87,7 +87,7 @@ def _free_joint(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) ->
     log = np.log(likelihood)
     joint = np.empty((T, C))
     for state in range(C):
-        joint[:, state] = _sums(task, log[tasks.cell, state], T)
+        joint[:, state] = _sums(task, log[tasks.row, state], T)
     joint += _log(prior)
     known = np.flatnonzero(gold >= 0)
     joint[known] = np.where(np.arange(C) % tasks.n_labels == gold[known, None], joint[known], -np.inf)

@@ -9,6 +9,7 @@ counts to counts, and EM looks for counts that a sweep leaves as they are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -19,9 +20,9 @@ import numpy as np
 from aggregation.core import e_steps
 from aggregation.core.fit import LIKELIHOOD_FLOOR
 from aggregation.core.structure import ERROR_WEIGHT, error_rows, error_target, shares
-from aggregation.core.votes import Floats, Ints, Votes
+from aggregation.core.votes import ByTask, Cells, Floats, Ints, Votes
 
-#: From so many votes times labels on, compiled kernels save more time than it takes to load them.
+#: From so many votes times states on, compiled kernels save more time than it takes to load them.
 COMPILED_ABOVE = 400_000
 #: Plain steps before the first leap: the first guess is rough, and a leap from it may end under another summit.
 PLAIN_STEPS = 3
@@ -41,6 +42,7 @@ class HasPrior(Protocol):
 
 
 P = TypeVar("P", bound=HasPrior)
+Q = TypeVar("Q")
 
 
 class Stage(Protocol[P]):
@@ -61,17 +63,20 @@ class Stage(Protocol[P]):
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Votes with gold int32[T] (-1 unknown), and the pseudo-tasks that draw the label prior towards even."""
+    """Votes with gold int32[T] (-1 unknown), the pseudo-tasks that draw the label prior towards even, how many kinds of
+    tasks there are of each label, and whether labels have an order."""
 
     votes: Votes
     gold: Ints
     prior_weight: float
+    kinds: int = 1
+    ordinal: bool = False
 
     @cached_property
     def steps(self) -> ModuleType:
         """`e_steps`, or its compiled twin where votes are many and numba is there. Votes alone decide, so that
         equal votes give equal bytes."""
-        if len(self.votes) * self.votes.n_labels >= COMPILED_ABOVE:
+        if len(self.votes) * self.votes.n_labels * self.kinds >= COMPILED_ABOVE:
             try:
                 from aggregation.core import kernels
             except ImportError:
@@ -86,7 +91,7 @@ class Data:
 
     @cached_property
     def error_target(self) -> Floats:
-        return error_target(self.votes)
+        return error_target(self.votes, self.ordinal)
 
     def prior(self, totals: Floats) -> Floats:
         """Frequencies f8[C] of the states; tasks with neither votes nor gold say nothing about them."""
@@ -98,17 +103,17 @@ class Data:
 
 
 @dataclass(frozen=True, eq=False)
-class Climb(Generic[P]):
-    """Where EM ended: posterior and parameters agree. One objective value per iteration."""
+class Reached(Generic[Q]):
+    """Where EM ended: posterior f8[T, C] and parameters agree. One objective value per iteration, which never falls."""
 
     posterior: Floats
-    parameters: P
+    parameters: Q
     objective: tuple[float, ...]
     converged: bool
 
 
-def climb(data: Data, stage: Stage[P], expected: Expected, tol: float, max_iter: int) -> Climb[P]:
-    """EM from expected counts until the objective rises by less than tol per vote, or for max_iter sweeps.
+def squarem(data: Data, stage: Stage[P], expected: Expected, tol: float, max_iter: int) -> Reached[P]:
+    """EM from expected counts until the objective has settled, or for max_iter sweeps.
 
     After two plain steps it leaps to where they seem to lead (SQUAREM: Varadhan, R. and Roland, C.: Simple and
     Globally Convergent Methods for Accelerating the Convergence of Any EM Algorithm, Scandinavian Journal of
@@ -125,10 +130,15 @@ def climb(data: Data, stage: Stage[P], expected: Expected, tol: float, max_iter:
             continue
         parameters, path = candidate, [*([here] if leaps else path[-2:]), expected]
         objective.append(value)
-        converged = len(objective) > 1 and abs(objective[-1] - objective[-2]) < tol * max(len(data.votes), 1)
+        converged = settled(objective, len(data.votes), tol)
         if converged:
             break
-    return Climb(stage.posterior(parameters), parameters, tuple(objective), converged)
+    return Reached(stage.posterior(parameters), parameters, tuple(objective), converged)
+
+
+def settled(objective: Sequence[float], n_votes: int, tol: float) -> bool:
+    """Whether the last iteration raised the objective by less than tol per vote."""
+    return len(objective) > 1 and abs(objective[-1] - objective[-2]) < tol * max(n_votes, 1)
 
 
 def leap(first: Expected, second: Expected, third: Expected) -> Expected:
@@ -141,7 +151,13 @@ def leap(first: Expected, second: Expected, third: Expected) -> Expected:
     step = [b - a for a, b in zip(roots[0], roots[1], strict=True)]
     bend = [c - b - r for b, c, r in zip(roots[1], roots[2], step, strict=True)]
     length = np.clip(_norm(step) / max(_norm(bend), np.finfo(np.float64).tiny), 1.0, LONGEST_LEAP)
-    return tuple(np.square(a + 2.0 * length * r + length**2 * v) for a, r, v in zip(roots[0], step, bend, strict=True))
+    for a, r, v in zip(roots[0], step, bend, strict=True):  # in place: there may be as many counts as votes
+        r *= 2.0 * length
+        v *= length**2
+        a += r
+        a += v
+        a *= a
+    return roots[0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,55 +219,88 @@ class Structured:
 
 @dataclass(frozen=True, eq=False)
 class Rates:
-    """prior f8[C] and confusion f8[A, K, C] as [annotator, voted, state]."""
+    """prior f8[C]; likelihood f8[R, C], the confusions of the cells that occur as [cell, state]; shrinkage f8[A, C],
+    0..1: the share of the target in each confusion. What an annotator never voted has that share of its target."""
 
     prior: Floats
-    confusion: Floats
+    likelihood: Floats
+    shrinkage: Floats
 
 
 @dataclass(frozen=True, eq=False)
 class Free:
-    """Annotator a votes v on a task in state c with confusion[a, v, c].
+    """Annotator a votes v on a task in state c with a probability of their own.
 
-    Confusions are shrunk towards `target` f8[A, K, C] by `strength` f8[C] pseudo-votes. Memory A * K * C. Expected
-    counts: totals f8[C], and votes of each annotator f8[A * K, C] as [annotator * K + voted, state]. kinds: D, so many
-    kinds of tasks are equally frequent under every label, and state c is kind c // (C / D); 1 ties no frequencies.
+    These are shrunk towards a target by `strength` f8[C] pseudo-votes. target: f8[R, C], of the cells that occur; all
+    that an annotator never voted is one label more, with what is left. So nothing is larger than the votes. Expected
+    counts: totals f8[C], and votes f8[R, C] as [cell, state]. own_share: every label has its own share of each of the
+    `data.kinds` kinds; otherwise they are equally frequent under every label. State c is one of kind c // K.
     """
 
     data: Data
     target: Floats
     strength: Floats
-    kinds: int = 1
+    own_share: bool = True
+
+    @cached_property
+    def pseudo_votes(self) -> Floats:
+        """For each cell that occurs, f8[R, C]."""
+        return self.strength * self.target
+
+    @cached_property
+    def pseudo_votes_elsewhere(self) -> Floats:
+        """For all that an annotator never voted, f8[A, C]."""
+        return np.maximum(self.strength - self._cells.by_annotator(self.pseudo_votes), 0.0)
 
     def count(self, posterior: Floats) -> Expected:
         return tuple(self.data.steps.free_count(self.data.votes.by_task, self.data.gold, posterior))
 
     def m_step(self, expected: Expected) -> Rates:
         totals, votes = expected
-        counts = votes.reshape(self.target.shape) + self.strength * self.target
-        n = counts.sum(axis=1, keepdims=True)
-        by_kind = totals.reshape(self.kinds, -1)
-        prior = np.outer(self.data.prior(by_kind.sum(axis=1)), self.data.prior(by_kind.sum(axis=0))).ravel()
+        n = self._cells.by_annotator(votes) + self.strength
         # Maximum likelihood knows nothing of a state without votes; the target is as good as any.
-        return Rates(prior, np.where(n > 0, counts / np.where(n > 0, n, 1), self.target))
+        unknown = n <= 0
+        n[unknown] = 1.0
+        shrinkage = np.where(unknown, 1.0, self.strength / n)
+        likelihood = votes + self.pseudo_votes
+        likelihood /= n[self._cells.annotator]
+        if unknown.any():
+            np.copyto(likelihood, self.target, where=unknown[self._cells.annotator])
+        return Rates(self._prior(totals), likelihood, shrinkage)
 
     def e_step(self, parameters: Rates) -> tuple[Expected, float]:
-        totals, votes, evidence = self.data.steps.free_sweep(*self._arguments(parameters))
-        return (totals, votes), evidence + self._log_density(parameters)
+        arguments = self._arguments(parameters)
+        totals, votes, evidence = self.data.steps.free_sweep(*arguments)
+        return (totals, votes), evidence + self._log_density(parameters, arguments[-1])
 
     def posterior(self, parameters: Rates) -> Floats:
         return np.asarray(self.data.steps.free_posterior(*self._arguments(parameters)))
 
-    def _arguments(self, parameters: Rates) -> tuple[object, ...]:
-        likelihood = _floored(parameters.confusion).reshape(-1, len(parameters.prior))
-        return self.data.votes.by_task, self.data.gold, parameters.prior, likelihood
+    def log_likelihood(self, parameters: Rates) -> float:
+        """Of the votes, without their gold."""
+        tasks, gold, *rates = self._arguments(parameters)
+        return float(self.data.steps.free_sweep(tasks, np.full_like(gold, -1), *rates)[2])
 
-    def _log_density(self, parameters: Rates) -> float:
-        by_kind = parameters.prior.reshape(self.kinds, -1)
+    @property
+    def _cells(self) -> Cells:
+        return self.data.votes.by_task.cells
+
+    def _prior(self, totals: Floats) -> Floats:
+        if self.own_share:
+            return self.data.prior(totals)
+        by_kind = totals.reshape(self.data.kinds, -1)
+        return np.outer(self.data.prior(by_kind.sum(axis=1)), self.data.prior(by_kind.sum(axis=0))).ravel()
+
+    def _arguments(self, parameters: Rates) -> tuple[ByTask, Ints, Floats, Floats]:
+        return self.data.votes.by_task, self.data.gold, parameters.prior, _floored(parameters.likelihood)
+
+    def _log_density(self, parameters: Rates, floored: Floats) -> float:
+        by_kind = parameters.prior.reshape(1 if self.own_share else self.data.kinds, -1)
         prior = self.data.log_density(by_kind.sum(axis=1)) + self.data.log_density(by_kind.sum(axis=0))
         if not self.strength.any():
             return prior
-        return prior + float(np.einsum("avc,avc,c->", self.target, _log(parameters.confusion), self.strength))
+        voted = float(np.vdot(self.pseudo_votes, np.log(floored)))
+        return prior + voted + float(np.vdot(self.pseudo_votes_elsewhere, _log(parameters.shrinkage)))
 
 
 def _floored(p: Floats) -> Floats:
@@ -263,4 +312,4 @@ def _log(p: Floats) -> Floats:
 
 
 def _norm(arrays: list[Floats]) -> float:
-    return float(np.sqrt(sum(float(np.square(array).sum()) for array in arrays)))
+    return float(np.sqrt(sum(float(np.vdot(array, array)) for array in arrays)))

@@ -10,11 +10,11 @@ crowds the one-coin model was then right on 75 % of the tasks, and on 79 % with 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
+from aggregation.core.em import Reached, settled
 from aggregation.core.live import softmax
 from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints, Votes
@@ -38,17 +38,9 @@ class Model(Protocol[P]):
         """Log density of the parameters under their prior, but for a constant."""
 
 
-@dataclass(frozen=True, eq=False)
-class Climb(Generic[P]):
-    """Where EM ended: posterior f8[T, K] and parameters agree. One objective value per iteration."""
-
-    posterior: Floats
-    parameters: P
-    objective: tuple[float, ...]
-    converged: bool
-
-
-def climb(votes: Votes, gold: Ints, model: Model[P], posterior: Floats | None, tol: float, max_iter: int) -> Climb[P]:
+def alternate(
+    votes: Votes, gold: Ints, model: Model[P], posterior: Floats | None, tol: float, max_iter: int
+) -> Reached[P]:
     """Alternate E- and M-steps until the objective, the penalised log likelihood, rises by less than tol per vote.
 
     gold: int32[T], -1 unknown. posterior: f8[T, K] to begin from; None begins from the parameters before anything is
@@ -63,8 +55,8 @@ def climb(votes: Votes, gold: Ints, model: Model[P], posterior: Floats | None, t
         parameters = model.m_step(parameters, posterior[votes.task, votes.label])
         posterior, evidence = e_step(votes, gold, model.log_odds(parameters))
         objective.append(evidence + model.log_density(parameters))
-        converged = len(objective) > 1 and abs(objective[-1] - objective[-2]) < tol * max(len(votes), 1)
-    return Climb(posterior, parameters, tuple(objective), converged)
+        converged = settled(objective, len(votes), tol)
+    return Reached(posterior, parameters, tuple(objective), converged)
 
 
 def e_step(votes: Votes, gold: Ints, log_odds: Floats) -> tuple[Floats, float]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from aggregation.core.dawid_skene import ASSUMED_ACCURACY, as_fit
-from aggregation.core.em import Data, Level, Structured
-from aggregation.core.fit import Fit
+from aggregation.core.em import Data, Level, Structured, settled
+from aggregation.core.fit import Fit, written_out
 from aggregation.core.structure import structured, without_diagonal
 from aggregation.core.votes import Ints, Votes, check_gold
 
@@ -30,6 +30,6 @@ def fit(votes: Votes, gold: Ints | None = None, *, tol: float = 1e-7, max_iter: 
         # One vote more, of the assumed accuracy: nobody is always right.
         accuracy = (right.sum() + ASSUMED_ACCURACY) / (right.sum() + wrong.sum() + 1.0)
         objective.append(value)
-        converged = len(objective) > 1 and objective[-1] - objective[-2] < tol * max(len(votes), 1)
-    confusion = structured(level.accuracy, errors)
+        converged = settled(objective, len(votes), tol)
+    confusion = structured(level.accuracy, errors) if written_out(votes.n_annotators, K) else None
     return as_fit(data, stage.posterior(level), prior, confusion, tuple(objective), converged, level=level)

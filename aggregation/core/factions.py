@@ -77,9 +77,8 @@ def _excess(votes: Votes, posterior: Floats, seen: NDArray[np.intp]) -> tuple[Fl
     task, who, label = votes.task[rows], place[votes.annotator[rows]], votes.label[rows]
     confusion = np.empty((K, S, K))  # [true, annotator, voted]
     for true in range(K):
-        counts = np.zeros((S, K))
-        np.add.at(counts, (who, label), posterior[task, true])
-        confusion[true] = shares(counts + 0.01)
+        counts = np.bincount(who * K + label, posterior[task, true], minlength=S * K).astype(np.float64)
+        confusion[true] = shares(counts.reshape(S, K) + 0.01)
     together = sparse.csr_array((np.ones(len(rows)), (task, who)), shape=(T, S))
     common = (together.T @ together).toarray()
     agreed = np.zeros((S, S))
@@ -99,8 +98,11 @@ def _excess(votes: Votes, posterior: Floats, seen: NDArray[np.intp]) -> tuple[Fl
 
 def _block(excess: Floats, common: Floats) -> Members | None:
     """bool[S]: of the two sides of the first eigenvector that with more excess inside than across; borders mended."""
-    _values, vectors = np.linalg.eigh(excess / (common + SHRINKAGE))
-    sides = (vectors[:, -1] > 0, vectors[:, -1] <= 0)
+    from scipy.linalg import eigh  # slow to import, and no web process asks
+
+    last = len(excess) - 1
+    _value, first = eigh(excess / (common + SHRINKAGE), subset_by_index=(last, last))
+    sides = (first[:, 0] > 0, first[:, 0] <= 0)
     if min(int(side.sum()) for side in sides) < 2:
         return None
     block = max(sides, key=lambda side: _mean(excess, common, side, side) - _mean(excess, common, side, ~side))

@@ -12,6 +12,8 @@ from aggregation.core.votes import Floats, Ints, Votes
 #: Up to this many labels each annotator has a free confusion matrix; beyond, a structured one.
 #: 200 x 200 free cells per annotator could never be estimated from an annotator's few hundred votes.
 DENSE_LABELS = 16
+#: Confusions of more cells than this (400 MB) are not written out either, though they are fitted.
+DENSE_CELLS = 50_000_000
 
 #: No vote is ever taken as less likely than this under any label, so that no single vote annihilates a label.
 LIKELIHOOD_FLOOR = 1e-10
@@ -42,14 +44,15 @@ class Fit:
     """A label model fitted to votes. T tasks, A annotators, K labels.
 
     posterior: f8[T, K], rows sum to 1. label_prior: f8[K], sums to 1.
-    confusion: f8[A, K, K] as [annotator, true, voted], rows sum to 1; None beyond DENSE_LABELS labels, where an
-      annotator's row is accuracy[a] on the diagonal and (1 - accuracy[a]) * pooled_errors[true, voted] off it.
+    confusion: f8[A, K, K] as [annotator, true, voted], rows sum to 1; None beyond DENSE_LABELS labels or DENSE_CELLS
+      cells. Then an annotator's row is accuracy[a] on the diagonal, (1 - accuracy[a]) * pooled_errors[true, voted] off.
     accuracy: f8[A], 0..1. pooled_accuracy: 0..1, that of an annotator nothing is known about.
     pooled_errors: f8[K, K] as [true, voted]: zero diagonal, rows sum to 1: how people err when they err.
     n_iter, converged, objective: how EM went; objective holds one value per iteration and never falls.
     skill_votes: f8[A], >= 0: how many votes of known truth each skill is worth, the model's pseudo-votes included.
     notes: what the model has to say about this fit, a sentence each.
-    kinds: the kinds of tasks, if the model tells several apart; label_prior and confusion are then their means.
+    kinds: the kinds of tasks, if the model tells several apart; label_prior and confusion are then their means. None
+      where confusions are not written out.
     """
 
     posterior: Floats
@@ -88,6 +91,11 @@ class Fit:
     def label(self) -> Ints:
         """Most probable label of each task, int32[T]; the lowest index wins a tie."""
         return np.asarray(self.posterior.argmax(axis=1), dtype=np.int32)
+
+
+def written_out(n_annotators: int, n_labels: int, kinds: int = 1) -> bool:
+    """Whether a Fit holds confusions."""
+    return n_labels <= DENSE_LABELS and n_annotators * n_labels**2 * kinds <= DENSE_CELLS
 
 
 def check_start(start: Floats | None, votes: Votes) -> Floats | None:
@@ -142,7 +150,7 @@ def read_off(
     total = np.bincount(votes.annotator, minlength=votes.n_annotators)
     accuracy = (correct + pooled_accuracy) / (total + 1)
     confusion = None
-    if votes.n_labels <= DENSE_LABELS:
+    if written_out(votes.n_annotators, votes.n_labels):
         counts = confusion_counts(votes, posterior) + structured(accuracy, pooled_errors)
         confusion = counts / counts.sum(axis=2, keepdims=True)
     return Fit(

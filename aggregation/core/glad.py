@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aggregation.core.even_errors import climb
+from aggregation.core.even_errors import alternate
 from aggregation.core.fit import Fit, check_start, read_off
 from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
@@ -44,7 +44,7 @@ def fit(
     if max_iter < 1:
         raise ValueError(f"max_iter is {max_iter}; expected >= 1")
     known, begin = check_gold(gold, votes), check_start(start, votes)
-    reached = climb(votes, known, Glad(votes), None if begin is None else clamp(begin, known), tol, max_iter)
+    reached = alternate(votes, known, Glad(votes), None if begin is None else clamp(begin, known), tol, max_iter)
     return read_off(
         votes,
         reached.posterior,

@@ -23,41 +23,33 @@ labels the level is the model: an accuracy for each annotator and everybody's er
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from aggregation.core.dawid_skene import ASSUMED_ACCURACY, as_fit, assumed_level, pooled_accuracy
-from aggregation.core.em import Climb, Data, Free, Rates, Structured, climb
-from aggregation.core.fit import DENSE_LABELS, LIKELIHOOD_FLOOR, Fit, Kinds, check_start
+from aggregation.core.em import Data, Free, Rates, Reached, Structured, squarem
+from aggregation.core.fit import DENSE_LABELS, Fit, Kinds, check_start, written_out
 from aggregation.core.structure import clamp
-from aggregation.core.votes import Floats, Ints, Votes, check_gold
+from aggregation.core.targets import (
+    ASSUMED_BY_KIND,
+    FIRST_STRENGTH,
+    Targets,
+    likely_strengths,
+    pseudo_votes,
+    targets,
+)
+from aggregation.core.votes import Cells, Floats, Ints, Votes, check_gold
 
 #: Pseudo-tasks that draw the frequencies of labels and kinds towards even.
 PRIOR_WEIGHT = 1.0
 ROUNDS = 3
 #: The targets need not be known as exactly as the last posterior: earlier rounds stop so much sooner.
 ROUGHER = 100.0
-#: How often all votes on easy and on hard tasks are right, before anything is known, and for how many pseudo-votes.
-ASSUMED_BY_KIND = (0.8, 0.55)
-POOLED_WEIGHT = 5.0
-#: The pooled confusion is drawn towards one in which all labels are recognised equally well, for this share of all
-#: votes, spread over its cells. Without it, tasks that tempt everybody come to be a label of their own.
-EVEN_SHARE = 0.3
-#: Pseudo-votes by free cell of a confusion, for easy and for hard tasks: in the first round, and those chosen among.
-#: Few votes tell of one annotator on hard tasks.
-FIRST_STRENGTH = (4.0, 20.0)
-STRENGTHS = ((1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0), (4.0, 8.0, 16.0, 32.0, 64.0))
-#: Expected counts are smoother than those they stand for: each vote is shared out among several states. So is what
-#: they say of the strength.
-SHARPER = 0.5
 #: Gold is known, and drawn at random: in the pooled confusions it counts for so many tasks that are only guessed.
 GOLD_WEIGHT = 5.0
 #: Pseudo-votes with which an annotator's accuracy is drawn towards everybody's, where it is the model.
 ACCURACY_STRENGTH = 5.0
-#: How far abilities may spread: variances of log odds to choose among.
-SPREADS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
-ABILITY_STEPS = 12
 
 
 def fit(
@@ -81,51 +73,54 @@ def fit(
     Fit's objective and n_iter are those of the last round; converged says whether every round did. Raises ValueError on
     bad gold, start, kinds or max_iter.
     """
+    if votes.n_labels <= DENSE_LABELS:
+        return hierarchy(
+            votes, gold, start, kinds=kinds, own_share=own_share, ordinal=ordinal, tol=tol, max_iter=max_iter
+        ).as_fit()
+    data = _data(votes, gold, kinds, ordinal, max_iter)
+    return _by_level(data, _first_posterior(data, start), tol, max_iter)
+
+
+def hierarchy(
+    votes: Votes,
+    gold: Ints | None = None,
+    start: Floats | None = None,
+    *,
+    kinds: int = 1,
+    own_share: bool = False,
+    ordinal: bool = False,
+    tol: float = 1e-7,
+    max_iter: int = 200,
+) -> Hierarchy:
+    """`fit`, for up to DENSE_LABELS labels, before it is written out."""
+    data = _data(votes, gold, kinds, ordinal, max_iter)
+    posterior = _split(data, _first_posterior(data, start))
+    strengths, converged = FIRST_STRENGTH[:kinds], True
+    for each in range(ROUNDS):
+        stage, found = _stage(data, posterior, own_share, None if each > 0 else strengths)
+        near = tol if each == ROUNDS - 1 else ROUGHER * tol
+        reached = squarem(data, stage, stage.count(posterior), near, max_iter)
+        posterior, converged = reached.posterior, converged and reached.converged
+    return Hierarchy(data, stage, found, reached, converged)
+
+
+def _data(votes: Votes, gold: Ints | None, kinds: int, ordinal: bool, max_iter: int) -> Data:
     if not 1 <= kinds <= len(ASSUMED_BY_KIND) or max_iter < 1:
         raise ValueError(f"kinds is {kinds} and max_iter {max_iter}; expected 1 or 2, and >= 1")
-    data = Data(votes, check_gold(gold, votes), PRIOR_WEIGHT)
-    begin = check_start(start, votes)
-    cautious = Structured(data, ASSUMED_ACCURACY, 0.0)
-    posterior = cautious.posterior(assumed_level(data)) if begin is None else clamp(begin, data.gold)
-    if votes.n_labels > DENSE_LABELS:
-        return _by_level(data, posterior, tol, max_iter)
-    return _by_kinds(data, _split(data, posterior, kinds), kinds, own_share, ordinal, tol, max_iter)
+    return Data(votes, check_gold(gold, votes), PRIOR_WEIGHT, kinds, ordinal)
 
 
-def _by_level(data: Data, posterior: Floats, tol: float, max_iter: int) -> Fit:
-    converged = True
-    for _ in range(ROUNDS):
-        counts = Structured(data, ASSUMED_ACCURACY, 0.0).count(posterior)
-        stage = Structured(data, pooled_accuracy(counts), ACCURACY_STRENGTH)
-        reached = climb(data, stage, stage.count(posterior), tol, max_iter)
-        posterior, converged = reached.posterior, converged and reached.converged
-    level = reached.parameters
-    return as_fit(
-        data, posterior, level.prior, None, reached.objective, converged, pseudo_votes=ACCURACY_STRENGTH, level=level
-    )
+def _first_posterior(data: Data, start: Floats | None) -> Floats:
+    """f8[T, K] of labels."""
+    begin = check_start(start, data.votes)
+    if begin is not None:
+        return clamp(begin, data.gold)
+    return Structured(data, ASSUMED_ACCURACY, 0.0).posterior(assumed_level(data))
 
 
-def _by_kinds(
-    data: Data, posterior: Floats, kinds: int, own_share: bool, ordinal: bool, tol: float, max_iter: int
-) -> Fit:
-    """posterior: f8[T, C] of the states: kind d of label k is state d * K + k."""
-    K, converged, strengths = data.votes.n_labels, True, FIRST_STRENGTH[:kinds]
-    for each in range(ROUNDS):
-        counts = _counts(data, posterior)
-        pooled, target = targets(counts, _pooled(data, counts, posterior), kinds, ordinal)
-        if each > 0:
-            strengths = likely_strengths(counts, target, kinds)
-        pseudo_votes = np.repeat(strengths, K) * max(K - 1, 1)
-        stage = Free(data, target, pseudo_votes, 1 if own_share else kinds)
-        near = tol if each == ROUNDS - 1 else ROUGHER * tol
-        reached = climb(data, stage, stage.count(posterior), near, max_iter)
-        posterior, converged = reached.posterior, converged and reached.converged
-    return _as_fit(data, reached, converged, pooled, kinds)
-
-
-def _split(data: Data, posterior: Floats, kinds: int) -> Floats:
+def _split(data: Data, posterior: Floats) -> Floats:
     """States f8[T, C] from labels f8[T, K]: the less the votes on a task agree, the harder it is taken to be."""
-    if kinds == 1:
+    if data.kinds == 1:
         return posterior
     per_task = data.votes.per_task()
     agreed = per_task.max(axis=1) / np.maximum(per_task.sum(axis=1), 1.0)
@@ -133,140 +128,91 @@ def _split(data: Data, posterior: Floats, kinds: int) -> Floats:
     return np.concatenate([posterior * (1.0 - hard), posterior * hard], axis=1)
 
 
-def _counts(data: Data, posterior: Floats) -> Floats:
-    """Expected votes f8[A, K, C] as [annotator, voted, state]."""
+def _stage(data: Data, posterior: Floats, own_share: bool, strengths: tuple[float, ...] | None) -> tuple[Free, Targets]:
+    """Targets, and strengths if they are not given, from the states f8[T, C] of the tasks."""
+    cells, K = data.votes.by_task.cells, data.votes.n_labels
     _totals, counts = data.steps.free_count(data.votes.by_task, data.gold, posterior)
-    return np.asarray(counts.reshape(data.votes.n_annotators, data.votes.n_labels, posterior.shape[1]))
+    found = targets(cells, counts, _everybody(data, counts, posterior), data.ordinal)
+    target = found.of(cells)
+    if strengths is None:
+        strengths = likely_strengths(cells, counts, target)
+    strength = np.repeat([pseudo_votes(each, K) for each in strengths], K)
+    return Free(data, target, strength, own_share), found
 
 
-def _pooled(data: Data, counts: Floats, posterior: Floats) -> Floats:
+def _everybody(data: Data, counts: Floats, posterior: Floats) -> Floats:
     """Expected votes of everybody f8[K, C] as [voted, state], those on gold counting GOLD_WEIGHT times more."""
-    everybody: Floats = counts.sum(axis=0)
+    everybody = data.votes.by_task.cells.by_label(counts)
     known = np.flatnonzero(data.gold >= 0)
     if known.size:
         everybody = everybody + GOLD_WEIGHT * data.votes.per_task()[known].T @ posterior[known]
     return everybody
 
 
-def log_likelihood(votes: Votes, found: Fit) -> float:
-    """Of the votes, under the kinds of a fit."""
-    assert found.kinds is not None
-    prior = found.kinds.prior.ravel()
-    likelihood = found.kinds.confusion.transpose(0, 3, 1, 2).reshape(-1, len(prior))
-    data = Data(votes, np.full(votes.n_tasks, -1, np.int32), PRIOR_WEIGHT)
-    likelihood = np.ascontiguousarray(np.maximum(likelihood, LIKELIHOOD_FLOOR))
-    return float(data.steps.free_sweep(votes.by_task, data.gold, prior, likelihood)[2])
+@dataclass(frozen=True, eq=False)
+class Hierarchy:
+    """Where a fit ended, states and all. Nothing in it is larger than the votes."""
+
+    data: Data
+    stage: Free
+    targets: Targets
+    reached: Reached[Rates]
+    converged: bool
+
+    def log_likelihood(self) -> float:
+        """Of the votes, without their gold."""
+        return self.stage.log_likelihood(self.reached.parameters)
+
+    def as_fit(self) -> Fit:
+        """Labels from states: posteriors and priors are added up, confusions averaged."""
+        data, reached, kinds, K = self.data, self.reached, self.data.kinds, self.data.votes.n_labels
+        prior = reached.parameters.prior.reshape(kinds, K)
+        states = reached.posterior.reshape(-1, kinds, K)
+        label_prior, posterior = prior.sum(axis=0), clamp(states.sum(axis=1), data.gold)
+        by_kind = self._by_kind()
+        confusion = None if by_kind is None else np.einsum("adtv,dt->atv", by_kind, prior / label_prior)
+        ended = reached.objective, self.converged
+        found = as_fit(data, posterior, label_prior, confusion, *ended, pseudo_votes=ACCURACY_STRENGTH)
+        if kinds == 1:
+            return found
+        notes = _notes(prior, confusion is not None)
+        if by_kind is None:
+            return replace(found, notes=notes)
+        everybody = np.ascontiguousarray(self.targets.pooled.reshape(K, kinds, K).transpose(1, 2, 0))
+        return replace(found, kinds=Kinds(prior, by_kind, everybody, states), notes=notes)
+
+    def _by_kind(self) -> Floats | None:
+        """Confusions f8[A, D, K, K] as [annotator, kind, true, voted], if they fit."""
+        cells: Cells = self.data.votes.by_task.cells
+        A, K, kinds = cells.n_annotators, cells.n_labels, self.data.kinds
+        if not written_out(A, K, kinds):
+            return None
+        rates = self.reached.parameters
+        confusion = self.targets.everywhere()
+        confusion *= rates.shrinkage[:, :, None]
+        confusion[cells.annotator, :, cells.label] = rates.likelihood
+        return confusion.reshape(A, kinds, K, K)
 
 
-def targets(counts: Floats, everybody: Floats, kinds: int, ordinal: bool = False) -> tuple[Floats, Floats]:
-    """The pooled confusion f8[K, C] and each annotator's target f8[A, K, C], both as […, voted, state].
-
-    counts: f8[A, K, C], expected votes of each annotator; everybody: f8[K, C], of all.
-    """
-    A, K, C = counts.shape
-    if K == 1:
-        return np.ones((K, C)), np.ones((A, K, C))
-    state = np.arange(C)
-    true = state % K
-    pooled = everybody + _even(everybody, kinds, ordinal)
-    pooled /= pooled.sum(axis=0)
-    right = np.clip(pooled[true, state], 1e-3, 1.0 - 1e-3)
-    accuracy = _accuracies(counts[:, true, state], counts.sum(axis=1), right)  # f8[A, C]
-    errors = pooled.copy()
-    errors[true, state] = 0.0
-    errors /= np.maximum(errors.sum(axis=0), np.finfo(np.float64).tiny)
-    target = (1.0 - accuracy)[:, None, :] * errors
-    target[:, true, state] = accuracy
-    return pooled, target
-
-
-def _even(everybody: Floats, kinds: int, ordinal: bool) -> Floats:
-    """Pseudo-votes f8[K, C] by which the pooled confusion of each kind is drawn towards an even one: every label is
-    recognised equally well, and where an error goes is in proportion to all votes (and, with ordinal labels, halved for
-    each label that it skips)."""
-    K, C = everybody.shape
-    state = np.arange(C)
-    true, votes = state % K, everybody.sum(axis=1) + 1.0
-    weight, accuracy = np.empty(C), np.empty(C)
-    for kind, assumed in enumerate(ASSUMED_BY_KIND[:kinds]):
-        its = slice(kind * K, (kind + 1) * K)
-        n, right = everybody[:, its].sum(), np.trace(everybody[:, its])
-        accuracy[its] = (right + POOLED_WEIGHT * assumed) / (n + POOLED_WEIGHT)
-        weight[its] = POOLED_WEIGHT + EVEN_SHARE * n / K**2
-    skipped = np.abs(true - np.arange(K)[:, None]) - 1.0
-    rows = np.where(skipped < 0, 0.0, votes[:, None] * (0.5**skipped if ordinal else 1.0))
-    rows *= (1.0 - accuracy) / rows.sum(axis=0)
-    rows[true, state] = accuracy
-    return np.asarray(weight * rows)
-
-
-def _accuracies(correct: Floats, total: Floats, right: Floats) -> Floats:
-    """How often each annotator is right in each state, f8[A, C], by ability alone.
-
-    correct, total: expected votes f8[A, C]. right: f8[C], how often everybody is. The spread of abilities is that of
-    SPREADS under which the votes are most probable, by Laplace's approximation.
-    """
-    log_odds = np.log(right / (1.0 - right))
-    found = [_abilities(correct, total, log_odds, spread) for spread in SPREADS]
-    _evidence, ability = max(found, key=lambda each: each[0])
-    return np.asarray(1.0 / (1.0 + np.exp(-(log_odds + ability[:, None]))))
-
-
-def _abilities(correct: Floats, total: Floats, log_odds: Floats, spread: float) -> tuple[float, Floats]:
-    """The log evidence for a spread, but for a constant, and the most probable abilities f8[A], by Newton's method."""
-    ability = np.zeros(len(total))
-    for _ in range(ABILITY_STEPS):
-        p = 1.0 / (1.0 + np.exp(-(log_odds + ability[:, None])))
-        slope = (correct - total * p).sum(axis=1) - ability / spread
-        bend = (total * p * (1.0 - p)).sum(axis=1) + 1.0 / spread
-        ability = np.clip(ability + np.clip(slope / bend, -1.5, 1.5), -8.0, 8.0)
-    odds = log_odds + ability[:, None]
-    likelihood = (correct * odds - total * np.logaddexp(0.0, odds)).sum()
-    return float(likelihood - (np.square(ability) / spread + np.log(spread * bend)).sum() / 2.0), ability
-
-
-def likely_strengths(counts: Floats, target: Floats, kinds: int) -> tuple[float, ...]:
-    """The strength of each kind under which counts f8[A, K, C] are most probable around their target, sharpened."""
-    K = counts.shape[1]
-    found = []
-    for kind, choices in enumerate(STRENGTHS[:kinds]):
-        states = slice(kind * K, (kind + 1) * K)
-        evidence = [log_evidence(counts[:, :, states], s * max(K - 1, 1) * target[:, :, states]) for s in choices]
-        found.append(SHARPER * choices[int(np.argmax(evidence))])
-    return tuple(found)
-
-
-def log_evidence(counts: Floats, pseudo_votes: Floats) -> float:
-    """log P(counts) of Dirichlet-multinomials along axis 1, but for what does not depend on the pseudo-votes > 0."""
-    from scipy.special import gammaln  # slow to import, and no web process asks
-
-    prior = np.maximum(pseudo_votes, 1e-9)
-    rows = gammaln(prior.sum(axis=1)) - gammaln((prior + counts).sum(axis=1))
-    return float(rows.sum() + (gammaln(prior + counts) - gammaln(prior)).sum())
-
-
-def _as_fit(data: Data, reached: Climb[Rates], converged: bool, pooled: Floats, kinds: int) -> Fit:
-    """Labels from states: posteriors and priors are added up, confusions averaged."""
-    K = data.votes.n_labels
-    prior = reached.parameters.prior.reshape(kinds, K)
-    by_kind = reached.parameters.confusion.reshape(-1, K, kinds, K).transpose(0, 2, 3, 1)  # [a, kind, true, voted]
-    label_prior = prior.sum(axis=0)
-    confusion = np.einsum("adtv,dt->atv", by_kind, prior / label_prior)
-    states = reached.posterior.reshape(-1, kinds, K)
-    posterior = clamp(states.sum(axis=1), data.gold)
-    found = as_fit(
-        data, posterior, label_prior, confusion, reached.objective, converged, pseudo_votes=ACCURACY_STRENGTH
-    )
-    if kinds == 1:
-        return found
-    everybody = np.ascontiguousarray(pooled.reshape(K, kinds, K).transpose(1, 2, 0))
-    return replace(found, kinds=Kinds(prior, np.ascontiguousarray(by_kind), everybody, states), notes=_notes(prior))
-
-
-def _notes(prior: Floats) -> tuple[str, ...]:
-    """Which model it is; and how many tasks are hard, if some are."""
-    model = "Annotators are weighed by what the votes tell of their skill, on easy and on hard tasks."
+def _notes(prior: Floats, written: bool) -> tuple[str, ...]:
+    """Which model it is; how many tasks are hard, if some are; and whether something is left out."""
+    notes = ["Annotators are weighed by what the votes tell of their skill, on easy and on hard tasks."]
     hard = float(prior[1].sum())
-    if prior.shape[1] == 1 or hard < 0.02:
-        return (model,)
-    return (model, f"About {hard:.0%} of the tasks are of a kind that most people find hard.")
+    if prior.shape[1] > 1 and hard >= 0.02:
+        notes.append(f"About {hard:.0%} of the tasks are of a kind that most people find hard.")
+    if not written:
+        notes.append("There are too many annotators to write out a confusion for each: later votes go by accuracy.")
+    return tuple(notes)
+
+
+def _by_level(data: Data, posterior: Floats, tol: float, max_iter: int) -> Fit:
+    converged = True
+    for _ in range(ROUNDS):
+        counts = Structured(data, ASSUMED_ACCURACY, 0.0).count(posterior)
+        stage = Structured(data, pooled_accuracy(counts), ACCURACY_STRENGTH)
+        reached = squarem(data, stage, stage.count(posterior), tol, max_iter)
+        posterior, converged = reached.posterior, converged and reached.converged
+    level = reached.parameters
+    return as_fit(
+        data, posterior, level.prior, None, reached.objective, converged, pseudo_votes=ACCURACY_STRENGTH, level=level
+    )

@@ -54,7 +54,7 @@ def _free(
 
     def run(index: int, first: int, last: int) -> Any:
         into = totals[index], counts[index], posterior
-        votes = tasks.start, tasks.cell, tasks.n_labels, gold
+        votes = tasks.start, tasks.row, tasks.n_labels, gold
         return _free_sweep(first, last, *votes, prior, likelihood, *into, _shape(prior))
 
     evidence = _each(run, pieces)
@@ -62,13 +62,13 @@ def _free(
 
 
 def free_count(tasks: ByTask, gold: Ints, posterior: Floats) -> tuple[Floats, Floats]:
-    cells, C = tasks.n_annotators * tasks.n_labels, posterior.shape[1]
-    pieces = _pieces(tasks, cells * C)
-    totals, counts = _tables(pieces, (C,), (cells, C))
+    R, C = len(tasks.cells), posterior.shape[1]
+    pieces = _pieces(tasks, R * C)
+    totals, counts = _tables(pieces, (C,), (R, C))
 
     def run(index: int, first: int, last: int) -> Any:
         into = totals[index], counts[index]
-        return _free_count(first, last, tasks.start, tasks.cell, gold, posterior, *into, _shape(totals[0]))
+        return _free_count(first, last, tasks.start, tasks.row, gold, posterior, *into, _shape(totals[0]))
 
     _each(run, pieces)
     return _total(totals), _total(counts)
@@ -162,7 +162,7 @@ def _shape(row: Floats) -> tuple[int, ...]:
 
 @kernel
 def _free_sweep(  # type: ignore[no-untyped-def]
-    first, last, start, cell, n_labels, gold, prior, likelihood, totals, counts, posterior, shape
+    first, last, start, row, n_labels, gold, prior, likelihood, totals, counts, posterior, shape
 ):
     K = len(shape)  # states
     scratch, evidence, product = np.empty((2, K + CACHE_LINE)), 0.0, 1.0
@@ -172,10 +172,10 @@ def _free_sweep(  # type: ignore[no-untyped-def]
         for k in range(K):
             p[k] = prior[k]
         if end - one > BLOCK:
-            evidence += _long_free(one, end, cell, likelihood, p, log, gold[t], n_labels)
+            evidence += _long_free(one, end, row, likelihood, p, log, gold[t], n_labels)
         else:
             for i in range(one, end):
-                c = np.uint64(cell[i])
+                c = np.uint64(row[i])
                 for k in range(K):
                     p[k] *= likelihood[c, np.uint64(k)]
         if gold[t] >= 0:
@@ -199,20 +199,20 @@ def _free_sweep(  # type: ignore[no-untyped-def]
             for k in range(K):
                 totals[k] += p[k]
         for i in range(one, end):
-            c = np.uint64(cell[i])
+            c = np.uint64(row[i])
             for k in range(K):
                 counts[c, np.uint64(k)] += p[k]
     return evidence + np.log(product)
 
 
 @kernel
-def _long_free(one, end, cell, likelihood, p, log, gold, n_labels):  # type: ignore[no-untyped-def]
+def _long_free(one, end, row, likelihood, p, log, gold, n_labels):  # type: ignore[no-untyped-def]
     """Joint probabilities of a task with many votes in p, but for a common factor whose logarithm is returned."""
     log[:] = 0.0
     for block in range(one, end, BLOCK):
         for i in range(block, min(block + BLOCK, end)):
             for k in range(len(p)):
-                p[k] *= likelihood[cell[i], k]
+                p[k] *= likelihood[row[i], k]
         for k in range(len(p)):
             log[k] += np.log(p[k])
             p[k] = 1.0
@@ -231,14 +231,14 @@ def _rescaled(p, log, gold, n_labels):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _free_count(first, last, start, cell, gold, posterior, totals, counts, shape):  # type: ignore[no-untyped-def]
+def _free_count(first, last, start, row, gold, posterior, totals, counts, shape):  # type: ignore[no-untyped-def]
     K = len(shape)
     for t in range(first, last):
         if start[t] < start[t + 1] or gold[t] >= 0:
             for k in range(K):
                 totals[k] += posterior[t, k]
         for i in range(start[t], start[t + 1]):
-            c = np.uint64(cell[i])
+            c = np.uint64(row[i])
             for k in range(K):
                 counts[c, np.uint64(k)] += posterior[t, k]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aggregation.core.even_errors import climb
-from aggregation.core.fit import DENSE_LABELS, LIKELIHOOD_FLOOR, Fit, check_start, known_votes
+from aggregation.core.even_errors import alternate
+from aggregation.core.fit import LIKELIHOOD_FLOOR, Fit, check_start, known_votes, written_out
 from aggregation.core.structure import clamp, pooled_level, structured, without_diagonal
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
@@ -40,12 +40,12 @@ def fit(
         raise ValueError(f"strength is {strength} and max_iter {max_iter}; expected >= 0 and >= 1")
     known, begin = check_gold(gold, votes), check_start(start, votes)
     coins = Coins(votes, strength)
-    reached = climb(votes, known, coins, None if begin is None else clamp(begin, known), tol, max_iter)
+    reached = alternate(votes, known, coins, None if begin is None else clamp(begin, known), tol, max_iter)
     accuracy, errors = reached.parameters, without_diagonal(np.ones((votes.n_labels, votes.n_labels)))
     return Fit(
         posterior=reached.posterior,
         label_prior=np.full(votes.n_labels, 1.0 / votes.n_labels),
-        confusion=structured(accuracy, errors) if votes.n_labels <= DENSE_LABELS else None,
+        confusion=structured(accuracy, errors) if written_out(votes.n_annotators, votes.n_labels) else None,
         accuracy=accuracy,
         pooled_accuracy=pooled_level(votes, reached.posterior, ASSUMED_ACCURACY)[0],
         pooled_errors=errors,

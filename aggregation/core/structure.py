@@ -42,12 +42,18 @@ def pooled_level(votes: Votes, posterior: Floats, assumed: float) -> tuple[float
     return accuracy, error_rows(counts, error_target(votes))
 
 
-def error_target(votes: Votes) -> Floats:
-    """Where an error goes when nothing is known, f8[K, K]: in proportion to all votes; zero diagonal, rows sum to 1."""
+def error_target(votes: Votes, ordinal: bool = False) -> Floats:
+    """Where an error goes when nothing is known, f8[K, K]: in proportion to all votes, and, with ordinal labels, halved
+    for each label that it skips; zero diagonal, rows sum to 1."""
     K = votes.n_labels
     target = np.tile(np.bincount(votes.label, minlength=K) + 1.0, (K, 1))
-    np.fill_diagonal(target, 0.0)
-    return without_diagonal(target)
+    return without_diagonal(target * nearness(K) if ordinal else target)
+
+
+def nearness(n_labels: int) -> Floats:
+    """f8[K, K]: 1 between neighbours in the order of labels, halved for each label in between; 0 on the diagonal."""
+    away = np.abs(np.subtract.outer(np.arange(n_labels), np.arange(n_labels)))
+    return np.where(away > 0, 0.5 ** (away - 1.0), 0.0)
 
 
 def error_rows(counts: Floats, target: Floats) -> Floats:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +31,54 @@ class ByTask:
     def task(self) -> NDArray[np.int64]:
         """The task of each vote, int64[n]."""
         return np.repeat(np.arange(len(self.start) - 1), np.diff(self.start))
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The cells that occur: tables of them are never larger than the votes, however many annotators there are."""
+        occurs = np.zeros(self.n_annotators * self.n_labels, dtype=bool)
+        occurs[self.cell] = True
+        annotator, label = np.divmod(np.flatnonzero(occurs), self.n_labels)
+        return Cells(annotator, label, self.n_annotators, self.n_labels)
+
+    @cached_property
+    def row(self) -> NDArray[np.signedinteger]:
+        """The place of each vote's cell among `cells`, int32[n] (int64 where cell is)."""
+        if len(self.cells) == self.n_annotators * self.n_labels:
+            return self.cell
+        place = np.zeros(self.n_annotators * self.n_labels, self.cell.dtype)
+        place[self.cells.annotator * self.n_labels + self.cells.label] = np.arange(len(self.cells))
+        return np.asarray(place[self.cell])
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The R pairs of an annotator and a label they voted for that occur, ascending. annotator, label: int64[R]."""
+
+    annotator: NDArray[np.int64]
+    label: NDArray[np.int64]
+    n_annotators: int
+    n_labels: int
+
+    def __len__(self) -> int:
+        return len(self.annotator)
+
+    def by_annotator(self, values: Floats) -> Floats:
+        """Sums f8[A, C] of what each annotator's cells hold, values f8[R, C]."""
+        return np.asarray(self._belongs @ values)
+
+    @cached_property
+    def _belongs(self) -> Any:
+        """Ones where a cell is an annotator's, sparse [A, R]: adding up rows by it is the fastest way there is."""
+        from scipy.sparse import csr_array  # slow to import, and no web process asks
+
+        last = np.cumsum(np.bincount(self.annotator, minlength=self.n_annotators))
+        parts = np.ones(len(self)), np.arange(len(self)), np.append(0, last)
+        return csr_array(parts, shape=(self.n_annotators, len(self)))
+
+    def by_label(self, values: Floats) -> Floats:
+        """Sums f8[K, C] of what the cells of each label hold, values f8[R, C]."""
+        columns = [np.bincount(self.label, column, minlength=self.n_labels) for column in values.T]
+        return np.stack(columns, axis=1).astype(np.float64, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +129,16 @@ class Votes:
         key &= (1 << bits) - 1
         cell[:] = key
         return ByTask(start, cell, self.n_annotators, self.n_labels)
+
+    def once(self, name: Hashable, work: Callable[[], R]) -> R:
+        """What work() gives: done when it is first asked for by that name, and kept as long as these votes are."""
+        if name not in self._kept:
+            self._kept[name] = work()
+        return cast(R, self._kept[name])
+
+    @cached_property
+    def _kept(self) -> dict[Hashable, object]:
+        return {}
 
     def per_task(self) -> Floats:
         """Votes of each task for each label, f8[T, K]."""

@@ -6,6 +6,7 @@ import pytest
 from aggregation.core import auto, everybody, hierarchical, majority_vote
 from aggregation.core.factions import factions
 from aggregation.core.simulation import dawid_skene_votes
+from aggregation.core.votes import Votes
 from benchmarks.crowds import GENERATORS
 from benchmarks.scores import correct
 
@@ -152,3 +153,19 @@ def test_the_skill_of_those_set_aside_is_how_often_they_are_right():
     ring = np.abs(fit.confusion - fit.confusion[:, :1]).max(axis=(1, 2)) < 1e-12
     right = np.bincount(votes.annotator, votes.label == truth[votes.task]) / np.bincount(votes.annotator)
     assert abs(fit.skill[ring] - right[ring]).mean() < 0.08
+
+
+@pytest.mark.parametrize("generator", ["colluders", "skewed_labels"])
+def test_what_needs_no_gold_is_worked_out_once(monkeypatch, generator):
+    votes, truth = crowd(generator, 7)
+    fits, fit_anew = [], hierarchical.hierarchy
+    monkeypatch.setattr(hierarchical, "hierarchy", lambda *a, **k: fits.append(a[1]) or fit_anew(*a, **k))
+    golds = [drawn_gold(truth, seed) for seed in range(3)]
+    found = [auto.fit(votes, gold) for gold in golds]
+    blind = sum(gold is None for gold in fits)
+    again = auto.fit(votes)
+    assert sum(gold is None for gold in fits) == blind
+    for gold, fit in zip(golds, found, strict=True):
+        alone = Votes(votes.task, votes.annotator, votes.label, votes.n_tasks, votes.n_annotators, votes.n_labels)
+        assert (auto.fit(alone, gold).posterior == fit.posterior).all()
+    assert (auto.fit(alone).posterior == again.posterior).all()

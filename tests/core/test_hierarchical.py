@@ -1,9 +1,11 @@
 """The hierarchical model: how far it shrinks, and what a second kind of tasks is good for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from aggregation.core import hierarchical
+from aggregation.core import hierarchical, live, targets
 from aggregation.core.simulation import dawid_skene_votes, drawn
 from aggregation.core.votes import Votes
 
@@ -35,14 +37,16 @@ def strength_of(votes, truth):
     posterior = np.eye(votes.n_labels)[truth]
     counts = np.zeros((votes.n_annotators, votes.n_labels, votes.n_labels))
     np.add.at(counts, (votes.annotator, votes.label, truth[votes.task]), 1.0)
-    _pooled, target = hierarchical.targets(counts, votes.per_task().T @ posterior, 1)
-    return hierarchical.likely_strengths(counts, target, 1)[0]
+    cells = votes.by_task.cells
+    counts = counts[cells.annotator, cells.label]
+    target = targets.targets(cells, counts, votes.per_task().T @ posterior).of(cells)
+    return targets.likely_strengths(cells, counts, target)[0]
 
 
 def test_annotators_who_are_alike_are_shrunk_the_most_and_others_hardly():
-    assert strength_of(*alike(1)) == hierarchical.SHARPER * hierarchical.STRENGTHS[0][-1]
+    assert strength_of(*alike(1)) == targets.SHARPER * targets.STRENGTHS[0][-1]
     votes, truth, _ = dawid_skene_votes(3, 800, 30, 3, 6, diagonal=1.5)
-    assert strength_of(votes, truth) <= hierarchical.SHARPER * hierarchical.STRENGTHS[0][2]
+    assert strength_of(votes, truth) <= targets.SHARPER * targets.STRENGTHS[0][2]
 
 
 def test_it_finds_how_often_annotators_who_are_alike_are_right():
@@ -93,3 +97,55 @@ def test_gold_weighs_more_in_how_everybody_errs_than_tasks_that_are_guessed():
 def test_bad_settings_are_refused_by_name(wrong):
     with pytest.raises(ValueError, match="kinds is .* and max_iter"):
         hierarchical.fit(alike(1)[0], **wrong)
+
+
+def few_votes_of_many(seed=0, A=500, K=8):
+    """Each of many annotators gives three votes: most labels they never vote for."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, K, 300).astype(np.int32)
+    annotator = np.repeat(np.arange(A, dtype=np.int32), 3)
+    task = random.permutation(np.arange(3 * A) % 300).astype(np.int32)
+    rows = np.where(np.eye(K, dtype=bool)[truth[task]], 0.7, 0.3 / (K - 1))
+    return Votes(task, annotator, drawn(random, rows), 300, A, K), truth
+
+
+def test_tables_are_no_larger_than_the_votes_and_say_what_full_ones_would():
+    votes, _truth = few_votes_of_many()
+    found = hierarchical.hierarchy(votes, kinds=2)
+    stage, rates = found.stage, found.reached.parameters
+    cells, strength = votes.by_task.cells, stage.strength
+    assert len(rates.likelihood) == len(cells) < len(votes)
+    # The same M-step and penalty with every label written out.
+    pseudo_votes = strength[:, None] * found.targets.everywhere()
+
+    def in_full(rates):
+        confusion = replace(found, reached=replace(found.reached, parameters=rates))._by_kind()
+        return confusion.reshape(pseudo_votes.shape)
+
+    expected = stage.count(found.reached.posterior)
+    full = pseudo_votes.copy()
+    full[cells.annotator, :, cells.label] += expected[1]
+    full /= full.sum(axis=2, keepdims=True)
+    np.testing.assert_allclose(in_full(stage.m_step(expected)), full)
+
+    unprejudiced = replace(stage, data=replace(found.data, prior_weight=0.0))
+
+    def constant(rates):
+        penalty = unprejudiced.e_step(rates)[1] - stage.log_likelihood(rates)
+        return penalty - (pseudo_votes * np.log(in_full(rates))).sum()
+
+    other = stage.m_step(stage.count(np.full_like(found.reached.posterior, 1 / 16)))
+    assert constant(rates) == pytest.approx(constant(other), rel=1e-9)
+
+
+def test_confusions_that_would_not_fit_are_not_written_out(monkeypatch):
+    votes, truth = few_votes_of_many()
+    whole = hierarchical.fit(votes, kinds=2)
+    monkeypatch.setattr("aggregation.core.fit.DENSE_CELLS", 500 * 64 * 2 - 1)
+    fit = hierarchical.fit(votes, kinds=2)
+    assert fit.confusion is None and fit.kinds is None and "too many annotators" in fit.notes[-1]
+    assert (fit.posterior == whole.posterior).all() and (fit.accuracy == whole.accuracy).all()
+    voted = votes.label[:50]
+    rows = live.likelihoods(fit, votes.annotator[:50], voted)
+    assert (rows.argmax(axis=1) == voted).mean() > 0.9
+    assert live.more_votes(live.states(fit), votes.task[:50], rows)[1].sum(axis=1) == pytest.approx(1.0)

@@ -22,7 +22,7 @@ LONG = as_votes([(t, a, (a * t) % 3) for t in range(3) for a in range(40)], 4, 4
 def parameters(votes, seed=0):
     """A label prior, and a free and a structured likelihood, some of it as small as it may be."""
     random, K = np.random.default_rng(seed), votes.n_labels
-    free = np.maximum(random.dirichlet(np.full(K, 0.3), votes.n_annotators * K), 1e-10)
+    free = np.maximum(random.dirichlet(np.full(K, 0.3), len(votes.by_task.cells)), 1e-10)
     right, errors = random.uniform(1e-10, 1, votes.n_annotators), random.dirichlet(np.ones(K), K)
     return random.dirichlet(np.ones(K)), free, (right, np.maximum(1 - right, 1e-10), np.maximum(errors, 1e-10))
 
@@ -101,7 +101,8 @@ def test_a_label_that_many_votes_ruled_out_can_come_back(monkeypatch):
     votes = as_votes([(0, a, int(a >= 2000)) for a in range(4000)], 1, 4000, 2)
     likelihood = np.empty((4000, 2, 2))
     likelihood[:2000], likelihood[2000:] = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.95, 0.05], [0.05, 0.95]])
-    arguments = (votes.by_task, check_gold(None, votes), np.array([0.5, 0.5]), likelihood.reshape(-1, 2))
+    cells = votes.by_task.cells
+    arguments = votes.by_task, check_gold(None, votes), np.array([0.5, 0.5]), likelihood[cells.annotator, cells.label]
     assert kernels.free_posterior(*arguments).tolist() == [[0.0, 1.0]]
     np.testing.assert_allclose(kernels.free_sweep(*arguments)[2], e_steps.free_sweep(*arguments)[2], rtol=1e-12)
 

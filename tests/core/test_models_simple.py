@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aggregation.core import glad, majority_vote, one_coin, wawa, zero_based_skill
-from aggregation.core.even_errors import climb
+from aggregation.core.even_errors import alternate
 from aggregation.core.simulation import dawid_skene_votes
 from aggregation.core.votes import Votes
 
@@ -111,7 +111,7 @@ def coins(seed):
 def test_no_small_change_of_glads_parameters_explains_the_votes_better():
     votes = dawid_skene_votes(4, 40, 8, 3, 5, diagonal=4.0)[0]
     model, gold = glad.Glad(votes), np.full(40, -1, dtype=np.int32)
-    reached = climb(votes, gold, model, None, 1e-13, 5000)
+    reached = alternate(votes, gold, model, None, 1e-13, 5000)
 
     def objective(ability, log_ease):
         parameters = glad.Parameters(ability, log_ease)
@@ -138,7 +138,7 @@ def test_glad_is_less_sure_of_hard_tasks():
     right = np.where(np.arange(300) < 150, 0.97, 0.6)
     label = np.where(random.random((300, 15)) < right[:, None], truth[:, None], 1 - truth[:, None])
     votes = as_votes([(t, a, label[t, a]) for t in range(300) for a in range(15)], 300, 15, 2)
-    reached = climb(votes, np.full(300, -1, dtype=np.int32), glad.Glad(votes), None, 1e-7, 200)
+    reached = alternate(votes, np.full(300, -1, dtype=np.int32), glad.Glad(votes), None, 1e-7, 200)
     assert reached.parameters.log_ease[:150].mean() > reached.parameters.log_ease[150:].mean() + 0.5
     sure = reached.posterior.max(axis=1)
     assert sure[150:].mean() < one_coin.fit(votes).posterior.max(axis=1)[150:].mean()
