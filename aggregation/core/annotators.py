@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregation.core.fit import LIKELIHOOD_FLOOR, Fit
+from aggregation.core import live
+from aggregation.core.fit import Fit
 from aggregation.core.votes import Floats
 
 
@@ -29,14 +32,8 @@ def spammer_score(fit: Fit) -> Floats:
 
 
 def likelihood(fit: Fit, annotator: NDArray[np.integer], label: NDArray[np.integer]) -> Floats:
-    """P(annotator[i] votes label[i] | true label k), f8[n, K], each at least LIKELIHOOD_FLOOR."""
-    if fit.confusion is not None:
-        likely = fit.confusion[annotator, :, label]
-    else:
-        accuracy = fit.accuracy[annotator]
-        likely = (1.0 - accuracy)[:, None] * fit.pooled_errors[:, label].T
-        likely[np.arange(len(label)), label] = accuracy
-    return np.maximum(likely, LIKELIHOOD_FLOOR)
+    """P(annotator[i] votes label[i] | true label k), f8[n, K], over all kinds of tasks; as `live.likelihoods`."""
+    return live.likelihoods(replace(fit, kinds=None), annotator, label)
 
 
 def _structured_score(accuracy: Floats, errors: Floats) -> Floats:

@@ -13,7 +13,6 @@ from aggregation.core.co_votes import CoVotes, first_votes, of_the_active
 from aggregation.core.fit import Fit
 from aggregation.core.live import softmax
 from aggregation.core.poisson_binomial import upper_tail
-from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
 #: Pairs with fewer tasks in common are left out: they could show nothing, and there are most of them.
@@ -23,7 +22,7 @@ CONCENTRATIONS = (*np.geomspace(1.0, 1000.0, 16), 1e6)
 #: Votes from which it is estimated, at most.
 SAMPLE = 50_000
 #: Numbers held at a time.
-ROOM = 4_000_000
+ROOM = 1_000_000
 
 Rows = NDArray[np.intp]
 
@@ -113,46 +112,64 @@ def benjamini_hochberg(p_value: Floats) -> Floats:
 
 
 class _Chance:
-    """How probable votes are, given the other votes of their task."""
+    """How probable votes are, given the other votes of their task.
+
+    Likelihoods f8[n, K] are computed again for the rows that are asked for: all at once would be K numbers a vote.
+    """
 
     def __init__(self, votes: Votes, fit: Fit, gold: Ints | None) -> None:
         """votes: without repeats, in the order of task and annotator."""
         self.votes, self.fit = votes, fit
-        self.log = np.log(likelihood(fit, votes.annotator, votes.label))
         self.joint = self._joint(check_gold(gold, votes))
         self.counts = votes.per_task()
         self.size = self.counts.sum(axis=1)
         self.false_rate = self._false_rate()
         self.concentration = self._best_concentration()
 
-    def of(self, rows: Rows, label: Ints, concentration: float | None = None) -> Floats:
-        """P(who cast votes[row] votes label | all other votes of the task), f8[n], for rows and label int[n]."""
-        c = self.concentration if concentration is None else concentration
-        task = self.votes.task[rows]
-        truth = softmax(self.joint[task] - self.log[rows])
-        predicted = (truth * likelihood(self.fit, self.votes.annotator[rows], label)).sum(axis=1)
-        alike = self.counts[task, label] - (self.votes.label[rows] == label)
-        return np.asarray((alike + c * predicted) / (self.size[task] - 1.0 + c))
-
     def of_wrong(self, rows: Rows, label: Ints) -> Floats:
-        """`of`, for labels that are wrong: no less than how often the annotator gives them wrongly.
+        """P(who cast votes[row] votes label | all other votes of the task), f8[n], for rows and wrong labels int[n].
 
-        Confusions are drawn towards everybody's, so they never quite believe that somebody always says the same.
+        No less than how often the annotator gives it wrongly: confusions are drawn towards everybody's, so they never
+        quite believe that somebody always says the same.
         """
-        return np.maximum(self.of(rows, label), self.false_rate[self.votes.annotator[rows], label])
+        likely = self._mixed(self._predicted(rows, label), rows, label, self.concentration)
+        return np.maximum(likely, self.false_rate[self.votes.annotator[rows], label])
 
     def consensus_without(self, one: Rows, other: Rows) -> Ints:
         """The most probable label of a task by all votes but these two of it, int[n]."""
-        joint = self.joint[self.votes.task[one]] - self.log[one] - self.log[other]
+        joint = self.joint[self.votes.task[one]] - self._log(one) - self._log(other)
         return np.asarray(joint.argmax(axis=1), dtype=np.int32)
+
+    def _predicted(self, rows: Rows, label: Ints) -> Floats:
+        """What the confusions say of `label`, the truth being as the other votes of the task have it, f8[n]."""
+        truth = softmax(self.joint[self.votes.task[rows]] - self._log(rows))
+        return np.asarray((truth * likelihood(self.fit, self.votes.annotator[rows], label)).sum(axis=1))
+
+    def _mixed(self, predicted: Floats, rows: Rows, label: Ints, concentration: float) -> Floats:
+        """The prediction f8[n] mixed with the share of `label` among the other votes of the task, f8[n]."""
+        task = self.votes.task[rows]
+        alike = self.counts[task, label] - (self.votes.label[rows] == label)
+        return np.asarray((alike + concentration * predicted) / (self.size[task] - 1.0 + concentration))
+
+    def _log(self, rows: Rows) -> Floats:
+        """log P(vote | true label), f8[n, K]."""
+        return np.log(likelihood(self.fit, self.votes.annotator[rows], self.votes.label[rows]))
 
     def _joint(self, gold: Ints) -> Floats:
         """log P(label k and the votes of the task), f8[T, K]; -inf where gold says otherwise."""
         T, K = self.votes.n_tasks, self.votes.n_labels
-        evidence = np.stack([np.bincount(self.votes.task, column, minlength=T) for column in self.log.T], axis=1)
-        with np.errstate(divide="ignore"):
-            possible = np.log(clamp(np.ones((T, K)), gold))
-        return np.asarray(evidence + np.log(np.maximum(self.fit.label_prior, np.finfo(np.float64).tiny)) + possible)
+        joint = np.tile(np.log(np.maximum(self.fit.label_prior, np.finfo(np.float64).tiny)), (T, 1))
+        n_parts = 1 + len(self.votes) * K // ROOM
+        for rows in np.array_split(np.arange(len(self.votes)), n_parts):
+            if len(rows):
+                first, last = self.votes.task[rows[[0, -1]]]  # votes are in the order of tasks
+                for label, evidence in enumerate(self._log(rows).T):
+                    joint[first : last + 1, label] += np.bincount(self.votes.task[rows] - first, evidence)
+        known = np.flatnonzero(gold >= 0)
+        certain = joint[known, gold[known]]
+        joint[known] = -np.inf
+        joint[known, gold[known]] = certain
+        return joint
 
     def _false_rate(self) -> Floats:
         """How often each annotator votes a label where it is not the true one, f8[A, K]."""
@@ -167,8 +184,10 @@ class _Chance:
     def _best_concentration(self) -> float:
         """The one under which each vote is most probable given the others."""
         rows = np.flatnonzero(self.size[self.votes.task] > 1)
-        rows = rows[:: 1 + len(rows) // SAMPLE]
-        fitness = [np.log(self.of(rows, self.votes.label[rows], c)).sum() for c in CONCENTRATIONS]
+        rows = rows[:: 1 + len(rows) // min(SAMPLE, 1 + ROOM // self.votes.n_labels)]
+        label = self.votes.label[rows]
+        predicted = self._predicted(rows, label)
+        fitness = [np.log(self._mixed(predicted, rows, label, c)).sum() for c in CONCENTRATIONS]
         return float(CONCENTRATIONS[int(np.argmax(fitness))])
 
 
