@@ -6,17 +6,23 @@ import gzip
 import io
 import os
 import sys
+import zlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 GZIP_MAGIC = b"\x1f\x8b"
+BOM = b"\xef\xbb\xbf"
 #: By the end of a name, a further .gz left out.
 INPUTS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 
+#: Bytes read at a time where somebody watches.
+PIECE = 1 << 18
+
 Write = Callable[[BinaryIO], None]
+Watch = Callable[[bytes], object]
 
 
 class BadFile(Exception):
@@ -43,6 +49,27 @@ class Source:
     def unpacked(self, raw: BinaryIO) -> BinaryIO:
         """The bytes of the format itself, read from `raw`."""
         return cast(BinaryIO, gzip.GzipFile(fileobj=raw, mode="rb")) if self.gzipped else raw
+
+
+class _Watched(io.RawIOBase):
+    """Bytes of which somebody else is told as they are read."""
+
+    def __init__(self, raw: BinaryIO, watch: Watch) -> None:
+        self.raw, self.watch = raw, watch
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self.raw.read(len(buffer))
+        buffer[: len(data)] = data
+        self.watch(data)
+        return len(data)
+
+
+def watched(raw: BinaryIO, watch: Watch) -> BinaryIO:
+    """The same bytes, read from their start; `watch` is told of each piece."""
+    return cast(BinaryIO, io.BufferedReader(_Watched(raw, watch), PIECE))
 
 
 def source(name: str) -> Source:
@@ -73,10 +100,13 @@ def _standard_input() -> Source:
     gzipped = content.startswith(GZIP_MAGIC)
     shown = Source("standard input", "csv", gzipped, content)
     try:
-        start = shown.unpacked(shown.raw()).read(1)
-    except (OSError, EOFError) as error:
+        lines = (line.removeprefix(BOM).strip() for line in shown.unpacked(shown.raw()))
+        start = next(filter(None, lines), b"")
+    except (OSError, EOFError, zlib.error) as error:
         raise BadFile(f"standard input: cannot be decompressed ({error})") from error
-    return Source(shown.name, "jsonl" if start == b"{" else "csv", gzipped, content)
+    if start.startswith(b"PAR1"):
+        raise BadFile("standard input is Parquet, which is read from its end: give the name of a file")
+    return Source(shown.name, "jsonl" if start[:1] in (b"{", b"[") else "csv", gzipped, content)
 
 
 def format_of(name: str, formats: dict[str, str]) -> str | None:

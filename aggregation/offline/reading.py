@@ -17,12 +17,15 @@ from typing import Any
 import numpy as np
 
 from aggregation.core.votes import Ints
-from aggregation.offline.files import BadFile, Source
+from aggregation.offline.files import BOM, BadFile, Source, Watch, watched
 from aggregation.offline.progress import bar
-from aggregation.offline.scanning import check_columns, header, place, rows, unpacked
+from aggregation.offline.scanning import check_columns, header, json_rows, place, rows, unpacked
 
 BLOCK_BYTES = 16 << 20
 BLOCK_ROWS = 1 << 18
+QUOTE = ord('"')
+#: What may stand before a quote that opens and behind one that closes, by its code.
+AROUND = np.isin(np.arange(256), list(b',"\r\n'))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +58,9 @@ def parquet_batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any
     """The columns of a Parquet file as encoded texts, block by block; null where missing or not a number."""
     import pyarrow.parquet as pq
 
-    with unpacked(source) as (raw, content):
+    with unpacked(source) as content:
         # Parquet is read from its end; what is compressed as a whole has no end before it is unpacked.
-        seekable = io.BytesIO(content.read()) if source.gzipped else raw
+        seekable = io.BytesIO(content.read()) if source.gzipped else content
         file = pq.ParquetFile(seekable)
         check_columns(source, columns, file.schema_arrow.names)
         with bar(f"reading {Path(source.name).name}", file.metadata.num_rows, " rows") as shown:
@@ -84,27 +87,35 @@ def _csv_batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any]]:
     convert = csv.ConvertOptions(
         include_columns=list(columns), column_types=dict.fromkeys(columns, _dictionary()), strings_can_be_null=False
     )
-    with unpacked(source) as (raw, content), bar(f"reading {Path(source.name).name}", source.size(), "B") as shown:
+    quotes = Quotes()
+    with _reading(source) as watch, unpacked(source, watch) as content:
         blocks = csv.open_csv(
-            content,
+            watched(content, quotes),
             read_options=csv.ReadOptions(block_size=BLOCK_BYTES),
             parse_options=csv.ParseOptions(newlines_in_values=True),
             convert_options=convert,
         )
         for batch in blocks:
             yield [batch.column(column) for column in columns]
-            shown.update(raw.tell() - shown.n)
+    if quotes.misplaced:
+        _look_closely(source, columns)
 
 
 def _json_batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any]]:
     import pyarrow as pa
 
-    every = rows(source, columns)
-    with bar(f"reading {Path(source.name).name}", None, " rows") as shown:
+    with _reading(source) as watch:
+        every = json_rows(source, columns, watch)
         while block := list(islice(every, BLOCK_ROWS)):
             texts = zip(*(values for _, values in block), strict=True)
             yield [pa.array(column, pa.string()).dictionary_encode() for column in texts]
-            shown.update(len(block))
+
+
+@contextmanager
+def _reading(source: Source) -> Iterator[Watch]:
+    """A progress bar that grows with the bytes it is told of."""
+    with bar(f"reading {Path(source.name).name}", source.size(), "B") as shown:
+        yield lambda data: shown.update(len(data))
 
 
 def _texts(source: Source, column: str, values: Any) -> Any:
@@ -133,6 +144,29 @@ def _suspicious(names: Any) -> bool:
 
     blank = pc.equal(pc.utf8_trim_whitespace(names), "")
     return bool(pc.any(pc.or_(blank, pc.match_substring(names, "\n"))).as_py())
+
+
+class Quotes:
+    """Looks at CSV as it goes by for quotes that neither open, nor close, nor double one inside a quoted cell.
+
+    Arrow takes "a"b for ab. Without misplaced quotes every second one closes, and what stands around them is known.
+    """
+
+    def __init__(self) -> None:
+        self.misplaced = False
+        self._inside, self._end = 0, b""
+
+    def __call__(self, data: bytes) -> None:
+        # The last byte of a piece is looked at with the next, which says what follows it.
+        piece = self._end + data if self._end else b"\n" + data.removeprefix(BOM)
+        self._end = piece[-2:]
+        if b'"' not in piece:
+            return
+        text = np.frombuffer(piece, np.uint8)
+        quotes = np.flatnonzero(text[1:-1] == QUOTE) + 1
+        opening, closing = quotes[self._inside :: 2], quotes[1 - self._inside :: 2]
+        self._inside ^= len(quotes) % 2
+        self.misplaced |= not (AROUND[text[opening - 1]].all() and AROUND[text[closing + 1]].all())
 
 
 def _look_closely(source: Source, columns: Sequence[str]) -> None:

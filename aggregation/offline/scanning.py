@@ -18,17 +18,16 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from aggregation.offline.files import BadFile, Source
+from aggregation.offline.files import BOM, BadFile, Source, Watch, watched
 
 Row = tuple[int, tuple[str, ...]]
 
-BOM = b"\xef\xbb\xbf"
 SHOWN = 12
 
 
 def rows(source: Source, columns: Sequence[str]) -> Iterator[Row]:
     """(line or row, values of the columns) of a file; raises BadFile at the first that is wrong."""
-    scan = {"csv": _csv_rows, "jsonl": _json_rows, "parquet": _parquet_rows}[source.format]
+    scan = {"csv": _csv_rows, "jsonl": json_rows, "parquet": _parquet_rows}[source.format]
     yield from scan(source, columns)
 
 
@@ -63,15 +62,21 @@ def check_columns(source: Source, columns: Sequence[str], names: Sequence[str]) 
 
 
 def place(source: Source, number: int) -> str:
-    return f"{source.name} {'row' if source.format == 'parquet' else 'line'} {number}"
+    return f"{source.name} {within(source, number)}"
+
+
+def within(source: Source, number: int) -> str:
+    """A place without the name of its file."""
+    return f"row {number} (counted from 1)" if source.format == "parquet" else f"line {number}"
 
 
 @contextmanager
-def unpacked(source: Source) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """(the bytes as stored, the bytes of the format). Raises BadFile where decompression fails."""
+def unpacked(source: Source, watch: Watch | None = None) -> Iterator[BinaryIO]:
+    """The bytes of the format. watch: told of the bytes as stored, as they are read. Raises BadFile where decompression
+    fails."""
     try:
-        with source.raw() as raw, source.unpacked(raw) as content:
-            yield raw, content
+        with source.raw() as raw, source.unpacked(watched(raw, watch) if watch else raw) as content:
+            yield content
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise BadFile(f"{source.name}: is damaged and cannot be decompressed ({error}); get it again") from error
 
@@ -98,15 +103,18 @@ def _csv_rows(source: Source, columns: Sequence[str]) -> Iterator[Row]:
         csv.field_size_limit(limit)
 
 
-def _json_rows(source: Source, columns: Sequence[str]) -> Iterator[Row]:
-    with unpacked(source) as (_, content):
+def json_rows(source: Source, columns: Sequence[str], watch: Watch | None = None) -> Iterator[Row]:
+    """`rows` of JSON lines. watch: told of the bytes stored, as they are read."""
+    first = True
+    with unpacked(source, watch) as content:
         for number, line in enumerate(content, 1):
             line = line.removeprefix(BOM) if number == 1 else line
-            if not line.isspace():
-                yield number, _json_values(source, number, line, columns)
+            if line and not line.isspace():
+                yield number, _json_values(source, number, line, columns, first=first)
+                first = False
 
 
-def _json_values(source: Source, number: int, line: bytes, columns: Sequence[str]) -> tuple[str, ...]:
+def _json_values(source: Source, number: int, line: bytes, columns: Sequence[str], *, first: bool) -> tuple[str, ...]:
     try:
         item = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -115,7 +123,8 @@ def _json_values(source: Source, number: int, line: bytes, columns: Sequence[str
         raise BadFile(f"{place(source, number)}: is not an object; expected one a line, like {{{_example(columns)}}}")
     missing = [column for column in columns if column not in item]
     if missing:
-        check_columns(source, columns, list(item)) if number == 1 else None
+        if first:
+            check_columns(source, columns, list(item))
         raise BadFile(f"{place(source, number)}: has no {missing[0]!r}; complete or remove it")
     values = tuple(item[column] for column in columns)
     if not all(type(value) is str for value in values):
@@ -153,14 +162,14 @@ def _present(source: Source, number: int, columns: Sequence[str], values: tuple[
 
 
 def _check_start(source: Source) -> None:
-    with unpacked(source) as (_, content):
+    with unpacked(source) as content:
         start = content.read(2)
     if start in (b"\xff\xfe", b"\xfe\xff"):
         raise BadFile(f"{source.name} line 1: is UTF-16; save the file as UTF-8")
 
 
 def _check_utf8(source: Source) -> None:
-    with unpacked(source) as (_, content):
+    with unpacked(source) as content:
         for number, line in enumerate(content, 1):
             try:
                 line.decode("utf-8")
@@ -171,7 +180,7 @@ def _check_utf8(source: Source) -> None:
 
 @contextmanager
 def _text(source: Source) -> Iterator[io.TextIOWrapper]:
-    with unpacked(source) as (_, content), io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
+    with unpacked(source) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
         yield text
 
 

@@ -140,12 +140,21 @@ def write_small(folder: Path, name: str) -> Path:
     return file(folder, name, lines)
 
 
-def test_json_lines_are_recognised_on_standard_input(tmp_path: Path) -> None:
-    lines = b'{"task": 1, "worker": "a", "label": true}\n{"task": 1, "worker": "b", "label": true}\n'
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\n  \r\n", b"\xef\xbb\xbf\n\n "])
+def test_json_lines_are_recognised_on_standard_input(tmp_path: Path, before: bytes) -> None:
+    lines = before + b'{"task": 1, "worker": "a", "label": true}\n{"task": 1, "worker": "b", "label": true}\n'
     out = tmp_path / "consensus.csv"
     done = aggregate("-", "--out", out, given=gzip.compress(lines))
     assert done.returncode == 0, done.stderr
     assert out.read_text().splitlines()[1].startswith("1,true,")
+
+
+def test_parquet_on_standard_input_is_named(tmp_path: Path) -> None:
+    done = aggregate("-", given=write_small(tmp_path, "votes.parquet").read_bytes())
+    assert (done.returncode, done.stderr) == (
+        1,
+        "CommandError: standard input is Parquet, which is read from its end: give the name of a file\n",
+    )
 
 
 def test_parquet_and_csv_hold_the_same(tmp_path: Path) -> None:

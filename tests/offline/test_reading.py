@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aggregation.offline import reading
+from aggregation.offline import files, reading
 from aggregation.offline.files import BadFile, source
 from aggregation.offline.reading import read
 from tests.offline.support import HEADER, file
@@ -50,6 +50,8 @@ def two(label: Any, **other: Any) -> bytes:
         ("v.csv", HEADER + b'a,w,"two\nlines"\n', [("a", "w", "two\nlines")]),
         ("v.csv", HEADER + b"007,1e3,TRUE\n", [("007", "1e3", "TRUE")]),
         ("v.csv", HEADER + b"a,w,NaN\nb,w, x \n", [("a", "w", "NaN"), ("b", "w", " x ")]),
+        ("v.csv", HEADER + b'a,w,5" nail\nb,w,a"b"\n', [("a", "w", '5" nail'), ("b", "w", 'a"b"')]),
+        ("v.csv", b'\xef\xbb\xbf"task","worker","label"\r\n"a","w",""""\r\n', [("a", "w", '"')]),
         ("v.csv", HEADER + "ä,名,🐦\n".encode(), [("ä", "名", "🐦")]),
         ("v.csv", HEADER + b"=1+1,@w,-x\n", [("=1+1", "@w", "-x")]),
         ("v.csv", b"\xef\xbb\xbf" + HEADER + b"a,w,x\n", [("a", "w", "x")]),
@@ -96,12 +98,21 @@ def test_values_are_texts_as_they_are_written(
         ("v.csv", b"\r\n" + HEADER + b'a,w,"two\r\nlines"\r\n , w,x\n', "v.csv line 5: 'task' is missing"),
         ("v.csv", HEADER + b'a,w,x\nb,w,"x\nc,w,y\n', "v.csv line 3: is not CSV (unexpected end of data); is a quote"),
         ("v.csv", HEADER + b'a,w,"x\nb,w,y\nc,w,"z"\n', "v.csv line 2: is not CSV"),
+        (
+            "v.csv",
+            HEADER + b'a,w,x\nb,w,"x"y\n',
+            "v.csv line 3: is not CSV (',' expected after '\"'); is a quote missing?",
+        ),
+        ("v.csv", HEADER + b'"a"1,w,x\n', "v.csv line 2: is not CSV"),
+        ("v.csv", HEADER + b'a,w,"x" \n', "v.csv line 2: is not CSV"),
+        ("v.csv", HEADER + b'a,w,"""x"""y\n', "v.csv line 2: is not CSV"),
         ("v.csv", HEADER + b"a,w,x\nb,w,caf\xe9\n", "v.csv line 3: is not UTF-8 (b'\\xe9'); save the file as UTF-8"),
         ("v.csv", b"t\xffask,worker,label\na,w,x\n", "v.csv line 1: is not UTF-8"),
         ("v.csv", (HEADER + b"a,w,x\n").decode().encode("utf-16"), "v.csv line 1: is UTF-16"),
         ("v.jsonl", b"", "v.jsonl is empty"),
         ("v.jsonl", b"\n", "v.jsonl: holds no rows"),
         ("v.jsonl", b'{"task": "a", "worker": "w"}\n', "has no column 'label'; it has 'task', 'worker'"),
+        ("v.jsonl", b'\n\n{"task":1,"worker":1}\n', "has no column 'label'; it has 'task', 'worker'"),
         ("v.jsonl", b'{"task":1,"worker":1,"label":1}\n\n{"task":1}\n', "v.jsonl line 3: has no 'worker'"),
         ("v.jsonl", b'{"task":1,"worker":1,"label":null}\n', "v.jsonl line 1: 'label' is missing"),
         ("v.jsonl", b'{"task":1,"worker":"","label":1}\n', "v.jsonl line 1: 'worker' is missing"),
@@ -110,8 +121,8 @@ def test_values_are_texts_as_they_are_written(
         ("v.jsonl", b'{"task":1,"worker":1,"label":"\xe9"}\n', "v.jsonl line 1: is not JSON in UTF-8"),
         ("v.jsonl", b'["a", "w", "x"]\n', "v.jsonl line 1: is not an object"),
         ("v.jsonl", b'{"task":1,"worker":1,"label":1}\nnot json\n', "v.jsonl line 2: is not JSON"),
-        ("v.parquet", two(["x", None]), "v.parquet row 2: 'label' is missing"),
-        ("v.parquet", two([1.0, float("nan")]), "v.parquet row 2: 'label' is missing"),
+        ("v.parquet", two(["x", None]), "v.parquet row 2 (counted from 1): 'label' is missing"),
+        ("v.parquet", two([1.0, float("nan")]), "v.parquet row 2 (counted from 1): 'label' is missing"),
         ("v.parquet", two([[1], [2]]), "column 'label' holds list<"),
         ("v.parquet", two([b"x", b"y"]), "column 'label' holds binary"),
         ("v.parquet", two(pa.array([b"x", b"y"]).dictionary_encode()), "column 'label' holds binary"),
@@ -162,6 +173,28 @@ def test_a_cell_may_span_lines_where_a_block_ends(tmp_path: Path, monkeypatch: p
     rows = [(f"t{i}", "w", "one\n" * (i % 9) + "two") for i in range(40)]
     content = HEADER + "".join(f'{task},{worker},"{label}"\n' for task, worker, label in rows).encode()
     assert rows_read(file(tmp_path, "v.csv", content)) == rows
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 1000])
+def test_a_misplaced_quote_is_seen_wherever_pieces_end(piece: int) -> None:
+    def misplaced(data: bytes) -> bool:
+        quotes = reading.Quotes()
+        for start in range(0, len(data), piece):
+            quotes(data[start : start + piece])
+        return quotes.misplaced
+
+    assert not misplaced(b'"task",label\n"a ""b""","x,\ny"\r\n"",""""\n')
+    assert not misplaced(b'\xef\xbb\xbf"task"\n') or piece < 3
+    for bad in (b'task\n"a"b\n', b'task\na"b\n', b'task\n"a" ,b\n', b'"task" \n'):
+        assert misplaced(bad)
+
+
+def test_a_misplaced_quote_is_found_in_any_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "PIECE", 64)
+    lines = [f'"t{i}",w,x\n' for i in range(100)]
+    rows_read(file(tmp_path, "v.csv", HEADER + "".join(lines).encode()))
+    with pytest.raises(BadFile, match="line 92: is not CSV"):
+        rows_read(file(tmp_path, "v.csv", HEADER + "".join([*lines[:90], '"t"90,w,x\n', *lines[91:]]).encode()))
 
 
 def test_blocks_share_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
