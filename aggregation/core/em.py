@@ -123,10 +123,11 @@ def squarem(data: Data, stage: Stage[P], expected: Expected, tol: float, max_ite
     for _ in range(max_iter):
         leaps = len(path) == 3 and len(objective) > PLAIN_STEPS
         here = leap(*path) if leaps else path[-1]
+        if leaps:
+            path = path[-1:]
         candidate = stage.m_step(here)
         expected, value = stage.e_step(candidate)
         if leaps and value < objective[-1]:
-            path = path[-1:]
             continue
         parameters, path = candidate, [*([here] if leaps else path[-2:]), expected]
         objective.append(value)
@@ -147,17 +148,19 @@ def leap(first: Expected, second: Expected, third: Expected) -> Expected:
     Roots of counts are extrapolated: their squares are never negative, and a cell in which hardly anybody votes does
     not set the pace of all others.
     """
-    roots = [tuple(np.sqrt(array) for array in expected) for expected in (first, second, third)]
-    step = [b - a for a, b in zip(roots[0], roots[1], strict=True)]
-    bend = [c - b - r for b, c, r in zip(roots[1], roots[2], step, strict=True)]
+    start, step, bend = (tuple(np.sqrt(array) for array in expected) for expected in (first, second, third))
+    for a, b, c in zip(start, step, bend, strict=True):  # in place: there may be as many counts as votes
+        c -= b
+        b -= a
+        c -= b
     length = np.clip(_norm(step) / max(_norm(bend), np.finfo(np.float64).tiny), 1.0, LONGEST_LEAP)
-    for a, r, v in zip(roots[0], step, bend, strict=True):  # in place: there may be as many counts as votes
-        r *= 2.0 * length
-        v *= length**2
-        a += r
-        a += v
+    for a, b, c in zip(start, step, bend, strict=True):
+        b *= 2.0 * length
+        c *= length**2
+        a += b
+        a += c
         a *= a
-    return roots[0]
+    return start
 
 
 @dataclass(frozen=True, eq=False)
@@ -311,5 +314,5 @@ def _log(p: Floats) -> Floats:
     return np.log(_floored(p))
 
 
-def _norm(arrays: list[Floats]) -> float:
+def _norm(arrays: Expected) -> float:
     return float(np.sqrt(sum(float(np.vdot(array, array)) for array in arrays)))

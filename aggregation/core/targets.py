@@ -113,16 +113,19 @@ def _accuracies(correct: Floats, total: Floats, right: Floats) -> Floats:
     """
     log_odds = np.log(right / (1.0 - right))
     best, ability = -np.inf, np.zeros(len(total))
+    found = ability
     for spread in SPREADS:
-        evidence, found = _abilities(correct, total, log_odds, spread)
+        evidence, found = _abilities(correct, total, log_odds, spread, found)
         if evidence > best:
             best, ability = evidence, found
     return _sigmoid(log_odds + ability[:, None])
 
 
-def _abilities(correct: Floats, total: Floats, log_odds: Floats, spread: float) -> tuple[float, Floats]:
-    """The log evidence for a spread, but for a constant, and the most probable abilities f8[A], by Newton's method."""
-    ability = np.zeros(len(total))
+def _abilities(
+    correct: Floats, total: Floats, log_odds: Floats, spread: float, ability: Floats
+) -> tuple[float, Floats]:
+    """The log evidence for a spread, but for a constant, and the most probable abilities f8[A], by Newton's method from
+    those under another spread."""
     for _ in range(ABILITY_STEPS):
         p = _sigmoid(log_odds + ability[:, None])
         expected = total * p
