@@ -50,7 +50,7 @@ LEAST_DEVIATION, LEAST_BIAS_VARIANCE = 0.02, 0.01
 
 @dataclass(frozen=True, eq=False)
 class Crowd:
-    """terms: f8[n, K, 7] and truth: int32[n] of its gold tasks."""
+    """terms: f8[n, K, 3] and truth: int32[n] of its gold tasks."""
 
     family: str
     terms: Floats

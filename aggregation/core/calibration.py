@@ -4,15 +4,19 @@ A label model believes its votes independent and its annotators alike on all tas
 the more, the more votes it has multiplied. A calibration is a conditional logit (McFadden 1974) over the labels of a
 task: with p its posterior, v its votes for each label and n = sum(v),
 
-    q = softmax(z),   z_k = sum_j w_j(n) log(p_k + c_j / K) + w_votes log(v_k + 1/2) + b_k,
+    q = softmax(z),   z_k = w_1 log(p_k + c / K) + w_2 log(p_k + exp(-h n)) / sqrt(n) + w_3 log(v_k + 1/2) + b_k.
 
-with w_j(n) = w_j + u_j log(n / 5), where u_j is 0 but for two j. Each cap c_j bounds how sure the posterior may be
-believed to be: what it says beyond c_j / K is no more heard by that term. K labels share the seven weights; each label
-has a bias of its own.
+The first term hears the posterior as far as the odds c / K, and no further. The second hears all its evidence, but as
+if that grew with the root of the number of votes, for votes on one task go astray together; of no vote more than h,
+in nats. The third hears the votes alone. K labels share the three weights; each label has a bias of its own.
 
-Seven weights cannot be learnt from twenty answers. So w ~ N(m, S) and b ~ N(0, s I), with m, S and s learnt from other
-crowds whose truth is known (empirical Bayes: Efron and Morris, doi:10.1080/01621459.1975.10479864), and the most
-probable weights given this crowd's gold are taken: without gold m, with thousands of answers the maximum likelihood.
+No weight is negative. So of two tasks with equal votes the one with the higher posterior is never the less sure (but
+where its own label has to be kept, see below), and votes that all agree make a task surer the more they are.
+
+Weights and biases cannot be learnt from twenty answers. So w ~ N(m, S), where it is not negative, and b ~ N(0, s I),
+with m, S and s learnt from other crowds whose truth is known (empirical Bayes: Efron and Morris,
+doi:10.1080/01621459.1975.10479864), and the most probable weights given this crowd's gold are taken: without gold m,
+with thousands of answers the maximum likelihood.
 
 A calibration says how sure a label is, and does not relabel: with few answers that would lose more labels than it
 mends. Where q is largest at another label than p, it is projected to where it is not (`_kept`).
@@ -27,7 +31,7 @@ arXiv:1706.04599, is the case of one weight, the temperature.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,19 +41,17 @@ from aggregation.core import calibration_prior
 from aggregation.core.live import softmax
 from aggregation.core.votes import Floats, Ints
 
-#: c_j: the odds against any one label that are believed at most.
-CAPS = (0.2, 0.02, 1e-3, 1e-5)
-#: Those caps, by position, whose weight changes with the number of votes.
-CHANGING = (1, 3)
-#: n is counted in multiples of this, and within these bounds: beyond, no crowd was seen that could tell.
-TYPICAL_VOTES, FEWEST_VOTES, MOST_VOTES = 5.0, 1.0, 40.0
-N_WEIGHTS = len(CAPS) + 1 + len(CHANGING)
+#: c, and h in nats: no vote counts for more than twenty to one.
+CAP, EVIDENCE_OF_A_VOTE = 0.2, 3.0
+#: n is taken within these bounds: beyond, no crowd was seen that could tell.
+FEWEST_VOTES, MOST_VOTES = 1.0, 40.0
+N_WEIGHTS = 3
 #: With fewer answers what comes out is mostly the prior: an estimate, not a calibration.
 ENOUGH_GOLD = 20
 FOLDS = 5
 #: Gold of a smaller share of all tasks hardly moves a fit: then one fit without any serves them all.
 SMALL_SHARE = 0.01
-#: Newton's method stops when a step promises to improve the log posterior by less; it takes about five.
+#: Newton's method stops when a step promises to improve the log posterior by less; it takes about ten.
 TOLERANCE = 1e-9
 #: Probabilities that differ by no more are equal but for rounding; and the hair by which a label wins.
 TIE, HAIR = 1e-12, 1e-6
@@ -60,7 +62,7 @@ State = Literal["gold", "uncalibrated"]
 
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """What other crowds tell: w ~ N(mean f8[7], covariance f8[7, 7]), b ~ N(0, bias_variance I)."""
+    """What other crowds tell: w ~ N(mean f8[3], covariance f8[3, 3]), none negative, and b ~ N(0, bias_variance I)."""
 
     mean: Floats
     covariance: Floats
@@ -75,7 +77,7 @@ SHIPPED_PRIOR = Prior(
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """weights: f8[7], of CAPS, then of the votes, then of CHANGING. bias: f8[K]. n_gold: answers learnt from."""
+    """weights: f8[3], none negative. bias: f8[K]. n_gold: answers learnt from."""
 
     weights: Floats
     bias: Floats
@@ -97,13 +99,9 @@ class Calibration:
                 f"posterior has shape {posterior.shape} and vote_counts {vote_counts.shape}; expected the same, "
                 f"with {len(self.bias)} labels"
             )
-        many, K = _log_votes(vote_counts), len(self.bias)
-        *weights, of_votes = self.weights[: len(CAPS) + 1].tolist()
-        changes = dict(zip(CHANGING, self.weights[len(CAPS) + 1 :].tolist(), strict=True))
-        z = of_votes * np.log(vote_counts + 0.5) + self.bias
-        for j, cap in enumerate(CAPS):  # one at a time: T * K floats in memory, never seven times as many
-            slope = weights[j] + changes[j] * many if j in changes else weights[j]
-            z += slope * np.log(posterior + cap / K)
+        z = self.bias
+        for weight, term in zip(self.weights, _terms(posterior, vote_counts), strict=True):
+            z = z + weight * term  # one at a time: T * K floats in memory, never three times as many
         q = softmax(z)
         moved = q.argmax(axis=-1) != posterior.argmax(axis=-1)
         if moved.any():
@@ -116,7 +114,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Calibration:
-        """Raises ValueError unless there are seven weights, and KeyError if something is missing."""
+        """Raises ValueError unless there are three weights, and KeyError if something is missing."""
         weights = np.asarray(stored["weights"], dtype=np.float64)
         if weights.shape != (N_WEIGHTS,):
             raise ValueError(f"weights has shape {weights.shape}; expected ({N_WEIGHTS},)")
@@ -172,23 +170,32 @@ def split(n: int, folds: int, seed: int) -> list[Ints]:
 
 
 def design(posterior: Floats, vote_counts: Floats) -> Floats:
-    """The terms of z without their weights, f8[n, K, 7]."""
-    capped = np.stack([np.log(posterior + cap / posterior.shape[1]) for cap in CAPS], axis=2)
-    many = _log_votes(vote_counts)[:, :, None]
-    return np.concatenate([capped, np.log(vote_counts + 0.5)[:, :, None], capped[:, :, CHANGING] * many], axis=2)
+    """The terms of z without their weights, f8[n, K, 3]."""
+    return np.stack(list(_terms(posterior, vote_counts)), axis=2)
+
+
+def _terms(posterior: Floats, vote_counts: Floats) -> Iterator[Floats]:
+    n = vote_counts.sum(axis=-1, keepdims=True).clip(FEWEST_VOTES, MOST_VOTES)
+    yield np.log(posterior + CAP / posterior.shape[-1])
+    yield np.log(posterior + np.exp(-EVIDENCE_OF_A_VOTE * n)) / np.sqrt(n)
+    yield np.log(vote_counts + 0.5)
 
 
 def most_probable(terms: Floats, truth: Ints, prior: Prior, weight: float = 1.0) -> tuple[Floats, Floats]:
     """The most probable weights with the biases of the labels that occur, and their covariance (Laplace).
 
-    terms: f8[n, K, 7]. truth: int32[n]. weight: what each answer counts. Returns f8[7 + L] and f8[7 + L, 7 + L], for
-    the L labels that occur in truth, ascending. By Newton's method: the log posterior is strictly concave.
+    terms: f8[n, K, 3]. truth: int32[n]. weight: what each answer counts. Returns f8[3 + L] and f8[3 + L, 3 + L], for
+    the L labels that occur in truth, ascending. By Newton's method, for the log posterior is strictly concave,
+    projected to where no weight is negative (Bertsekas, D. P.: Projected Newton Methods for Optimization Problems with
+    Simple Constraints, SIAM Journal on Control and Optimization 20(2), 1982, doi:10.1137/0320018). The covariance is
+    that of the curvature, as if nothing were constrained.
     """
     n, K, J = terms.shape
     seen = np.unique(truth)
     is_true = np.zeros((n, K))
     is_true[np.arange(n), truth] = 1.0
     centre = np.concatenate([prior.mean, np.zeros(len(seen))])
+    is_weight = np.arange(len(centre)) < J
     precision = np.zeros((len(centre), len(centre)))
     precision[:J, :J] = np.linalg.inv(prior.covariance)
     precision[J:, J:] = np.eye(len(seen)) / prior.bias_variance
@@ -204,6 +211,9 @@ def most_probable(terms: Floats, truth: Ints, prior: Prior, weight: float = 1.0)
         evidence = top + np.log(np.exp(z - top[:, None]).sum(axis=1)) - z[np.arange(n), truth]
         return float(weight * evidence.sum() + 0.5 * away @ precision @ away)
 
+    def moved(theta: Floats, step: Floats) -> Floats:
+        return np.where(is_weight, np.maximum(theta - step, 0.0), theta - step)
+
     theta = centre
     for _ in range(MAX_STEPS):
         q = softmax(logits(theta))
@@ -211,13 +221,16 @@ def most_probable(terms: Floats, truth: Ints, prior: Prior, weight: float = 1.0)
         slope = np.concatenate([np.einsum("nk,nkj->j", surplus, terms), surplus[:, seen].sum(axis=0)])
         gradient = weight * slope + precision @ (theta - centre)
         hessian = weight * _curvature(terms, q, seen) + precision
-        step = np.linalg.solve(hessian, gradient)
+        free = (theta > 0) | (gradient < 0) | ~is_weight
+        step = np.zeros(len(theta))
+        step[free] = np.linalg.solve(hessian[np.ix_(free, free)], gradient[free])
         if gradient @ step < 2 * TOLERANCE:
             break
-        here, length = loss(theta), 1.0
-        while loss(theta - length * step) > here - 1e-4 * length * (gradient @ step) and length > 1e-6:
+        here, length, ahead = loss(theta), 1.0, moved(theta, step)
+        while loss(ahead) > here - 1e-4 * gradient @ (theta - ahead) and length > 1e-6:
             length /= 2
-        theta = theta - length * step
+            ahead = moved(theta, length * step)
+        theta = ahead
     return theta, np.asarray(np.linalg.inv(hessian), dtype=np.float64)
 
 
@@ -251,12 +264,6 @@ def _kept(q: Floats, posterior: Floats) -> Floats:
     kept *= 1.0 - HAIR
     kept[rows, label] += HAIR
     return np.asarray(kept, dtype=np.float64)
-
-
-def _log_votes(vote_counts: Floats) -> Floats:
-    """log(n / 5) of each task, f8[T, 1]; n within its bounds."""
-    n = vote_counts.sum(axis=-1, keepdims=True)
-    return np.asarray(np.log(np.minimum(np.maximum(n, FEWEST_VOTES), MOST_VOTES) / TYPICAL_VOTES))
 
 
 def check(posterior: Floats, vote_counts: Floats, gold: Ints) -> None:

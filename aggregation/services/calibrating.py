@@ -19,7 +19,7 @@ from projects.services.recompute import TaskRows, task_priors
 
 #: Gold that everybody is shown has many more votes than tasks usually have: so many times more than nearly all of them.
 FAR_MORE, NEARLY_ALL = 1.5, 0.95
-#: More answers than these would teach seven weights, and tell of their truth, nothing more.
+#: More answers than these would teach three weights, and tell of their truth, nothing more.
 MOST_GOLD = 5_000
 SEED = 0
 
