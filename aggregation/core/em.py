@@ -19,7 +19,7 @@ import numpy as np
 
 from aggregation.core import e_steps
 from aggregation.core.fit import LIKELIHOOD_FLOOR
-from aggregation.core.structure import ERROR_WEIGHT, error_rows, error_target, shares
+from aggregation.core.structure import error_votes, shares, without_diagonal
 from aggregation.core.votes import ByTask, Cells, Floats, Ints, Votes
 
 #: From so many votes times states on, compiled kernels save more time than it takes to load them.
@@ -90,8 +90,8 @@ class Data:
         return np.bincount(self.votes.annotator, minlength=self.votes.n_annotators).astype(np.float64)
 
     @cached_property
-    def error_target(self) -> Floats:
-        return error_target(self.votes, self.ordinal)
+    def error_votes(self) -> Floats:
+        return error_votes(self.votes, self.ordinal)
 
     def prior(self, totals: Floats) -> Floats:
         """Frequencies f8[C] of the states; tasks with neither votes nor gold say nothing about them."""
@@ -194,7 +194,7 @@ class Structured:
         totals, right, wrong, pooled = expected
         n = right + wrong + self.strength
         accuracy = np.where(n > 0, (right + self.strength * self.target) / np.where(n > 0, n, 1), self.target)
-        return Level(self.data.prior(totals), accuracy, error_rows(pooled.T, self.data.error_target))
+        return Level(self.data.prior(totals), accuracy, without_diagonal(pooled.T + self.data.error_votes))
 
     def e_step(self, parameters: Level) -> tuple[Expected, float]:
         *counts, evidence = self.data.steps.structured_sweep(*self._arguments(parameters))
@@ -217,7 +217,7 @@ class Structured:
     def _log_density(self, parameters: Level) -> float:
         right, wrong = _log(parameters.accuracy), _log(1.0 - parameters.accuracy)
         accuracy = self.strength * (self.target * right + (1.0 - self.target) * wrong).sum()
-        return float(accuracy + ERROR_WEIGHT * (self.data.error_target * _log(parameters.errors)).sum())
+        return float(accuracy + (self.data.error_votes * _log(parameters.errors)).sum())
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,9 @@ import numpy as np
 
 from aggregation.core.votes import Floats, Ints, Votes
 
-#: Pseudo-votes with which a pooled error row is drawn towards what people vote for overall.
-ERROR_WEIGHT = 1.0
+#: Pseudo-votes with which a pooled error row is drawn towards what people vote for overall; more if labels have an
+#: order, which tells more of where errors go.
+ERROR_WEIGHT, ORDERED_ERROR_WEIGHT = 1.0, 10.0
 
 
 def shares(counts: Floats) -> Floats:
@@ -39,26 +40,25 @@ def pooled_level(votes: Votes, posterior: Floats, assumed: float) -> tuple[float
     """Pooled accuracy (0..1, after one pseudo-vote of `assumed` accuracy) and pooled errors f8[K, K] of all votes."""
     counts = posterior.T @ votes.per_task()
     accuracy = (float(np.trace(counts)) + assumed) / (len(votes) + 1.0)
-    return accuracy, error_rows(counts, error_target(votes))
+    return accuracy, without_diagonal(counts + error_votes(votes))
 
 
-def error_target(votes: Votes, ordinal: bool = False) -> Floats:
-    """Where an error goes when nothing is known, f8[K, K]: in proportion to all votes, and, with ordinal labels, halved
-    for each label that it skips; zero diagonal, rows sum to 1."""
+def error_votes(votes: Votes, ordinal: bool = False) -> Floats:
+    """Pseudo-votes that say where errors go when nothing is known, f8[K, K] with zero diagonal, rows sum to the weight.
+
+    They go in proportion to all votes, and with ordinal labels half as often for each label that is skipped.
+    """
     K = votes.n_labels
     target = np.tile(np.bincount(votes.label, minlength=K) + 1.0, (K, 1))
-    return without_diagonal(target * nearness(K) if ordinal else target)
+    if ordinal:
+        return ORDERED_ERROR_WEIGHT * without_diagonal(target * nearness(K))
+    return ERROR_WEIGHT * without_diagonal(target)
 
 
 def nearness(n_labels: int) -> Floats:
     """f8[K, K]: 1 between neighbours in the order of labels, halved for each label in between; 0 on the diagonal."""
     away = np.abs(np.subtract.outer(np.arange(n_labels), np.arange(n_labels)))
     return np.where(away > 0, 0.5 ** (away - 1.0), 0.0)
-
-
-def error_rows(counts: Floats, target: Floats) -> Floats:
-    """Pooled errors f8[K, K] from expected counts [true, voted], drawn towards a target: no diagonal, rows sum to 1."""
-    return without_diagonal(counts + ERROR_WEIGHT * target)
 
 
 def without_diagonal(rows: Floats) -> Floats:
