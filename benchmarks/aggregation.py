@@ -116,10 +116,13 @@ def table(figures: dict[str, Any]) -> str:
                 lines.append(
                     f"{int(size):>12,} {names:>8} {who:>10} {seconds:9.3f} {peak:8.0f} {n:6.0f} {ns:7.1f} {ratio}"
                 )
-    live, warm = figures["live_update_us"], figures["warm_ratio"]
     lines.append("ns: per vote and iteration. ratio: crowd-kit's seconds to ours at no lower a log-likelihood.")
-    lines.append(f"live update of a vote: {live['one_by_one']:.1f} µs one by one, {live['batch']:.2f} µs in 1,000")
-    lines.append(f"refit after 0.1 % new votes, cold to warm: {warm:.1f}")
+    for who, suffix in (("Dawid-Skene", ""), ("the default", "_default")):
+        live, warm = figures[f"live_update_us{suffix}"], figures[f"warm_ratio{suffix}"]
+        lines.append(
+            f"{who}: live update of a vote {live['one_by_one']:.1f} µs one by one, {live['batch']:.2f} µs in 1,000; "
+            f"refit after 0.1 % new votes, cold to warm: {warm:.1f}"
+        )
     return "\n".join(lines)
 
 

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from aggregation.core import everybody, hierarchical, majority_vote, wawa
 from aggregation.core.calibration_report import rightness
 from aggregation.core.factions import Factions, Members, factions
-from aggregation.core.fit import DENSE_LABELS, Fit, read_off
+from aggregation.core.fit import DENSE_LABELS, Fit, Start, read_off
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
 #: Log likelihood by task that shares of each label's own must gain: far above what they gain where there are none
@@ -33,6 +33,7 @@ CLEARLY = 0.05
 #: for each that is fitted (Wilks); on twelve real crowds they gain 4 to 70.
 SKILLED = 0.7
 PLAIN = "Annotators are weighed by what the votes tell of their skill (hierarchical Dawid-Skene)."
+KEPT = "What was chosen for an earlier fit of these tasks is kept."
 #: So many gold labels choose between factions.
 ENOUGH_GOLD = 10
 #: How improbable it must be that majority vote is right on so many more gold labels than the model by chance.
@@ -44,7 +45,7 @@ TIE = 1e-9
 def fit(
     votes: Votes,
     gold: Ints | None = None,
-    start: Floats | None = None,
+    start: Start | None = None,
     *,
     ordinal: bool = False,
     tol: float = 1e-7,
@@ -52,11 +53,15 @@ def fit(
 ) -> Fit:
     """Fit the model that suits the votes.
 
-    gold: int32[T], -1 where unknown; known tasks are clamped. start: f8[T, K], an earlier posterior of the same tasks.
-    ordinal, tol, max_iter: as in `aggregation.core.hierarchical`. Raises ValueError on bad gold, start or max_iter.
+    gold: int32[T], -1 where unknown; known tasks are clamped. start: an earlier posterior f8[T, K] of the same tasks,
+    or the whole Fit. If that has kinds of tasks, what it chose is not asked again, which saves most of the time: so
+    begin without it once many votes have come. ordinal, tol, max_iter: as in `aggregation.core.hierarchical`. Raises
+    ValueError on bad gold, start or max_iter.
     """
     known = check_gold(gold, votes)
     settings = Settings(ordinal, tol, max_iter)
+    if isinstance(start, Fit) and start.kinds is not None:
+        return _again(settings, votes, known, start)
     if start is None:
         blind = _blind(votes, settings)
         split = votes.once(("factions", settings), lambda: _factions(votes, blind))
@@ -75,6 +80,18 @@ def fit(
     return replace(found if aside is None else _ignoring(votes, found, aside), notes=notes)
 
 
+def _again(settings: Settings, votes: Votes, gold: Ints, before: Fit) -> Fit:
+    """What an earlier fit with kinds of tasks chose and estimated, with the votes of now."""
+    aside = before.aside
+    if aside is not None:  # who has come since is not among them
+        aside = np.append(aside, np.zeros(max(votes.n_annotators - len(aside), 0), dtype=bool))[: votes.n_annotators]
+    kept = votes if aside is None else _without(votes, aside)
+    own_share = before.kinds is not None and before.kinds.own_share
+    found = settings.hierarchy(kept, gold, before, own_share).as_fit()
+    notes = (KEPT if aside is None else f"{KEPT} The votes of {int(aside.sum())} annotators stay set aside.",)
+    return replace(found if aside is None else _ignoring(votes, found, aside), notes=(*notes, *found.notes))
+
+
 @dataclass(frozen=True)
 class Settings:
     """Of hierarchical Dawid-Skene, as in `aggregation.core.hierarchical`."""
@@ -83,11 +100,11 @@ class Settings:
     tol: float
     max_iter: int
 
-    def fit(self, votes: Votes, gold: Ints | None, start: Floats | None) -> Fit:
+    def fit(self, votes: Votes, gold: Ints | None, start: Start | None) -> Fit:
         return hierarchical.fit(votes, gold, start, kinds=2, ordinal=self.ordinal, tol=self.tol, max_iter=self.max_iter)
 
     def hierarchy(
-        self, votes: Votes, gold: Ints | None, start: Floats | None, own_share: bool = False
+        self, votes: Votes, gold: Ints | None, start: Start | None, own_share: bool = False
     ) -> hierarchical.Hierarchy:
         return hierarchical.hierarchy(
             votes,
@@ -106,7 +123,7 @@ def _blind(votes: Votes, settings: Settings) -> Fit:
     return votes.once(("auto", settings), lambda: _by_votes(settings, votes, None, None))
 
 
-def _by_votes(settings: Settings, votes: Votes, gold: Ints | None, start: Floats | None) -> Fit:
+def _by_votes(settings: Settings, votes: Votes, gold: Ints | None, start: Start | None) -> Fit:
     """Hierarchical Dawid-Skene with two kinds of tasks, as far as the votes speak for it."""
     if votes.n_labels > DENSE_LABELS or votes.n_labels == 1:
         return settings.fit(votes, gold, start)
@@ -208,6 +225,7 @@ def _ignoring(votes: Votes, found: Fit, aside: Members) -> Fit:
         found,
         confusion=confusion,
         kinds=kinds,
+        aside=aside,
         accuracy=np.where(aside, counted.accuracy, found.accuracy),
         skill_votes=np.where(aside, counted.skill_votes, found.skill_votes),
     )

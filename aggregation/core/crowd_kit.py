@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from aggregation.core.fit import Fit, check_start, read_off
+from aggregation.core.fit import Fit, Start, check_start, read_off
 from aggregation.core.majority_vote import vote_shares
 from aggregation.core.structure import clamp, shares
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
@@ -22,29 +22,29 @@ class Unavailable(Exception):
     """A label model cannot run here: crowd-kit is not installed, or does not work with what else is installed."""
 
 
-def glad(votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit:
+def glad(votes: Votes, gold: Ints | None = None, start: Start | None = None) -> Fit:
     """crowd-kit's GLAD (Whitehill et al., NIPS 2009). Arguments and errors as in `fit`."""
     return fit("GLAD", votes, gold, start)
 
 
-def mace(votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit:
+def mace(votes: Votes, gold: Ints | None = None, start: Start | None = None) -> Fit:
     """crowd-kit's MACE (Hovy et al., NAACL 2013). Arguments and errors as in `fit`."""
     return fit("MACE", votes, gold, start)
 
 
-def mmsr(votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit:
+def mmsr(votes: Votes, gold: Ints | None = None, start: Start | None = None) -> Fit:
     """crowd-kit's M-MSR (Ma and Olshevsky, NeurIPS 2020). Arguments and errors as in `fit`."""
     return fit("MMSR", votes, gold, start)
 
 
-def kos(votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit:
+def kos(votes: Votes, gold: Ints | None = None, start: Start | None = None) -> Fit:
     """crowd-kit's KOS (Karger, Oh and Shah, 2011, doi:10.48550/arXiv.1110.3564); ValueError unless K is 2."""
     if votes.n_labels != 2:
         raise ValueError(f"KOS works with two labels only, not {votes.n_labels}")
     return fit("KOS", votes, gold, start)
 
 
-def fit(name: str, votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit:
+def fit(name: str, votes: Votes, gold: Ints | None = None, start: Start | None = None) -> Fit:
     """The Fit of crowd-kit's class `name`; where it gives labels only, they are certain in the posterior.
 
     gold: int32[T], -1 where unknown; clamped in the result, but crowd-kit does not learn from it. start: f8[T, K];

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from aggregation.core.em import Data, Expected, Free, Level, Rates, Structured, squarem
-from aggregation.core.fit import DENSE_LABELS, Fit, check_start, worth, written_out
+from aggregation.core.fit import DENSE_LABELS, Fit, Start, check_start, worth, written_out
 from aggregation.core.structure import clamp, structured, without_diagonal
 from aggregation.core.votes import Cells, Floats, Ints, Votes, check_gold
 
@@ -24,7 +24,7 @@ ASSUMED_ACCURACY = 0.7
 def fit(
     votes: Votes,
     gold: Ints | None = None,
-    start: Floats | None = None,
+    start: Start | None = None,
     *,
     tol: float = 1e-7,
     max_iter: int = 200,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aggregation.core.structure import confusion_counts, pooled_level, structured
 from aggregation.core.votes import Floats, Ints, Votes
@@ -30,13 +31,18 @@ class Kinds:
 
     A task's state is its kind and its label. prior: f8[D, K] of states, sums to 1. confusion: f8[A, D, K, K] as
     [annotator, kind, true, voted], rows sum to 1. pooled: f8[D, K, K], that of an annotator nothing is known about.
-    posterior: f8[T, D, K] of states, sums to 1 for each task.
+    posterior: f8[T, D, K] of states, sums to 1 for each task. own_share: whether labels may differ in how frequent
+    their kinds are. ability: f8[A], the log odds by which each annotator is taken to be right more often than pooled
+    says, and strength: f8[D], the pseudo-votes by free cell with which their confusions are drawn to that.
     """
 
     prior: Floats
     confusion: Floats
     pooled: Floats
     posterior: Floats
+    own_share: bool
+    ability: Floats
+    strength: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +59,7 @@ class Fit:
     notes: what the model has to say about this fit, a sentence each.
     kinds: the kinds of tasks, if the model tells several apart; label_prior and confusion are then their means. None
       where confusions are not written out.
+    aside: bool[A], whose votes are set aside, if anybody's are.
     """
 
     posterior: Floats
@@ -67,6 +74,7 @@ class Fit:
     skill_votes: Floats
     notes: tuple[str, ...] = ()
     kinds: Kinds | None = None
+    aside: NDArray[np.bool_] | None = None
 
     @property
     def skill(self) -> Floats:
@@ -98,11 +106,15 @@ def written_out(n_annotators: int, n_labels: int, kinds: int = 1) -> bool:
     return n_labels <= DENSE_LABELS and n_annotators * n_labels**2 * kinds <= DENSE_CELLS
 
 
-def check_start(start: Floats | None, votes: Votes) -> Floats | None:
+#: Where a fit may begin: at an earlier fit of the same tasks, or at its posterior f8[T, K].
+Start = Fit | Floats
+
+
+def check_start(start: Start | None, votes: Votes) -> Floats | None:
     """An earlier posterior as f8[T, K], or None. Raises ValueError unless it holds probabilities of these tasks."""
     if start is None:
         return None
-    posterior = np.asarray(start, dtype=np.float64)
+    posterior = np.asarray(start.posterior if isinstance(start, Fit) else start, dtype=np.float64)
     if posterior.shape != (votes.n_tasks, votes.n_labels):
         raise ValueError(f"start has shape {posterior.shape}; expected {(votes.n_tasks, votes.n_labels)}")
     if not (np.isfinite(posterior).all() and (posterior >= 0).all()):

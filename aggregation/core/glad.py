@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aggregation.core.even_errors import alternate
-from aggregation.core.fit import Fit, check_start, read_off
+from aggregation.core.fit import Fit, Start, check_start, read_off
 from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
@@ -30,7 +30,7 @@ HALVINGS = 5
 def fit(
     votes: Votes,
     gold: Ints | None = None,
-    start: Floats | None = None,
+    start: Start | None = None,
     *,
     tol: float = 1e-6,
     max_iter: int = 200,

@@ -24,13 +24,14 @@ labels the level is the model: an accuracy for each annotator and everybody's er
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from aggregation.core.dawid_skene import ASSUMED_ACCURACY, as_fit, assumed_level, pooled_accuracy
 from aggregation.core.em import Data, Free, Rates, Reached, Structured, squarem
-from aggregation.core.fit import DENSE_LABELS, Fit, Kinds, check_start, written_out
-from aggregation.core.structure import clamp
+from aggregation.core.fit import DENSE_LABELS, LIKELIHOOD_FLOOR, Fit, Kinds, Start, check_start, written_out
+from aggregation.core.structure import clamp, shares
 from aggregation.core.targets import (
     ASSUMED_BY_KIND,
     FIRST_STRENGTH,
@@ -55,7 +56,7 @@ ACCURACY_STRENGTH = 5.0
 def fit(
     votes: Votes,
     gold: Ints | None = None,
-    start: Floats | None = None,
+    start: Start | None = None,
     *,
     kinds: int = 1,
     own_share: bool = False,
@@ -65,13 +66,14 @@ def fit(
 ) -> Fit:
     """Fit hierarchical Dawid-Skene to votes.
 
-    gold: int32[T], -1 where unknown; known tasks are clamped. start: f8[T, K], an earlier posterior of the same tasks,
-    from which the first round begins; otherwise every vote is first taken as right with ASSUMED_ACCURACY. kinds: 1, or
-    2 for easy and hard tasks. own_share: every label has its own share of hard tasks. ordinal: labels have an order,
-    and until votes say otherwise an error goes to a label next to the true one twice as often as to one beyond. tol: EM
-    has converged when the objective rises by less than tol per vote. max_iter: iterations allowed to each round. The
-    Fit's objective and n_iter are those of the last round; converged says whether every round did. Raises ValueError on
-    bad gold, start, kinds or max_iter.
+    gold: int32[T], -1 where unknown; known tasks are clamped. start: an earlier posterior f8[T, K] of the same tasks,
+    from which the first round begins; or a whole Fit of them with as many kinds, from which EM climbs on under the same
+    targets and strengths. Without it every vote is first taken as right with ASSUMED_ACCURACY. kinds: 1, or 2 for easy
+    and hard tasks. own_share: every label has its own share of hard tasks. ordinal: labels have an order, and until
+    votes say otherwise an error goes half as often to each label farther away. tol: EM has converged when the objective
+    rises by less than tol per vote. max_iter: iterations allowed to each round. The Fit's objective and n_iter are
+    those of the last round; converged says whether every round did. Raises ValueError on bad gold, start, kinds or
+    max_iter.
     """
     if votes.n_labels <= DENSE_LABELS:
         return hierarchy(
@@ -84,7 +86,7 @@ def fit(
 def hierarchy(
     votes: Votes,
     gold: Ints | None = None,
-    start: Floats | None = None,
+    start: Start | None = None,
     *,
     kinds: int = 1,
     own_share: bool = False,
@@ -94,14 +96,37 @@ def hierarchy(
 ) -> Hierarchy:
     """`fit`, for up to DENSE_LABELS labels, before it is written out."""
     data = _data(votes, gold, kinds, ordinal, max_iter)
-    posterior = _split(data, _first_posterior(data, start))
-    strengths, converged = FIRST_STRENGTH[:kinds], True
+    if isinstance(start, Fit) and start.kinds is not None and len(start.kinds.prior) == kinds:
+        return _again(data, start, start.kinds, own_share, tol, max_iter)
+    posterior, converged = _split(data, _first_posterior(data, start)), True
+    strengths = np.array(FIRST_STRENGTH[:kinds])
     for each in range(ROUNDS):
-        stage, found = _stage(data, posterior, own_share, None if each > 0 else strengths)
+        stage = _stage(data, posterior, own_share, strengths if each == 0 else None)
         near = tol if each == ROUNDS - 1 else ROUGHER * tol
-        reached = squarem(data, stage, stage.count(posterior), near, max_iter)
+        reached = squarem(data, stage.free, stage.free.count(posterior), near, max_iter)
         posterior, converged = reached.posterior, converged and reached.converged
-    return Hierarchy(data, stage, found, reached, converged)
+    return Hierarchy(data, *stage, reached, converged)
+
+
+def _again(data: Data, before: Fit, kinds: Kinds, own_share: bool, tol: float, max_iter: int) -> Hierarchy:
+    """EM under the targets and strengths of an earlier fit: the function that it climbed, with the votes of now."""
+    check_start(before, data.votes)
+    ability = np.zeros(data.votes.n_annotators)  # who has come since is taken to be like everybody
+    known = min(len(ability), len(kinds.ability))
+    ability[:known] = kinds.ability[:known]
+    K = data.votes.n_labels
+    found = Targets(kinds.pooled.transpose(2, 0, 1).reshape(K, -1), ability)
+    stage = _Stage(_free(data, found, kinds.strength, own_share), found, kinds.strength)
+    reached = squarem(data, stage.free, stage.free.count(_states(data, kinds)), tol, max_iter)
+    return Hierarchy(data, *stage, reached, reached.converged)
+
+
+def _states(data: Data, kinds: Kinds) -> Floats:
+    """The states f8[T, C] that an earlier fit left the tasks in; with gold, those of its label."""
+    posterior, known = kinds.posterior.reshape(-1, kinds.prior.size).copy(), np.flatnonzero(data.gold >= 0)
+    other = np.arange(kinds.prior.size) % data.votes.n_labels != data.gold[known, None]
+    posterior[known] = shares(np.where(other, 0.0, np.maximum(posterior[known], LIKELIHOOD_FLOOR)))
+    return posterior
 
 
 def _data(votes: Votes, gold: Ints | None, kinds: int, ordinal: bool, max_iter: int) -> Data:
@@ -110,7 +135,7 @@ def _data(votes: Votes, gold: Ints | None, kinds: int, ordinal: bool, max_iter: 
     return Data(votes, check_gold(gold, votes), PRIOR_WEIGHT, kinds, ordinal)
 
 
-def _first_posterior(data: Data, start: Floats | None) -> Floats:
+def _first_posterior(data: Data, start: Start | None) -> Floats:
     """f8[T, K] of labels."""
     begin = check_start(start, data.votes)
     if begin is not None:
@@ -128,16 +153,27 @@ def _split(data: Data, posterior: Floats) -> Floats:
     return np.concatenate([posterior * (1.0 - hard), posterior * hard], axis=1)
 
 
-def _stage(data: Data, posterior: Floats, own_share: bool, strengths: tuple[float, ...] | None) -> tuple[Free, Targets]:
-    """Targets, and strengths if they are not given, from the states f8[T, C] of the tasks."""
-    cells, K = data.votes.by_task.cells, data.votes.n_labels
+class _Stage(NamedTuple):
+    """What is held while EM climbs: the targets, and how strongly confusions are drawn to them, f8[D]."""
+
+    free: Free
+    targets: Targets
+    strength: Floats
+
+
+def _stage(data: Data, posterior: Floats, own_share: bool, strength: Floats | None) -> _Stage:
+    """Targets, and strengths where none are given, from the states f8[T, C] of the tasks."""
+    cells = data.votes.by_task.cells
     _totals, counts = data.steps.free_count(data.votes.by_task, data.gold, posterior)
     found = targets(cells, counts, _everybody(data, counts, posterior), data.ordinal)
-    target = found.of(cells)
-    if strengths is None:
-        strengths = likely_strengths(cells, counts, target)
-    strength = np.repeat([pseudo_votes(each, K) for each in strengths], K)
-    return Free(data, target, strength, own_share), found
+    if strength is None:
+        strength = likely_strengths(cells, counts, found.of(cells))
+    return _Stage(_free(data, found, strength, own_share), found, strength)
+
+
+def _free(data: Data, found: Targets, strength: Floats, own_share: bool) -> Free:
+    K = data.votes.n_labels
+    return Free(data, found.of(data.votes.by_task.cells), np.repeat(pseudo_votes(strength, K), K), own_share)
 
 
 def _everybody(data: Data, counts: Floats, posterior: Floats) -> Floats:
@@ -156,6 +192,7 @@ class Hierarchy:
     data: Data
     stage: Free
     targets: Targets
+    strength: Floats
     reached: Reached[Rates]
     converged: bool
 
@@ -167,8 +204,8 @@ class Hierarchy:
         """Labels from states: posteriors and priors are added up, confusions averaged."""
         data, reached, kinds, K = self.data, self.reached, self.data.kinds, self.data.votes.n_labels
         prior = reached.parameters.prior.reshape(kinds, K)
-        states = reached.posterior.reshape(-1, kinds, K)
-        label_prior, posterior = prior.sum(axis=0), clamp(states.sum(axis=1), data.gold)
+        by_state = reached.posterior.reshape(-1, kinds, K)
+        label_prior, posterior = prior.sum(axis=0), clamp(by_state.sum(axis=1), data.gold)
         by_kind = self._by_kind()
         confusion = None if by_kind is None else np.einsum("adtv,dt->atv", by_kind, prior / label_prior)
         ended = reached.objective, self.converged
@@ -179,7 +216,10 @@ class Hierarchy:
         if by_kind is None:
             return replace(found, notes=notes)
         everybody = np.ascontiguousarray(self.targets.pooled.reshape(K, kinds, K).transpose(1, 2, 0))
-        return replace(found, kinds=Kinds(prior, by_kind, everybody, states), notes=notes)
+        told_apart = Kinds(
+            prior, by_kind, everybody, by_state, self.stage.own_share, self.targets.ability, self.strength
+        )
+        return replace(found, kinds=told_apart, notes=notes)
 
     def _by_kind(self) -> Floats | None:
         """Confusions f8[A, D, K, K] as [annotator, kind, true, voted], if they fit."""

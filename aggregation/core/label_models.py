@@ -16,17 +16,17 @@ from aggregation.core import (
     wawa,
     zero_based_skill,
 )
-from aggregation.core.fit import Fit
-from aggregation.core.votes import Floats, Ints, Votes
+from aggregation.core.fit import Fit, Start
+from aggregation.core.votes import Ints, Votes
 
 
 class LabelModel(Protocol):
     """Estimates truth from votes, and from gold int32[T] (-1 where unknown), which is clamped in the posterior.
 
-    start: f8[T, K], an earlier posterior of the same tasks, from which a model that climbs begins.
+    start: an earlier fit of the same tasks, or its posterior f8[T, K], from which a model that climbs begins.
     """
 
-    def __call__(self, votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit: ...
+    def __call__(self, votes: Votes, gold: Ints | None = None, start: Start | None = None) -> Fit: ...
 
 
 LABEL_MODELS: dict[str, LabelModel] = {

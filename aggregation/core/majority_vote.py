@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aggregation.core.fit import Fit, check_start, read_off
+from aggregation.core.fit import Fit, Start, check_start, read_off
 from aggregation.core.structure import clamp, shares
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
@@ -12,7 +12,7 @@ from aggregation.core.votes import Floats, Ints, Votes, check_gold
 TIE = 1e-12
 
 
-def fit(votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit:
+def fit(votes: Votes, gold: Ints | None = None, start: Start | None = None) -> Fit:
     """Vote shares f8[T, K]; ties are shared, tasks without votes get the label shares, gold is clamped.
 
     gold: int32[T], -1 where unknown. start: f8[T, K]; checked, but there is nothing to begin from. Accuracies and

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aggregation.core.even_errors import alternate
-from aggregation.core.fit import LIKELIHOOD_FLOOR, Fit, check_start, known_votes, written_out
+from aggregation.core.fit import LIKELIHOOD_FLOOR, Fit, Start, check_start, known_votes, written_out
 from aggregation.core.structure import clamp, pooled_level, structured, without_diagonal
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
@@ -24,7 +24,7 @@ STRENGTH = 5.0
 def fit(
     votes: Votes,
     gold: Ints | None = None,
-    start: Floats | None = None,
+    start: Start | None = None,
     *,
     strength: float = STRENGTH,
     tol: float = 1e-7,

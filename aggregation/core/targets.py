@@ -7,6 +7,7 @@ label they voted for (`votes.Cells`), so that nothing here is larger than the vo
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,26 @@ MOST_ABILITY = 8.0
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """pooled: f8[K, C] as [voted, state], everybody's confusion. accuracy: f8[A, C], how often each annotator is right.
-    errors: f8[K, C] as [voted, state], where everybody's errors go. Columns of pooled and errors sum to 1."""
+    """pooled: f8[K, C] as [voted, state], everybody's confusion; columns sum to 1. ability: f8[A], by how much the log
+    odds of being right are higher than everybody's."""
 
     pooled: Floats
-    accuracy: Floats
-    errors: Floats
+    ability: Floats
+
+    @cached_property
+    def accuracy(self) -> Floats:
+        """How often each annotator is right in each state, f8[A, C]."""
+        if len(self.pooled) == 1:
+            return np.ones((len(self.ability), self.pooled.shape[1]))
+        return _sigmoid(_log_odds(self.pooled) + self.ability[:, None])
+
+    @cached_property
+    def errors(self) -> Floats:
+        """Where everybody's errors go, f8[K, C] as [voted, state]; columns sum to 1."""
+        K, C = self.pooled.shape
+        state, errors = np.arange(C), self.pooled.copy()
+        errors[state % K, state] = 0.0
+        return np.asarray(errors / np.maximum(errors.sum(axis=0), np.finfo(np.float64).tiny))
 
     def of(self, cells: Cells) -> Floats:
         """The target of each cell that occurs, f8[R, C]."""
@@ -65,19 +80,20 @@ def targets(cells: Cells, counts: Floats, everybody: Floats, ordinal: bool = Fal
     """counts: f8[R, C], expected votes of each cell; everybody: f8[K, C] as [voted, state], of all."""
     K, C = everybody.shape
     if K == 1:
-        return Targets(np.ones((1, C)), np.ones((cells.n_annotators, C)), np.ones((1, C)))
-    state = np.arange(C)
-    true = state % K
+        return Targets(np.ones((1, C)), np.zeros(cells.n_annotators))
     pooled = everybody + _even(everybody, ordinal)
     pooled /= pooled.sum(axis=0)
-    right = np.clip(pooled[true, state], 1e-3, 1.0 - 1e-3)
-    errors = pooled.copy()
-    errors[true, state] = 0.0
-    errors /= np.maximum(errors.sum(axis=0), np.finfo(np.float64).tiny)
     correct = np.zeros((cells.n_annotators, C))
     for voted in _right(cells, C):
         correct[cells.annotator, voted[1]] = counts[voted]
-    return Targets(pooled, _accuracies(correct, cells.by_annotator(counts), right), errors)
+    return Targets(pooled, _likely_abilities(correct, cells.by_annotator(counts), _log_odds(pooled)))
+
+
+def _log_odds(pooled: Floats) -> Floats:
+    """Of being right in each state, f8[C], from everybody's confusion f8[K, C]."""
+    state = np.arange(pooled.shape[1])
+    right = np.clip(pooled[state % len(pooled), state], 1e-3, 1.0 - 1e-3)
+    return np.asarray(np.log(right / (1.0 - right)))
 
 
 def _right(cells: Cells, C: int) -> list[tuple[NDArray[np.integer], NDArray[np.integer]]]:
@@ -105,20 +121,16 @@ def _even(everybody: Floats, ordinal: bool) -> Floats:
     return np.asarray(weight * rows)
 
 
-def _accuracies(correct: Floats, total: Floats, right: Floats) -> Floats:
-    """How often each annotator is right in each state, f8[A, C], by ability alone.
-
-    correct, total: expected votes f8[A, C]. right: f8[C], how often everybody is. The spread of abilities is that of
-    SPREADS under which the votes are most probable, by Laplace's approximation.
-    """
-    log_odds = np.log(right / (1.0 - right))
+def _likely_abilities(correct: Floats, total: Floats, log_odds: Floats) -> Floats:
+    """The abilities f8[A] under the spread, of SPREADS, under which the votes are most probable (Laplace's
+    approximation). correct, total: expected votes f8[A, C]. log_odds: f8[C], everybody's."""
     best, ability = -np.inf, np.zeros(len(total))
     found = ability
     for spread in SPREADS:
         evidence, found = _abilities(correct, total, log_odds, spread, found)
         if evidence > best:
             best, ability = evidence, found
-    return _sigmoid(log_odds + ability[:, None])
+    return ability
 
 
 def _abilities(
@@ -140,19 +152,19 @@ def _abilities(
     return float(likelihood - (np.square(ability) / spread + np.log(spread * bend)).sum() / 2.0), ability
 
 
-def likely_strengths(cells: Cells, counts: Floats, target: Floats) -> tuple[float, ...]:
-    """The strength of each kind under which counts f8[R, C] are most probable around their target, sharpened."""
+def likely_strengths(cells: Cells, counts: Floats, target: Floats) -> Floats:
+    """The strengths f8[D] of the kinds under which counts f8[R, C] around target f8[R, C] are likeliest, sharpened."""
     K, found = cells.n_labels, []
     for kind, choices in enumerate(STRENGTHS[: counts.shape[1] // K]):
         states = slice(kind * K, (kind + 1) * K)
         its_counts, its_target = counts[:, states], target[:, states]
-        evidence = [log_evidence(cells, its_counts, its_target, pseudo_votes(s, K)) for s in choices]
+        evidence = [log_evidence(cells, its_counts, its_target, s) for s in pseudo_votes(np.array(choices), K)]
         found.append(SHARPER * choices[int(np.argmax(evidence))])
-    return tuple(found)
+    return np.array(found)
 
 
-def pseudo_votes(strength: float, n_labels: int) -> float:
-    """Of a whole row of a confusion."""
+def pseudo_votes(strength: Floats, n_labels: int) -> Floats:
+    """Of a whole row of a confusion, from those of a free cell."""
     return strength * max(n_labels - 1, 1)
 
 

@@ -6,12 +6,12 @@ with Crowd-Kit, Journal of Open Source Software 9(96), 2024, doi:10.21105/joss.0
 
 from __future__ import annotations
 
-from aggregation.core.fit import Fit, check_start, read_off
+from aggregation.core.fit import Fit, Start, check_start, read_off
 from aggregation.core.majority_vote import agreement, vote_shares
-from aggregation.core.votes import Floats, Ints, Votes, check_gold
+from aggregation.core.votes import Ints, Votes, check_gold
 
 
-def fit(votes: Votes, gold: Ints | None = None, start: Floats | None = None) -> Fit:
+def fit(votes: Votes, gold: Ints | None = None, start: Start | None = None) -> Fit:
     """Shares of the votes f8[T, K], each weighted by its annotator's agreement with majority vote (and with gold).
 
     Where labels tie for the majority, agreeing with one of them counts in part. gold: int32[T], -1 where unknown.

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from aggregation.core.fit import Fit, check_start, read_off
+from aggregation.core.fit import Fit, Start, check_start, read_off
 from aggregation.core.majority_vote import agreement, vote_shares
-from aggregation.core.votes import Floats, Ints, Votes, check_gold
+from aggregation.core.votes import Ints, Votes, check_gold
 
 
 def fit(
-    votes: Votes, gold: Ints | None = None, start: Floats | None = None, *, tol: float = 1e-9, max_iter: int = 100
+    votes: Votes, gold: Ints | None = None, start: Start | None = None, *, tol: float = 1e-9, max_iter: int = 100
 ) -> Fit:
     """Shares of the votes f8[T, K], each weighted by how often its annotator agrees with the labels that then win.
 

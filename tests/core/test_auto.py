@@ -169,3 +169,42 @@ def test_what_needs_no_gold_is_worked_out_once(monkeypatch, generator):
         alone = Votes(votes.task, votes.annotator, votes.label, votes.n_tasks, votes.n_annotators, votes.n_labels)
         assert (auto.fit(alone, gold).posterior == fit.posterior).all()
     assert (auto.fit(alone).posterior == again.posterior).all()
+
+
+@pytest.mark.parametrize(("generator", "seed"), [("colluders", 7), ("hard_tasks", 1), ("skewed_labels", 2)])
+def test_a_refit_from_a_whole_fit_keeps_its_choices_and_climbs_on(monkeypatch, generator, seed):
+    votes, truth = crowd(generator, seed)
+    fit = auto.fit(votes)
+    monkeypatch.setattr(hierarchical, "_stage", None)  # no target is estimated again
+    again = auto.fit(votes, start=fit)
+    assert again.notes[0].startswith("What was chosen for an earlier fit")
+    assert again.kinds.own_share == fit.kinds.own_share
+    assert (again.aside is None) == (fit.aside is None) == (generator != "colluders")
+    if fit.aside is not None:
+        assert (again.aside == fit.aside).all() and again.aside.any()
+        assert np.ptp(again.kinds.confusion[again.aside], axis=(1, 2)).max() < 1e-12
+    assert (again.label == fit.label).mean() > 0.995
+    assert again.objective[-1] >= fit.objective[-1] - 1e-7 * len(votes) and again.n_iter <= fit.n_iter
+    assert np.abs(again.posterior - fit.posterior).mean() < 1e-3
+
+
+def test_a_refit_from_a_whole_fit_hears_new_people_and_new_gold():
+    votes, truth = crowd("colluders", 7)
+    fit = auto.fit(votes)
+    T, A, K = votes.n_tasks, votes.n_annotators, votes.n_labels
+    wrong = np.flatnonzero(fit.label != truth)[:20].astype(np.int32)
+    columns = [(votes.task, np.arange(T)), (votes.annotator, np.full(T, A)), (votes.label, truth)]
+    more = Votes(*(np.concatenate(pair).astype(np.int32) for pair in columns), T, A + 1, K)
+    gold = np.full(T, -1, dtype=np.int32)
+    gold[wrong[:10]] = truth[wrong[:10]]
+    again = auto.fit(more, gold, start=fit)
+    assert (again.posterior[wrong[:10], truth[wrong[:10]]] == 1.0).all()
+    assert len(again.accuracy) == A + 1 and again.accuracy[A] > 0.85 and not again.aside[A]
+    assert (again.label == truth).mean() > (fit.label == truth).mean()
+
+
+def test_a_fit_without_kinds_is_a_start_as_its_posterior_is():
+    votes, _truth = alike(3, accuracy=0.62, T=300, A=60, K=2)
+    fit = auto.fit(votes)
+    assert fit.kinds is None
+    assert (auto.fit(votes, start=fit).posterior == auto.fit(votes, start=fit.posterior).posterior).all()

@@ -149,3 +149,28 @@ def test_confusions_that_would_not_fit_are_not_written_out(monkeypatch):
     rows = live.likelihoods(fit, votes.annotator[:50], voted)
     assert (rows.argmax(axis=1) == voted).mean() > 0.9
     assert live.more_votes(live.states(fit), votes.task[:50], rows)[1].sum(axis=1) == pytest.approx(1.0)
+
+
+def ordered(seed, K=24, T=300, A=30, per_task=3):
+    """Many labels in an order; an error goes half as often to each label farther away."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, K, T).astype(np.int32)
+    task = np.repeat(np.arange(T, dtype=np.int32), per_task)
+    annotator = np.argsort(random.random((T, A)), axis=1)[:, :per_task].ravel().astype(np.int32)
+    away = np.abs(np.arange(K) - truth[task][:, None])
+    errors = np.where(away > 0, 0.5**away, 0.0)
+    right = random.beta(5, 5, A)[annotator, None]
+    rows = np.where(away == 0, right, (1 - right) * errors / errors.sum(axis=1, keepdims=True))
+    return Votes(task, annotator, drawn(random, rows), T, A, K), truth
+
+
+def test_the_order_of_many_labels_tells_where_errors_go():
+    right = []
+    for seed in range(4):
+        votes, truth = ordered(seed)
+        named, in_order = (hierarchical.fit(votes, ordinal=ordinal) for ordinal in (False, True))
+        right.append([(fit.label == truth).mean() for fit in (named, in_order)])
+        assert (np.diff(in_order.objective) >= -1e-7).all()
+        near = np.abs(np.subtract.outer(np.arange(24), np.arange(24))) == 1
+        assert in_order.pooled_errors[near].sum() > named.pooled_errors[near].sum()
+    assert np.diff(np.mean(right, axis=0)) > 0.02
