@@ -9,22 +9,22 @@ import numpy as np
 
 from aggregation.core.calibration import FOLDS, Calibration, calibrate, cross_fit, gold_tasks
 from aggregation.core.calibration_report import CalibrationReport, held_out, score
-from aggregation.core.fit import Fit
+from aggregation.core.fit import DENSE_LABELS, Fit
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.majority_vote import vote_shares
 from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints
 from aggregation.offline.crowd import Crowd
-from aggregation.offline.progress import bar
+from aggregation.offline.progress import clock
 
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
     """What a crowd's votes say.
 
-    posterior: f8[T, K], the fit's, after calibration if there is enough gold; tasks with gold are certain. score: by
-    cross-validation over the gold tasks, None without two of them; majority: majority vote's on the same tasks, which
-    it does not know either.
+    uses_order: whether the label model went by the order of the labels. posterior: f8[T, K], the fit's, after
+    calibration if there is enough gold; tasks with gold are certain. score: by cross-validation over the gold tasks,
+    None without two of them; majority: majority vote's on the same tasks, which it does not know either.
     """
 
     crowd: Crowd
@@ -63,14 +63,14 @@ def analyse(crowd: Crowd, method: str) -> Analysis:
     """
     votes = crowd.votes
     gold = np.full(votes.n_tasks, -1, np.int32) if crowd.gold is None else crowd.gold.label
-    with bar(f"fitting {method}", None, ""):
+    with clock(f"fitting {method}"):
         fit = fit_model(crowd, method, gold)
     counts, posterior = votes.per_task(), _unaware(crowd, method, fit, gold)
     calibration = calibrate(posterior, counts, gold)
     # What other crowds tell of this one misleads too often to be written for its confidence.
     enough = calibration.state == "gold"
     written = clamp(calibration.apply(posterior, counts), gold) if enough else fit.posterior
-    found = Analysis(crowd, method, fit, written, calibration, _takes_order(method))
+    found = Analysis(crowd, method, fit, written, calibration, _takes_order(crowd, method))
     known = gold_tasks(counts, gold)
     if len(known) < 2:
         return found
@@ -85,7 +85,7 @@ def analyse(crowd: Crowd, method: str) -> Analysis:
 def fit_model(crowd: Crowd, method: str, gold: Ints | None) -> Fit:
     """Fit a label model by name; one that can use the labels' order is told of it."""
     model = LABEL_MODELS[method]
-    if crowd.ordinal and _takes_order(method):
+    if _takes_order(crowd, method):
         return model(crowd.votes, gold, ordinal=True)  # type: ignore[call-arg]  # as its signature says
     return model(crowd.votes, gold)
 
@@ -94,14 +94,19 @@ def _unaware(crowd: Crowd, method: str, fit: Fit, gold: Ints) -> Floats:
     """The posterior in which no task with gold knows its own; fit: the one that knows all gold."""
     if not (gold >= 0).any():
         return fit.posterior
-    with bar("cross-validating", None, " fits") as shown:
+    with clock("cross-validating", "fits") as shown:
 
         def fitted(known: Ints) -> Floats:
+            if np.array_equal(known, gold):
+                return fit.posterior
+            posterior = fit_model(crowd, method, known).posterior
             shown.update()
-            return fit.posterior if np.array_equal(known, gold) else fit_model(crowd, method, known).posterior
+            return posterior
 
         return cross_fit(fitted, gold)
 
 
-def _takes_order(method: str) -> bool:
-    return "ordinal" in inspect.signature(LABEL_MODELS[method]).parameters
+def _takes_order(crowd: Crowd, method: str) -> bool:
+    """Beyond DENSE_LABELS no label model knows which errors are likelier than others."""
+    can = "ordinal" in inspect.signature(LABEL_MODELS[method]).parameters
+    return crowd.ordinal and can and len(crowd.labels) <= DENSE_LABELS

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from aggregation.offline.files import BadFile, Write, check_outputs, format_of, source, write_all
 
 REPORTS = {".json": "json", ".html": "html"}
+
+
+class Told(NamedTuple):
+    """What is said when all is done: a summary, and before it what is odd, a sentence each."""
+
+    summary: str
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -28,12 +35,13 @@ class Wishes:
     report: str | None = None
 
 
-def aggregate(wishes: Wishes) -> str:
-    """Read, fit, write what is asked for, and return a summary. Raises BadFile, before anything is written."""
+def aggregate(wishes: Wishes) -> Told:
+    """Read, fit, write what is asked for, and say what happened. Raises BadFile, before anything is written."""
     method = _method(wishes)
     from aggregation.core.crowd_kit import Unavailable
     from aggregation.offline.analysis import analyse
     from aggregation.offline.crowd import read_crowd
+    from aggregation.offline.progress import clock
     from aggregation.offline.report import details, figures
     from aggregation.offline.summary import summary
     from aggregation.offline.tables import TABLES
@@ -58,12 +66,12 @@ def aggregate(wishes: Wishes) -> str:
         analysis = analyse(crowd, method)
     except (Unavailable, ValueError) as error:
         raise BadFile(f"--method {method}: {error}") from error
-    found = figures(analysis)
-    if wishes.report:
-        found |= details(analysis)
-    written = _outputs(wishes, analysis, found)
-    write_all([(name, write) for name, write in written.values()])
-    return summary(found, {option: name for option, (name, _) in written.items()})
+    with clock("comparing annotators"):
+        found = figures(analysis) | (details(analysis) if wishes.report else {})
+    with clock("writing"):
+        written = _outputs(wishes, analysis, found)
+        write_all(list(written.values()))
+    return Told(summary(found, {option: name for option, (name, _) in written.items()}), tuple(found["warnings"]))
 
 
 def _outputs(wishes: Wishes, analysis: Any, found: dict[str, Any]) -> dict[str, tuple[str, Write]]:

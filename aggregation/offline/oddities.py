@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 
+from aggregation.offline.labels import alike
 from aggregation.offline.reading import Column
+from aggregation.offline.words import count, listed
 
 #: What programs write for "nothing"; a crowd may really have said it.
 NOTHING = ("nan", "na", "n/a", "#n/a", "null", "none")
 #: So many different labels may well have been chosen from a list.
 MANY = 50
-SHOWN, LONGEST = 8, 40
 
 
 def oddities(task: Column, worker: Column, label: Column, labels: Sequence[str]) -> list[str]:
@@ -22,32 +22,25 @@ def oddities(task: Column, worker: Column, label: Column, labels: Sequence[str])
     voted = set(label.names.to_pylist())
     unvoted = [name for name in labels if name not in voted]
     if len(voted) == 1:
-        said.append(f"All votes say {voted.pop()!r}: there is nothing to compare.")
+        said.append(f"All votes say {voted.pop()!r}: nothing tells good annotators from bad, nor how sure a label is.")
     if len(worker.names) == 1:
         said.append("All votes are of one annotator: nothing checks them.")
     if unvoted:
-        said.append(f"Nobody voted {_listed(unvoted)}: known as a label from gold or --labels alone.")
+        said.append(f"Nobody voted {listed(unvoted)}: known as a label from gold or --labels alone.")
     if len(labels) > max(MANY, len(label.index) / 3):
         said.append(
             f"{len(labels):,} different labels in {len(label.index):,} votes: is it free text, or another column?"
         )
-    alike = _alike(labels)
-    if alike:
-        said.append(f"Labels kept apart but looking alike, to be merged if they are one: {_listed(alike)}.")
+    similar = alike(labels)
+    if similar:
+        said.append(f"Labels kept apart but looking alike, to be merged if they are one: {listed(similar)}.")
     for word, column in (("task", task), ("worker", worker), ("label", label)):
         said += [
-            f"{rows:,} votes have the {word} {name!r}: remove these rows if that means it is missing."
+            f"{count(rows, 'vote')} {'has' if rows == 1 else 'have'} the {word} {name!r}: if that means it is missing, "
+            f"remove {'this row' if rows == 1 else 'these rows'}."
             for name, rows in _nothings(column)
         ]
     return said
-
-
-def _alike(labels: Sequence[str]) -> list[str]:
-    """Labels that differ from another only in white space, letter case or how Unicode spells them."""
-    groups: dict[str, list[str]] = {}
-    for label in labels:
-        groups.setdefault(unicodedata.normalize("NFC", label.strip()).casefold(), []).append(label)
-    return [label for group in groups.values() if len(group) > 1 for label in group]
 
 
 def _nothings(column: Column) -> list[tuple[str, int]]:
@@ -56,8 +49,3 @@ def _nothings(column: Column) -> list[tuple[str, int]]:
 
     found = np.flatnonzero(pc.is_in(pc.utf8_lower(column.names), value_set=pa.array(NOTHING)).to_numpy(False))
     return [(column.names[int(i)].as_py(), int((column.index == i).sum())) for i in found]
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = [repr(name if len(name) <= LONGEST else name[: LONGEST - 1] + "…") for name in names[:SHOWN]]
-    return ", ".join(shown) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")

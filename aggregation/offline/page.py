@@ -6,16 +6,19 @@ from typing import Any, BinaryIO
 
 from aggregation.offline import plots
 from aggregation.offline.markup import Figure, Html, table, tag, text
-from aggregation.offline.summary import calibration, counts
+from aggregation.offline.summary import calibration, counts, sureness
+from aggregation.offline.words import count
 
 SHOWN_LABELS = 50
+NOTHING = Html()
 STYLE = """
 :root { color-scheme: light dark; --ink: #1d2530; --soft: #5b6675; --line: #d5dbe3; --tint: #f3f5f8; --mark: #1f6feb;
-  --warn: #fff4d6; }
+  --warn: #fff4d6; --page: #fff; --shade: #0003; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6ebf2; --soft: #9aa7b8; --line: #38424f; --tint: #1b222b;
-  --mark: #6aa8ff; --warn: #3b3215; } body { background: #12171d; } }
+  --mark: #6aa8ff; --warn: #3b3215; --page: #12171d; --shade: #fff3; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1.5rem 1rem 4rem; max-width: 52rem; color: var(--ink);
+  background: var(--page);
   font: 1rem/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; } p { margin: .5rem 0; }
 .soft, caption { color: var(--soft); }
@@ -23,11 +26,16 @@ h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.2rem; margin: 2.5rem 0 .5
 .tile { background: var(--tint); border-radius: .5rem; padding: .7rem .9rem; }
 .tile b { display: block; font-size: 1.5rem; line-height: 1.3; } .tile span { color: var(--soft); font-size: .85rem; }
 .notes { background: var(--warn); border-radius: .5rem; padding: .6rem .9rem .6rem 2rem; margin: 1rem 0; }
-.scroll { overflow-x: auto; margin: .8rem 0; }
+.scroll { overflow-x: auto; margin: .8rem 0;
+  background: linear-gradient(90deg, var(--page), transparent), linear-gradient(270deg, var(--page), transparent) right,
+  linear-gradient(90deg, var(--shade), transparent), linear-gradient(270deg, var(--shade), transparent) right;
+  background-repeat: no-repeat; background-size: 2.5rem 100%, 2.5rem 100%, .8rem 100%, .8rem 100%;
+  background-attachment: local, local, scroll, scroll; }
 table { border-collapse: collapse; min-width: 60%; font-size: .92rem; } caption { text-align: left; padding: .2rem 0; }
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: break-word; max-width: 22rem; }
 td { white-space: pre-wrap; } td.figure { font-variant-numeric: tabular-nums; white-space: nowrap; }
+@media (max-width: 34rem) { table { font-size: .8rem; min-width: 100%; } th, td { padding-right: .55rem; } }
 .plot svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--line); stroke-width: .6; } .axis { stroke: var(--soft); } .bar, .dot { fill: var(--mark); }
@@ -67,8 +75,12 @@ def _tiles(found: dict[str, Any]) -> Html:
     tiles = [
         ("accuracy", _figure(found["accuracy"]), interval),
         ("calibration error (ECE)", _figure(found["ece"]), "calibrated" if found["calibrated"] else "uncalibrated"),
-        ("agreement", _figure(found["alpha"]), f"Krippendorff's alpha, {found['alpha_level']}{_between(found)}"),
-        ("mean confidence", _figure(sure["mean"]), f"{sure['at_least_95']:,} tasks at 0.95 or more"),
+        (
+            "agreement",
+            _figure(found["alpha"]),
+            f"Krippendorff's alpha, {found['alpha_level']}{_between(found)}; 0 is chance",
+        ),
+        ("mean confidence", _figure(sure["mean"]), sureness(found) if sure["tasks"] else "every task has gold"),
     ]
     return tag(
         "div",
@@ -86,19 +98,15 @@ def _notes(found: dict[str, Any]) -> Html:
     notes = list(found["warnings"])
     if found["repeated_votes"]:
         notes.append(
-            f"{found['repeated_votes']:,} votes are by an annotator who had voted on the task before; only the first "
-            f"counts. {found['conflicting_repeats']:,} of them contradict it."
+            f"{count(found['repeated_votes'], 'more vote')} by an annotator who had voted on the task before: only the "
+            f"first counts. Contradicting it: {found['conflicting_repeats']:,}."
         )
-    if found["gold_unseen"]:
-        notes.append(f"{found['gold_unseen']:,} gold tasks have no votes and were ignored.")
-    if found["ordinal"] and not found["uses_order"]:
-        notes.append(f"{found['method']} does not use the order of the labels; agreement does.")
     return tag("ul", *(tag("li", note) for note in notes), class_="notes") if notes else Html()
 
 
 def _method(found: dict[str, Any]) -> Html:
     ended = "Converged" if found["converged"] else "Stopped before it converged,"
-    said = [*found["explanation"], f"{ended} after {found['iterations']:,} iterations."]
+    said = [*found["explanation"], f"{ended} after {count(found['iterations'], 'iteration')}."]
     return text(tag("h2", "Method: ", found["method"]), *(tag("p", sentence) for sentence in said))
 
 
@@ -108,9 +116,9 @@ def _reliability(found: dict[str, Any]) -> Html:
     if not checked:
         return text(title, tag("p", "Nobody can know without gold: give some tasks' true labels with --gold."))
     words = (
-        f"Each gold task was scored by a fit that did not know its answer ({checked['folds']} folds, "
-        f"{checked['tasks']:,} tasks). On the dashed line, stated confidence is the share that was right; below it, "
-        "confidence is too high. Bars are 95 % intervals; larger dots stand for more tasks."
+        f"Each gold task was scored by a fit that did not know its answer ({count(checked['folds'], 'fold')}, "
+        f"{count(checked['tasks'], 'task')}). On the dashed line, stated confidence is the share that was right; below "
+        "it, confidence is too high. Bars are 95 % intervals; larger dots stand for more tasks."
     )
     mean = (
         f"On average it states {checked['mean_confidence']:.3f}, and {checked['accuracy']:.3f} are right. ECE is above "
@@ -146,7 +154,7 @@ def _sure(found: dict[str, Any]) -> Html:
     shown = tag("details", tag("summary", "As a table"), table(["confidence", "tasks"], rows, "Tasks by confidence"))
     if not sum(tasks):
         return text(title, tag("p", "Every task has gold: nothing is in question."))
-    words = "Of the tasks without gold. " if found["gold"] else ""
+    words = "Shown are the tasks without gold. " if found["gold"] else ""
     said = calibration(found)
     return text(title, tag("p", f"{words}Confidence is {said}."), plots.histogram(tasks), shown)
 
@@ -157,14 +165,18 @@ def _labels(found: dict[str, Any]) -> Html:
         for row in sorted(found["label_counts"], key=lambda row: -row["votes"])[:SHOWN_LABELS]
     ]
     more = len(found["label_counts"]) - len(rows)
-    rest = tag("p", f"{more:,} more labels have fewer votes.") if more else Html()
+    rest = tag("p", f"{count(more, 'more label')} with fewer votes.") if more else Html()
     header = ["label", "votes", "tasks (consensus)", "estimated share"]
     return text(tag("h2", "Labels"), table(header, rows, "Labels by votes and consensus"), rest)
 
 
 def _annotators(found: dict[str, Any]) -> Html:
     lowest, highest = found["lowest_skill"], found["highest_skill"]
-    parts = [tag("h2", "Annotators")]
+    words = (
+        "Skill is the share of right answers to expect. A spammer score of 0 means that the votes do not depend on the "
+        "truth, 1 that they give it away."
+    )
+    parts = [tag("h2", "Annotators"), tag("p", words)]
     for title, rows in (("Lowest skill", lowest), ("Highest skill", highest)):
         if rows:
             parts += [tag("h3", title), plots.skills(rows), _annotator_table(title, rows)]
@@ -178,39 +190,30 @@ def _annotator_table(title: str, rows: list[dict[str, Any]]) -> Html:
 
 
 def _doubtful(found: dict[str, Any]) -> Html:
-    if not found["doubtful_tasks"]:
-        return Html()
-    words = "The tasks without gold of lowest confidence: more votes, or an expert, help here most."
     rows = [
         [row["task"], row["label"], Figure(f"{row['confidence']:.3f}"), _votes(row["votes"])]
         for row in found["doubtful_tasks"]
     ]
+    words = "The tasks without gold of lowest confidence: more votes, or an expert, help here most."
     shown = table(["task", "consensus", "confidence", "votes"], rows, "Most doubtful tasks")
-    return text(tag("h2", "Doubtful tasks"), tag("p", words), shown)
+    return _listing("Doubtful tasks", words, shown) if rows else Html()
 
 
 def _ambiguous(found: dict[str, Any]) -> Html:
-    words = (
-        f"{found['ambiguous']:,} tasks look ambiguous rather than hard: skilled annotators are split between two "
-        "labels. More votes will not settle them; clearer instructions or another label may."
-    )
-    if not found["ambiguous"]:
-        return text(tag("h2", "Ambiguous tasks"), tag("p", "No task looks ambiguous rather than hard."))
     rows = [
         [row["task"], " or ".join(row["between"]), Figure(f"{row['probability']:.3f}"), _votes(row["votes"])]
         for row in found["ambiguous_tasks"]
     ]
+    words = (
+        f"{count(found['ambiguous'], 'task looks', 'tasks look')} ambiguous rather than hard: skilled annotators are "
+        "split between two labels. More votes will not settle that; clearer instructions or another label may."
+    )
     shown = table(["task", "between", "probability", "votes"], rows, "Most ambiguous tasks")
-    return text(tag("h2", "Ambiguous tasks"), tag("p", words), shown)
+    none = _listing("Ambiguous tasks", "No task looks ambiguous rather than hard.")
+    return _listing("Ambiguous tasks", words, shown) if rows else none
 
 
 def _copying(found: dict[str, Any]) -> Html:
-    words = (
-        f"{found['suspected_copying']:,} pairs of annotators gave the same wrong answers more often than chance "
-        "explains (false discovery rate 5 %). Look at their votes before judging anybody."
-    )
-    if not found["suspected_copying"]:
-        return text(tag("h2", "Suspected copying"), tag("p", "No pair of annotators errs alike beyond chance."))
     rows = [
         [
             " and ".join(row["workers"]),
@@ -220,13 +223,22 @@ def _copying(found: dict[str, Any]) -> Html:
         ]
         for row in found["suspected_pairs"]
     ]
+    words = (
+        f"{count(found['suspected_copying'], 'pair')} of annotators gave the same wrong answers more often than "
+        "chance explains (false discovery rate 5 %). Look at their votes before judging anybody."
+    )
     header = ["annotators", "tasks of both", "wrong", "same wrong answer", "expected by chance", "p-value"]
     shown = table(header, rows, "Most suspicious pairs")
-    return text(tag("h2", "Suspected copying"), tag("p", words), shown)
+    none = _listing("Suspected copying", "No pair of annotators errs alike beyond chance.")
+    return _listing("Suspected copying", words, shown) if rows else none
+
+
+def _listing(title: str, words: str, shown: Html = NOTHING) -> Html:
+    return text(tag("h2", title), tag("p", words), shown)
 
 
 def _votes(votes: dict[str, int]) -> str:
-    return ", ".join(f"{label} ×{count}" for label, count in votes.items())
+    return ", ".join(f"{label}\N{NO-BREAK SPACE}×{n:,}" for label, n in votes.items())
 
 
 def _number(value: float | int | None) -> Figure:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from aggregation.offline.markup import Html, tag, text
+from aggregation.offline.words import count
 
 Scale = Callable[[float], float]
 
@@ -22,7 +23,7 @@ def reliability(bins: Sequence[dict[str, Any]]) -> Html:
         at = x(bin["confidence"])
         marks.append(_line(at, y(low), at, y(high), "whisker"))
         radius = 3 + 7 * (bin["tasks"] / most) ** 0.5
-        hint = tag("title", f"{bin['tasks']} tasks, stated {bin['confidence']:.2f}, right {bin['right']:.2f}")
+        hint = tag("title", f"{count(bin['tasks'], 'task')}, stated {bin['confidence']:.2f}, right {bin['right']:.2f}")
         marks.append(tag("circle", hint, cx=_px(at), cy=_px(y(bin["right"])), r=_px(radius), class_="dot"))
     drawn = [*_axes(x, y, "stated confidence", "share right"), _line(x(0), y(0), x(1), y(1), "ideal"), *marks]
     return _plot(360, 346, "Reliability curve: share of gold tasks that were right by stated confidence", drawn)
@@ -33,9 +34,9 @@ def histogram(counts: Sequence[int]) -> Html:
     width, most = 1 / len(counts), max(counts)
     x, y = _scale(56, 408), _scale(190, 16)
     bars = []
-    for number, count in enumerate(counts):
-        left, top = x(number * width), y(count / most)
-        hint = tag("title", f"{count:,} tasks at {number * width:.2f} to {(number + 1) * width:.2f}")
+    for number, n in enumerate(counts):
+        left, top = x(number * width), y(n / most)
+        hint = tag("title", f"{count(n, 'task')} at {number * width:.2f} to {(number + 1) * width:.2f}")
         size = {"width": _px(x(width) - x(0) - 2), "height": _px(y(0) - top)}
         bars.append(tag("rect", hint, x=_px(left + 1), y=_px(top), class_="bar", **size))
     ticks = [_label(x(at / 5), 208, f"{at / 5:.1f}", "middle") for at in range(6)]

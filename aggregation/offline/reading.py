@@ -1,12 +1,12 @@
 """The fast way through a file: columns of texts as integers, in memory proportional to the rows.
 
-Arrow reads CSV and Parquet in blocks and replaces each text by its number at once. It names no lines, and takes a quote
-that is never closed for a cell that goes on; so whatever looks odd is read again slowly (`scanning`), to say where.
+Arrow reads CSV and Parquet in blocks and replaces each text by its number at once. It names no lines, takes a quote
+that is never closed for a cell that goes on, and "a"b for ab; so whatever looks odd is read again slowly (`scanning`),
+which says where it is wrong, if it is.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,15 +17,12 @@ from typing import Any
 import numpy as np
 
 from aggregation.core.votes import Ints
-from aggregation.offline.files import BOM, BadFile, Source, Watch, watched
+from aggregation.offline.files import BadFile, Source, Watch
+from aggregation.offline.pieces import Misplaced, whole_rows
 from aggregation.offline.progress import bar
-from aggregation.offline.scanning import check_columns, header, json_rows, place, rows, unpacked
+from aggregation.offline.scanning import check_columns, header, place, rows, unpacked
 
-BLOCK_BYTES = 16 << 20
 BLOCK_ROWS = 1 << 18
-QUOTE = ord('"')
-#: What may stand before a quote that opens and behind one that closes, by its code.
-AROUND = np.isin(np.arange(256), list(b',"\r\n'))
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,12 +37,13 @@ def read(source: Source, columns: Sequence[str]) -> list[Column]:
     """The columns of a file, each value as it is written in it. Raises BadFile, naming the line, on bad content."""
     import pyarrow as pa
 
-    chunks: list[list[Any]] = [[] for _ in columns]
-    with _arrow_errors(source, columns):
-        for batch in _batches(source, columns):
-            for held, column in zip(chunks, batch, strict=True):
-                held.append(column)
-        encoded = [pa.chunked_array(held, _dictionary()).unify_dictionaries() for held in chunks]
+    try:
+        with _arrow_errors(source, columns):
+            batches = list(_batches(source, columns))
+    except Misplaced:
+        batches = list(_scanned(source, columns))
+    chunks = list(zip(*batches, strict=True)) or [()] * len(columns)
+    encoded = [pa.chunked_array(held, _dictionary()).unify_dictionaries() for held in chunks]
     if len(encoded[0]) == 0:
         raise BadFile(f"{source.name}: holds no rows")
     found = [_column(one) for one in encoded]
@@ -58,15 +56,22 @@ def parquet_batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any
     """The columns of a Parquet file as encoded texts, block by block; null where missing or not a number."""
     import pyarrow.parquet as pq
 
-    with unpacked(source) as content:
-        # Parquet is read from its end; what is compressed as a whole has no end before it is unpacked.
-        seekable = io.BytesIO(content.read()) if source.gzipped else content
-        file = pq.ParquetFile(seekable)
+    with _parquet(source) as stored:
+        file = pq.ParquetFile(stored)
         check_columns(source, columns, file.schema_arrow.names)
         with bar(f"reading {Path(source.name).name}", file.metadata.num_rows, " rows") as shown:
             for batch in file.iter_batches(BLOCK_ROWS, columns=list(columns)):
                 yield [_texts(source, column, batch.column(column)) for column in columns]
                 shown.update(batch.num_rows)
+
+
+def _parquet(source: Source) -> Any:
+    import pyarrow as pa
+
+    if not source.gzipped:
+        return pa.OSFile(source.name)
+    with unpacked(source) as content:  # read from its end, which what is compressed as a whole has only when unpacked
+        return pa.BufferReader(content.read())
 
 
 def find(source: Source, columns: Sequence[str], wanted: str, limit: int = 1) -> list[str]:
@@ -75,37 +80,50 @@ def find(source: Source, columns: Sequence[str], wanted: str, limit: int = 1) ->
     return list(islice(found, limit))
 
 
+def positions(names: Any, among: Any) -> Ints:
+    """Where each name is in another list, -1 if nowhere, int32."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    among = pa.array(among, pa.string())
+    return np.asarray(pc.index_in(names, value_set=among).fill_null(-1).to_numpy(zero_copy_only=False), np.int32)
+
+
 def _batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any]]:
-    read = {"csv": _csv_batches, "jsonl": _json_batches, "parquet": parquet_batches}[source.format]
+    read = {"csv": _csv_batches, "jsonl": _scanned, "parquet": parquet_batches}[source.format]
     return read(source, columns)
 
 
 def _csv_batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any]]:
+    """Raises Misplaced at a quote that Arrow would misread."""
+    import pyarrow as pa
     from pyarrow import csv
 
-    header(source, columns)
+    names = header(source, columns)
     convert = csv.ConvertOptions(
         include_columns=list(columns), column_types=dict.fromkeys(columns, _dictionary()), strings_can_be_null=False
     )
-    quotes = Quotes()
+    named: list[str] | None = None  # by the header, which only the first piece has
     with _reading(source) as watch, unpacked(source, watch) as content:
-        blocks = csv.open_csv(
-            watched(content, quotes),
-            read_options=csv.ReadOptions(block_size=BLOCK_BYTES),
-            parse_options=csv.ParseOptions(newlines_in_values=True),
-            convert_options=convert,
-        )
-        for batch in blocks:
-            yield [batch.column(column) for column in columns]
-    if quotes.misplaced:
-        _look_closely(source, columns)
+        # Arrow never reads from Python itself: its threads may outlive the interpreter.
+        for piece in whole_rows(content):
+            found = csv.read_csv(
+                pa.py_buffer(piece),
+                read_options=csv.ReadOptions(column_names=named),
+                parse_options=csv.ParseOptions(newlines_in_values=True),
+                convert_options=convert,
+            )
+            for batch in found.to_batches():
+                yield [batch.column(column) for column in columns]
+            named = names
 
 
-def _json_batches(source: Source, columns: Sequence[str]) -> Iterator[list[Any]]:
+def _scanned(source: Source, columns: Sequence[str]) -> Iterator[list[Any]]:
+    """The slow way: `rows`, block by block."""
     import pyarrow as pa
 
     with _reading(source) as watch:
-        every = json_rows(source, columns, watch)
+        every = rows(source, columns, watch)
         while block := list(islice(every, BLOCK_ROWS)):
             texts = zip(*(values for _, values in block), strict=True)
             yield [pa.array(column, pa.string()).dictionary_encode() for column in texts]
@@ -144,29 +162,6 @@ def _suspicious(names: Any) -> bool:
 
     blank = pc.equal(pc.utf8_trim_whitespace(names), "")
     return bool(pc.any(pc.or_(blank, pc.match_substring(names, "\n"))).as_py())
-
-
-class Quotes:
-    """Looks at CSV as it goes by for quotes that neither open, nor close, nor double one inside a quoted cell.
-
-    Arrow takes "a"b for ab. Without misplaced quotes every second one closes, and what stands around them is known.
-    """
-
-    def __init__(self) -> None:
-        self.misplaced = False
-        self._inside, self._end = 0, b""
-
-    def __call__(self, data: bytes) -> None:
-        # The last byte of a piece is looked at with the next, which says what follows it.
-        piece = self._end + data if self._end else b"\n" + data.removeprefix(BOM)
-        self._end = piece[-2:]
-        if b'"' not in piece:
-            return
-        text = np.frombuffer(piece, np.uint8)
-        quotes = np.flatnonzero(text[1:-1] == QUOTE) + 1
-        opening, closing = quotes[self._inside :: 2], quotes[1 - self._inside :: 2]
-        self._inside ^= len(quotes) % 2
-        self.misplaced |= not (AROUND[text[opening - 1]].all() and AROUND[text[closing + 1]].all())
 
 
 def _look_closely(source: Source, columns: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from aggregation.core.agreement import Level, alpha_interval, fleiss_kappa, krip
 from aggregation.core.ambiguity import ambiguous
 from aggregation.core.calibration_report import BINS, Bin, CalibrationReport
 from aggregation.core.copying import copying
+from aggregation.core.fit import DENSE_LABELS
 from aggregation.offline.analysis import Analysis
 from aggregation.offline.tables import annotators
 
@@ -45,7 +46,7 @@ def figures(analysis: Analysis) -> dict[str, Any]:
         "conflicting_repeats": crowd.conflicting,
         "gold": None if crowd.gold is None else int((crowd.gold.label >= 0).sum()),
         "gold_unseen": None if crowd.gold is None else crowd.gold.unseen,
-        "warnings": list(crowd.warnings),
+        "warnings": [*crowd.warnings, *_order(analysis)],
         "converged": fit.converged,
         "iterations": fit.n_iter,
         "calibrated": analysis.calibration.state == "gold",
@@ -75,6 +76,15 @@ def details(analysis: Analysis) -> dict[str, Any]:
 
 def write_json(found: dict[str, Any], file: BinaryIO) -> None:
     file.write(json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+
+def _order(analysis: Analysis) -> list[str]:
+    """Where the order of labels was given and the label model did not go by it, a sentence that says so."""
+    crowd = analysis.crowd
+    if not crowd.ordinal or analysis.uses_order:
+        return []
+    many = f" with more than {DENSE_LABELS} labels" if len(crowd.labels) > DENSE_LABELS else ""
+    return [f"{analysis.method} does not use the order of the labels{many}; agreement does."]
 
 
 def _cross_validation(analysis: Analysis) -> dict[str, Any] | None:

@@ -25,10 +25,14 @@ Row = tuple[int, tuple[str, ...]]
 SHOWN = 12
 
 
-def rows(source: Source, columns: Sequence[str]) -> Iterator[Row]:
-    """(line or row, values of the columns) of a file; raises BadFile at the first that is wrong."""
-    scan = {"csv": _csv_rows, "jsonl": json_rows, "parquet": _parquet_rows}[source.format]
-    yield from scan(source, columns)
+def rows(source: Source, columns: Sequence[str], watch: Watch | None = None) -> Iterator[Row]:
+    """(line or row, values of the columns) of a file; raises BadFile at the first that is wrong.
+
+    watch: told of the bytes stored, as they are read (not of Parquet, which shows its own progress).
+    """
+    if source.format == "parquet":
+        return _parquet_rows(source, columns)
+    return {"csv": _csv_rows, "jsonl": _json_rows}[source.format](source, columns, watch)
 
 
 def header(source: Source, columns: Sequence[str]) -> list[str]:
@@ -81,14 +85,14 @@ def unpacked(source: Source, watch: Watch | None = None) -> Iterator[BinaryIO]:
         raise BadFile(f"{source.name}: is damaged and cannot be decompressed ({error}); get it again") from error
 
 
-def _csv_rows(source: Source, columns: Sequence[str]) -> Iterator[Row]:
+def _csv_rows(source: Source, columns: Sequence[str], watch: Watch | None) -> Iterator[Row]:
     names = header(source, columns)
     _check_utf8(source)
     wanted = [names.index(column) for column in columns]
     limit = csv.field_size_limit(sys.maxsize)
     line = 0
     try:
-        with _text(source) as text:
+        with _text(source, watch) as text:
             reader = csv.reader(text, strict=True)
             next(cells for cells in reader if cells)  # the header
             while (line := reader.line_num + 1) and (cells := next(reader, None)) is not None:
@@ -103,8 +107,7 @@ def _csv_rows(source: Source, columns: Sequence[str]) -> Iterator[Row]:
         csv.field_size_limit(limit)
 
 
-def json_rows(source: Source, columns: Sequence[str], watch: Watch | None = None) -> Iterator[Row]:
-    """`rows` of JSON lines. watch: told of the bytes stored, as they are read."""
+def _json_rows(source: Source, columns: Sequence[str], watch: Watch | None) -> Iterator[Row]:
     first = True
     with unpacked(source, watch) as content:
         for number, line in enumerate(content, 1):
@@ -179,8 +182,8 @@ def _check_utf8(source: Source) -> None:
 
 
 @contextmanager
-def _text(source: Source) -> Iterator[io.TextIOWrapper]:
-    with unpacked(source) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
+def _text(source: Source, watch: Watch | None = None) -> Iterator[io.TextIOWrapper]:
+    with unpacked(source, watch) as content, io.TextIOWrapper(content, encoding="utf-8-sig", newline="") as text:
         yield text
 
 

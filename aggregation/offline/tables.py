@@ -49,7 +49,7 @@ def annotators(analysis: Analysis) -> Any:
         "skill": fit.skill,
         "skill_low": low,
         "skill_high": high,
-        "spammer_score": spammer_score(fit),
+        "spammer_score": pa.array(spammer_score(fit), from_pandas=True),  # null where undefined
     }
     if crowd.gold is not None:
         columns |= _on_gold(crowd.votes, crowd.gold.label)
@@ -93,7 +93,10 @@ def _lines(batch: Any) -> bytes:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    cells = [_quoted(column) if pa.types.is_string(column.type) else column.cast(pa.string()) for column in batch]
+    cells = [
+        _quoted(column) if pa.types.is_string(column.type) else column.cast(pa.string()).fill_null("")
+        for column in batch
+    ]
     lines = pc.binary_join_element_wise(*cells, ",").to_pylist()
     return ("\n".join(lines) + "\n").encode() if lines else b""
 

@@ -16,7 +16,9 @@ from aggregation.core.fit import Fit
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.votes import Floats, Ints, Votes
 from aggregation.offline.analysis import analyse
-from aggregation.offline.crowd import Crowd, Gold
+from aggregation.offline.crowd import Crowd
+from aggregation.offline.gold import Gold
+from aggregation.offline.report import figures
 
 
 def crowd_of(gold: list[int], *, ordinal: bool = False) -> Crowd:
@@ -105,3 +107,14 @@ def test_a_model_that_can_use_the_order_of_labels_is_told_of_it(told: list[dict[
     analyse(crowd_of([0, 1], ordinal=False), "ordered")
     assert told and all(call == {"ordinal": False} for call in told)
     assert not analyse(crowd_of([0, 1], ordinal=True), "majority_vote").uses_order
+
+
+@pytest.mark.parametrize(("n_labels", "used"), [(16, True), (17, False)])
+def test_the_order_of_many_labels_is_not_said_to_be_used(n_labels: int, used: bool) -> None:
+    two = crowd_of([-1, -1], ordinal=True)
+    votes = Votes(two.votes.task, two.votes.annotator, two.votes.label, 2, 3, n_labels)
+    crowd = dataclasses.replace(two, votes=votes, labels=[str(label) for label in range(n_labels)])
+    found = analyse(crowd, "hierarchical_dawid_skene")
+    assert found.uses_order == used
+    said = "hierarchical_dawid_skene does not use the order of the labels with more than 16 labels; agreement does."
+    assert (said in figures(found)["warnings"]) != used

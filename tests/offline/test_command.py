@@ -66,6 +66,14 @@ def test_it_says_what_happened_and_what_to_do_next_and_writes_nothing_unasked(tm
     assert [path.name for path in tmp_path.iterdir()] == ["votes.csv"]
 
 
+def test_what_is_odd_is_said_on_stderr_and_in_the_report(tmp_path: Path) -> None:
+    votes, report = file(tmp_path, "votes.csv", SMALL), tmp_path / "report.json"
+    done = aggregate(votes, "--gold", file(tmp_path, "gold.csv", b"task,label\nt9,cat\n"), "--report", report)
+    said = "Nobody voted on any of the 1 task with gold (such as 't9'), so gold is not used."
+    assert done.stderr.startswith(f"Warning: {said}") and said not in done.stdout
+    assert [warning[: len(said)] for warning in json.loads(report.read_text())["warnings"]] == [said]
+
+
 def test_what_only_a_report_shows_is_not_worked_out_without_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from aggregation.offline import crowd as crowds
@@ -96,6 +98,38 @@ def test_a_gold_label_that_nobody_voted_counts_as_a_label(tmp_path: Path) -> Non
     assert any("Nobody voted 'y'" in warning for warning in crowd.warnings)
 
 
+@pytest.mark.parametrize(("voted", "gold"), [("1", "1.0"), ("Cat", "cat "), ("é", "e\u0301")])
+def test_gold_spelt_otherwise_than_it_is_voted_is_refused_with_its_line(tmp_path: Path, voted: str, gold: str) -> None:
+    votes, known = votes_csv(("a", "w", voted), ("b", "w", "x")), f"b,x\na,{gold}\n".encode()
+    with pytest.raises(BadFile, match=rf"gold.csv line 3: label '{gold}' looks like '{voted}', which is how it was"):
+        crowd_of(tmp_path, votes, known)
+    assert crowd_of(tmp_path, votes, known, labels=[voted, gold, "x"]).labels == [voted, gold, "x"]
+    both = votes_csv(("a", "w", voted), ("b", "w", "x"), ("c", "w", f'"{gold}"'))
+    assert len(crowd_of(tmp_path, both, known).labels) == 3
+
+
+@pytest.mark.parametrize(
+    ("gold", "said"),
+    [
+        (b"p,x\nq,y\n", "Nobody voted on any of the 2 tasks with gold (such as 'p', 'q'), so gold is not used"),
+        (b"a,x\nq,y\n", "1 gold task of 2 (such as 'q') has no votes and is not used."),
+        (b"a,x\np,y\nq,y\n", "2 gold tasks of 3 (such as 'p', 'q') have no votes and are not used."),
+        (b"a,yes\nb,no\n", "Nobody voted any of the labels of gold ('no', 'yes'); the votes say 'x', 'y'."),
+    ],
+)
+def test_gold_that_seems_to_be_of_something_else_is_pointed_out_first(tmp_path: Path, gold: bytes, said: str) -> None:
+    crowd = crowd_of(tmp_path, votes_csv(("a", "w", "x"), ("b", "v", "y")), gold)
+    assert crowd.warnings[0].startswith(said), crowd.warnings
+
+
+def test_gold_that_contradicts_itself_in_parquet_is_refused_with_both_rows(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"task": ["b", "a", "a"], "label": ["x", "x", "y"]}), tmp_path / "gold.parquet")
+    votes = source(str(file(tmp_path, "votes.csv", votes_csv(("b", "w", "x")))))
+    said = r"row 3 \(counted from 1\): gold of task 'a' is 'y', but 'x' in row 2 \(counted from 1\); keep one"
+    with pytest.raises(BadFile, match=said):
+        read_crowd(votes, source(str(tmp_path / "gold.parquet")))
+
+
 def test_gold_that_contradicts_itself_is_refused_with_both_lines(tmp_path: Path) -> None:
     gold = b'b,x\na,x\n"new\nline",y\na,x\na,y\n'
     with pytest.raises(BadFile, match=r"gold.csv line 7: gold of task 'a' is 'y', but 'x' in line 3; keep one"):
@@ -110,9 +144,10 @@ def test_gold_that_contradicts_itself_is_refused_with_both_lines(tmp_path: Path)
         ([("a", "w", "Cat"), ("a", "v", "cat")], "alike, to be merged if they are one: 'Cat', 'cat'."),
         ([("a", "w", "café"), ("a", "v", "cafe\u0301")], "looking alike"),
         ([("a", "w", " x"), ("a", "v", "x")], "looking alike, to be merged if they are one: ' x', 'x'"),
+        ([("a", "w", "1"), ("a", "v", "1.0")], "looking alike, to be merged if they are one: '1', '1.0'"),
         ([("a", "w", "NaN"), ("a", "v", "x"), ("b", "w", "NaN")], "2 votes have the label 'NaN'"),
-        ([("a", "null", "y"), ("a", "v", "x")], "1 votes have the worker 'null'"),
-        ([("N/A", "w", "y"), ("a", "v", "x")], "1 votes have the task 'N/A'"),
+        ([("a", "null", "y"), ("a", "v", "x")], "1 vote has the worker 'null'"),
+        ([("N/A", "w", "y"), ("a", "v", "x")], "1 vote has the task 'N/A'"),
     ],
 )
 def test_oddities_are_kept_and_pointed_out(tmp_path: Path, votes: list[tuple[str, str, str]], said: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aggregation.offline import files, reading
+from aggregation.offline import pieces, reading
 from aggregation.offline.files import BadFile, source
 from aggregation.offline.reading import read
 from tests.offline.support import HEADER, file
@@ -169,36 +169,39 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_said(tmp_path: Path) -> None
 
 
 def test_a_cell_may_span_lines_where_a_block_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 100)
+    monkeypatch.setattr(pieces, "BYTES", 100)
     rows = [(f"t{i}", "w", "one\n" * (i % 9) + "two") for i in range(40)]
     content = HEADER + "".join(f'{task},{worker},"{label}"\n' for task, worker, label in rows).encode()
     assert rows_read(file(tmp_path, "v.csv", content)) == rows
 
 
-@pytest.mark.parametrize("piece", [1, 2, 3, 1000])
-def test_a_misplaced_quote_is_seen_wherever_pieces_end(piece: int) -> None:
-    def misplaced(data: bytes) -> bool:
-        quotes = reading.Quotes()
-        for start in range(0, len(data), piece):
-            quotes(data[start : start + piece])
-        return quotes.misplaced
-
-    assert not misplaced(b'"task",label\n"a ""b""","x,\ny"\r\n"",""""\n')
-    assert not misplaced(b'\xef\xbb\xbf"task"\n') or piece < 3
-    for bad in (b'task\n"a"b\n', b'task\na"b\n', b'task\n"a" ,b\n', b'"task" \n'):
-        assert misplaced(bad)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_pieces_are_whole_rows_and_end_at_a_misplaced_quote(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pieces, "BYTES", size)
+    good = b'"task",label\n"a ""b""","x,\ny"\r\n\n\n"",""""\n'
+    found = list(pieces.whole_rows(io.BytesIO(good)))
+    assert all(piece.count(b'"') % 2 == 0 and piece.endswith(b"\n") for piece in found)
+    assert b"".join(found).split() == good.split()
+    assert len(found) == 1 or size < 1000
+    marked = b"\xef\xbb\xbf" + good
+    assert b"".join(pieces.whole_rows(io.BytesIO(marked))).split() == good.split()
+    for bad in (b'task\n"a"b\n', b'task\na"b\n', b'task\n"a" ,b\n', b'"task" \n', b'task\n"a'):
+        with pytest.raises(pieces.Misplaced):
+            list(pieces.whole_rows(io.BytesIO(bad)))
 
 
 def test_a_misplaced_quote_is_found_in_any_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "PIECE", 64)
+    monkeypatch.setattr(pieces, "BYTES", 64)
     lines = [f'"t{i}",w,x\n' for i in range(100)]
-    rows_read(file(tmp_path, "v.csv", HEADER + "".join(lines).encode()))
+    assert len(rows_read(file(tmp_path, "v.csv", HEADER + "".join(lines).encode()))) == 100
     with pytest.raises(BadFile, match="line 92: is not CSV"):
         rows_read(file(tmp_path, "v.csv", HEADER + "".join([*lines[:90], '"t"90,w,x\n', *lines[91:]]).encode()))
+    odd = HEADER + "".join([*lines[:90], 't"90,w,x\n', *lines[91:]]).encode()
+    assert rows_read(file(tmp_path, "v.csv", odd))[90] == ('t"90', "w", "x")
 
 
 def test_blocks_share_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(pieces, "BYTES", 64)
     monkeypatch.setattr(reading, "BLOCK_ROWS", 3)
     rows = [(f"t{i % 7}", f"w{i % 3}", f"l{i % 2}") for i in range(50)]
     lines = "".join(f'{{"task":"{t}","worker":"{w}","label":"{x}"}}\n' for t, w, x in rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from pathlib import Path
@@ -49,7 +50,7 @@ def test_it_has_every_figure_and_null_where_nobody_can_know(tmp_path: Path) -> N
     write_json(found, written)
     assert json.loads(written.getvalue()) == found
     assert "undefined" in summary(found, {})
-    assert "1 of an annotator who had voted on the task before, not counted" in summary(found, {})
+    assert "1 vote of an annotator who had voted on the task before, not counted" in summary(found, {})
     assert "–" in page(found)
 
 
@@ -79,7 +80,16 @@ def test_doubt_is_about_tasks_without_gold(tmp_path: Path) -> None:
     gold = "".join(f"t{task},{'x' if task % 2 else 'y'}\n" for task in range(12)).encode()
     everything = report_of(tmp_path, crowd(), gold)
     assert (everything["doubtful_tasks"], everything["confidence"]["mean"]) == ([], None)
-    assert "Every task has gold" in page(everything)
+    assert "Every task has gold" in page(everything) and "every task has gold" in summary(everything, {})
+    assert "undefined" not in summary(everything, {}) and "uncalibrated" not in summary(everything, {})
+
+
+def test_one_is_not_many(tmp_path: Path) -> None:
+    found = report_of(tmp_path, votes_csv(("a", "w", "x"), ("a", "w", "x"), ("b", "w", "x")), b"b,x\n")
+    for shown in (summary(found, {}), page(found)):
+        assert "2 votes on 2 tasks by 1 annotator, 1 label" in shown
+        assert "1 vote of an annotator" in shown or "1 more vote by" in shown
+        assert not re.search(r"\b1 (votes|tasks|gold tasks|iterations|annotators|labels|folds)\b", shown)
 
 
 def test_it_says_everywhere_how_far_confidence_is_to_be_believed(tmp_path: Path) -> None:
@@ -87,7 +97,7 @@ def test_it_says_everywhere_how_far_confidence_is_to_be_believed(tmp_path: Path)
     few = gold[: gold.index(b"t3")]
     said = {
         None: "uncalibrated: without gold it is what the label model believes",
-        few: "uncalibrated: with 3 gold tasks of at least 20 it is what the label model believes",
+        few: "uncalibrated: with 3 gold tasks, fewer than 20, it is what the label model believes",
         gold: "calibrated on 20 gold tasks",
     }
     for known, words in said.items():
@@ -177,7 +187,7 @@ def test_many_labels_are_cut_on_the_page_only(tmp_path: Path, n_labels: int) -> 
     rows = [(f"t{task}", f"w{who}", f"label{task % n_labels:02}") for task in range(n_labels) for who in range(2)]
     found = report_of(tmp_path, votes_csv(*rows))
     assert len(found["label_counts"]) == n_labels
-    assert ("10 more labels have fewer votes" in page(found)) == (n_labels == 60)
+    assert ("10 more labels with fewer votes" in page(found)) == (n_labels == 60)
 
 
 def test_the_interval_is_wilsons() -> None:

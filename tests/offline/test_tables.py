@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from aggregation.core.votes import Votes
 from aggregation.offline import tables
 from aggregation.offline.analysis import Analysis, analyse
-from aggregation.offline.crowd import Crowd, Gold
+from aggregation.offline.crowd import Crowd
+from aggregation.offline.gold import Gold
 
 
 def analysis_of(labels: list[str], gold: Gold | None = None) -> Analysis:
-    """Two annotators on three tasks: both say the first label, then the second, then one of either."""
-    votes = Votes(*np.array([[0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1], [0, 0, 1, 1, 0, 1]], np.int32), 3, 2, len(labels))
+    """Two annotators on three tasks: both say the first label, then the second, if any, then one of either."""
+    said = np.minimum([0, 0, 1, 1, 0, 1], len(labels) - 1)
+    votes = Votes(*np.array([[0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1], said], np.int32), 3, 2, len(labels))
     names = pa.array(["=1", "two, 2", 'say "3"'])
     return analyse(Crowd(votes, names, ["ann", "-bob"], labels, False, 0, 0, gold, ()), "majority_vote")
 
@@ -61,6 +63,12 @@ def test_annotators_are_told_how_they_did_on_gold() -> None:
     assert all(row["skill_low"] < row["skill"] < row["skill_high"] for row in rows)
     assert all(0 <= row["spammer_score"] <= 1 for row in rows)
     assert "gold_votes" not in tables.annotators(analysis_of(["a", "b"])).column_names
+
+
+def test_what_a_single_label_cannot_tell_is_left_empty() -> None:
+    table = tables.annotators(analysis_of(["a"]))
+    assert table["spammer_score"].to_pylist() == [None, None]
+    assert [row[-1] for row in csv_rows(table)] == ["spammer_score", "", ""]
 
 
 @given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.floats(0, 1)), max_size=8))

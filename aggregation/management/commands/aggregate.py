@@ -45,12 +45,15 @@ class Command(BaseCommand):
                 annotators=options["annotators"],
                 report=options["report"],
             )
-            self.stdout.write(aggregate(wishes))
+            told = aggregate(wishes)
         except BadFile as error:
             raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self.stderr.write("stopped; nothing was written")
             sys.exit(130)
+        for warning in told.warnings:
+            self.stderr.write(f"Warning: {warning}")
+        self.stdout.write(told.summary)
 
 
 def one_line(text: str | None) -> list[str] | None:
