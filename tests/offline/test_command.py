@@ -273,7 +273,7 @@ def test_progress_is_shown_to_who_looks_at_a_terminal(tmp_path: Path) -> None:
         printed, _ = running.communicate()
     os.close(ours)
     assert running.returncode == 0, shown
-    for stage in ("reading votes.csv", "reading gold.csv", "fitting ", "cross-validating"):
+    for stage in ("reading votes.csv", "reading gold.csv", "fitting ", "cross-validating", "comparing", "writing"):
         assert stage in shown
     assert b"reading" not in printed
 

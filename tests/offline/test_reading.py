@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aggregation.offline import pieces, reading
+from aggregation.offline import files, pieces, reading
 from aggregation.offline.files import BadFile, source
 from aggregation.offline.reading import read
 from tests.offline.support import HEADER, file
@@ -198,6 +198,38 @@ def test_a_misplaced_quote_is_found_in_any_piece(tmp_path: Path, monkeypatch: py
         rows_read(file(tmp_path, "v.csv", HEADER + "".join([*lines[:90], '"t"90,w,x\n', *lines[91:]]).encode()))
     odd = HEADER + "".join([*lines[:90], 't"90,w,x\n', *lines[91:]]).encode()
     assert rows_read(file(tmp_path, "v.csv", odd))[90] == ('t"90', "w", "x")
+
+
+class Bar:
+    """Counts what it is told."""
+
+    def __init__(self, what: str, total: int, unit: str) -> None:
+        self.total, self.steps = total, [0]
+
+    def __enter__(self) -> Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, n: int) -> None:
+        self.steps.append(self.steps[-1] + n)
+
+
+@pytest.mark.parametrize("name", ["v.csv", "v.csv.gz", "v.jsonl", "v.jsonl.gz"])
+def test_the_bar_grows_with_the_bytes_that_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    bars: list[Bar] = []
+    monkeypatch.setattr(reading, "bar", lambda *told: bars.append(Bar(*told)) or bars[-1])
+    monkeypatch.setattr(files, "PIECE", 1024)
+    monkeypatch.setattr(pieces, "BYTES", 4096)
+    rows = [(f"task {i * 7919 % 10007}", f"w{i % 9}", "x") for i in range(2000)]
+    lines = "".join(f'{{"task":"{t}","worker":"{w}","label":"{x}"}}\n' for t, w, x in rows)
+    content = lines if "json" in name else HEADER.decode() + "".join(",".join(row) + "\n" for row in rows)
+    path = file(tmp_path, name, content)
+    assert rows_read(path) == rows
+    (shown,) = bars
+    assert shown.steps[-1] == shown.total == path.stat().st_size
+    assert len(set(shown.steps)) > 2
 
 
 def test_blocks_share_their_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
