@@ -22,8 +22,8 @@ from aggregation.core.fit import LIKELIHOOD_FLOOR
 from aggregation.core.structure import error_votes, shares, without_diagonal
 from aggregation.core.votes import ByTask, Cells, Floats, Ints, Votes
 
-#: From so many votes times states on, compiled kernels save more time than it takes to load them.
-COMPILED_ABOVE = 400_000
+#: From so many votes times states on, kernels save a fit about what a process takes to load them, two seconds.
+COMPILED_ABOVE = 750_000
 #: Plain steps before the first leap: the first guess is rough, and a leap from it may end under another summit.
 PLAIN_STEPS = 3
 

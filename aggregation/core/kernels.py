@@ -21,8 +21,8 @@ import numpy as np
 from aggregation.core.e_steps import fill
 from aggregation.core.votes import ByTask, Floats, Ints
 
-#: Products of so many likelihoods, each at least 1e-20, stay within the range of a float.
-BLOCK = 12
+#: Products of so many likelihoods stay within the range of a float: free ones are at least 1e-10, structured 1e-20.
+FREE_BLOCK, BLOCK = 24, 12
 MOST_PIECES = 8
 #: In floats, with room for the neighbour that a processor fetches along.
 CACHE_LINE = 16
@@ -171,7 +171,7 @@ def _free_sweep(  # type: ignore[no-untyped-def]
         one, end = start[t], start[t + 1]
         for k in range(K):
             p[k] = prior[k]
-        if end - one > BLOCK:
+        if end - one > FREE_BLOCK:
             evidence += _long_free(one, end, row, likelihood, p, log, gold[t], n_labels)
         else:
             for i in range(one, end):
@@ -209,8 +209,8 @@ def _free_sweep(  # type: ignore[no-untyped-def]
 def _long_free(one, end, row, likelihood, p, log, gold, n_labels):  # type: ignore[no-untyped-def]
     """Joint probabilities of a task with many votes in p, but for a common factor whose logarithm is returned."""
     log[:] = 0.0
-    for block in range(one, end, BLOCK):
-        for i in range(block, min(block + BLOCK, end)):
+    for block in range(one, end, FREE_BLOCK):
+        for i in range(block, min(block + FREE_BLOCK, end)):
             for k in range(len(p)):
                 p[k] *= likelihood[row[i], k]
         for k in range(len(p)):
