@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Person
-from tests.support.client import Client, create_project, upload, wait_for
+from tests.support.client import Client, create_project, lease, upload, vote, wait_for
 
 ATTACK = '<img src=x onerror="window.brokenInto=1">'
 Join = Callable[..., Person]
@@ -143,6 +143,31 @@ def test_a_campaign_from_the_first_sign_in_to_consensus(
     rows = list(csv.DictReader(download.value.path().read_text().splitlines()))
     assert sorted(row["label"] for row in rows) == ["greeting"] * 3 + ["other"] * 3 + ["question"] * 3
     assert all(0 < float(row["confidence"]) <= 1 and row["votes"] == "1" for row in rows)
+
+
+def test_the_page_says_how_far_confidence_can_be_trusted_and_why(manager: Person, api: Client) -> None:
+    """Before there is enough gold and after; what the label model chose; what each run did, its drift too."""
+    project = create_project(api, name="Trust", redundancy=9)
+    upload(api, project, [{"key": str(n), "data": {"n": n}} for n in range(40)])
+    rows = [f"{n},{who},{'cat' if (n + (n * who % 7 == 1)) % 2 else 'dog'}" for n in range(40) for who in range(5)]
+    votes = "\n".join(["task,worker,label", *rows])
+    api.ok("POST", f"/api/projects/{project}/votes/import", content=votes, headers={"Content-Type": "text/csv"})
+    wait_for(lambda: api.ok("GET", f"/api/projects/{project}/statistics")["run"], what="the first refit")
+    manager.page.goto(f"/projects/{project}/")
+    manager.sees("Uncalibrated: this is how sure the label model says it is")
+    for note in api.ok("GET", f"/api/projects/{project}/statistics")["notes"]:
+        manager.sees(note)
+    manager.sees(re.compile(r"^200 votes of 5 annotators on 40 tasks · mean confidence [\d.]+ %, uncalibrated$"))
+
+    gold = [{"key": str(n), "data": {"n": n}, "gold": "cat" if n % 2 else "dog"} for n in range(25)]
+    upload(api, project, gold)
+    (assignment,) = lease(api, project)
+    vote(api, project, assignment["id"], "cat")
+    manager.sees(re.compile(r"^Calibrated on 25 known labels: on those held out, confidence is off by [\d.]+ %"))
+    # The vote may have come in time for the refit that sees the gold, or for the next one.
+    manager.sees(re.compile(r"^201 votes of 6 annotators on 40 tasks · 25 known labels · .*, calibrated"))
+    manager.page.set_viewport_size({"width": 390, "height": 844})
+    assert not scrolls_sideways(manager.page)
 
 
 def test_a_file_with_wrong_lines_can_be_corrected_and_sent_again(manager: Person) -> None:

@@ -146,7 +146,7 @@ function Confidence({ statistics }) {
 }
 
 function calibrationInWords({ state, gold, ece, ece_interval: interval }) {
-  if (state !== "calibrated") return "Uncalibrated: how sure the label model says it is. Give 20 tasks drawn at random a known label, and it is checked and corrected.";
+  if (state !== "calibrated") return "Uncalibrated: this is how sure the label model says it is, which may be too sure. Give at least 20 tasks, drawn at random, a known label: confidence is then checked against them and corrected.";
   const [low, high] = interval.map((bound) => percent(bound, 1));
   return `Calibrated on ${count(gold)} known labels: on those held out, confidence is off by ${percent(ece, 1)} on average (${low} to ${high}).`;
 }
@@ -231,11 +231,23 @@ function RunTable({ list }) {
 function resultOf(run) {
   if (run.status === "failed") return `failed: ${run.error}`;
   if (run.status !== "done") return run.status;
-  const figures = Object.entries({ ...run.counts, ...run.metrics }).filter(([, value]) => ["number", "boolean"].includes(typeof value));
-  return figures.map(([name, value]) => `${name.replaceAll("_", " ")} ${figure(value)}`).join(" · ") || "done";
+  return (run.kind === "refit" ? refitInWords : retrainingInWords)(run).filter(Boolean).join(" · ");
 }
 
-const figure = (value) => (typeof value === "boolean" ? (value ? "yes" : "no") : Number.isInteger(value) ? count(value) : value.toFixed(3));
+const refitInWords = ({ counts, metrics }) => [
+  `${count(counts.votes)} votes of ${count(counts.annotators)} annotators on ${count(counts.tasks)} tasks`,
+  counts.gold > 0 && `${count(counts.gold)} known labels`,
+  metrics.mean_confidence != null && `mean confidence ${percent(metrics.mean_confidence, 1)}, ${metrics.calibration ? "calibrated" : "uncalibrated"}`,
+  metrics.drift?.tasks > 0 && `relabelled ${percent(metrics.drift.relabelled, 1)} of ${count(metrics.drift.tasks)} tasks with new votes`,
+  metrics.converged === false && "not converged",
+];
+
+const retrainingInWords = ({ counts, metrics }) => [
+  `trained on ${count(counts.trained_on)} tasks, ${count(counts.predicted)} predicted`,
+  counts.unreadable > 0 && `${count(counts.unreadable)} it could not read`,
+  metrics.out_of_fold_agreement != null && `agrees with the people on ${percent(metrics.out_of_fold_agreement, 1)}`,
+  metrics.gold > 0 && `right on ${percent(metrics.accuracy_gold, 1)} of ${count(metrics.gold)} known labels`,
+];
 
 function Table({ label, head, list, children: cells }) {
   return html`<div class="table" tabindex="0" role="region" aria-label=${label}>
