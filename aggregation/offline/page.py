@@ -35,7 +35,8 @@ table { border-collapse: collapse; min-width: 60%; font-size: .92rem; } caption 
 th, td { text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: break-word; max-width: 22rem; }
 td { white-space: pre-wrap; } td.figure { font-variant-numeric: tabular-nums; white-space: nowrap; }
-@media (max-width: 34rem) { table { font-size: .8rem; min-width: 100%; } th, td { padding-right: .55rem; max-width: 45vw; } }
+@media (max-width: 34rem) { table { font-size: .8rem; min-width: 100%; }
+  th, td { padding-right: .55rem; max-width: 45vw; } }
 .plot svg { width: 100%; height: auto; display: block; }
 svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
 .grid { stroke: var(--line); stroke-width: .6; } .axis { stroke: var(--soft); } .bar, .dot { fill: var(--mark); }
