@@ -39,6 +39,7 @@ from aggregation.core.targets import (
     likely_strengths,
     pseudo_votes,
     targets,
+    with_gold,
 )
 from aggregation.core.votes import Cells, Floats, Ints, Votes, check_gold
 
@@ -47,8 +48,6 @@ PRIOR_WEIGHT = 1.0
 ROUNDS = 3
 #: The targets need not be known as exactly as the last posterior: earlier rounds stop so much sooner.
 ROUGHER = 100.0
-#: Gold is known, and drawn at random: in the pooled confusions it counts for so many tasks that are only guessed.
-GOLD_WEIGHT = 5.0
 #: Pseudo-votes with which an annotator's accuracy is drawn towards everybody's, where it is the model.
 ACCURACY_STRENGTH = 5.0
 
@@ -177,12 +176,11 @@ def _free(data: Data, found: Targets, strength: Floats, own_share: bool) -> Free
 
 
 def _everybody(data: Data, counts: Floats, posterior: Floats) -> Floats:
-    """Expected votes of everybody f8[K, C] as [voted, state], those on gold counting GOLD_WEIGHT times more."""
-    everybody = data.votes.by_task.cells.by_label(counts)
-    known = np.flatnonzero(data.gold >= 0)
-    if known.size:
-        everybody = everybody + GOLD_WEIGHT * data.votes.per_task()[known].T @ posterior[known]
-    return everybody
+    """Expected votes of everybody f8[K, C] as [voted, state], those on gold counted as often as they deserve."""
+    everybody, known = data.votes.by_task.cells.by_label(counts), np.flatnonzero(data.gold >= 0)
+    if not known.size:
+        return everybody
+    return with_gold(everybody, data.votes.per_task()[known], posterior[known], data.gold[known], data.ordinal)
 
 
 @dataclass(frozen=True, eq=False)

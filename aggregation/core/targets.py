@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.core.structure import nearness
-from aggregation.core.votes import Cells, Floats
+from aggregation.core.votes import Cells, Floats, Ints
 
 #: How often all votes on easy and on hard tasks are right, before anything is known, and for how many pseudo-votes.
 ASSUMED_BY_KIND = (0.8, 0.55)
@@ -21,6 +21,8 @@ POOLED_WEIGHT = 5.0
 #: The pooled confusion is drawn towards one in which all labels are recognised equally well, for this share of all
 #: votes, spread over its cells. Without it, tasks that tempt everybody come to be a label of their own.
 EVEN_SHARE = 0.3
+#: In the pooled confusion, gold may count for so many tasks that are only guessed, beyond the one that it is.
+GOLD_WEIGHTS = (0.0, 1.0, 2.0, 5.0, 10.0, 20.0)
 #: Pseudo-votes by free cell of a confusion, for easy and for hard tasks: in the first round, and those chosen among.
 #: Few votes tell of one annotator on hard tasks.
 FIRST_STRENGTH = (4.0, 20.0)
@@ -87,6 +89,38 @@ def targets(cells: Cells, counts: Floats, everybody: Floats, ordinal: bool = Fal
     for voted in _right(cells, C):
         correct[cells.annotator, voted[1]] = counts[voted]
     return Targets(pooled, _likely_abilities(correct, cells.by_annotator(counts), _log_odds(pooled)))
+
+
+def with_gold(everybody: Floats, votes: Floats, states: Floats, gold: Ints, ordinal: bool = False) -> Floats:
+    """Expected votes of everybody f8[K, C], with those on G tasks with gold counted again.
+
+    Gold is known where the states of other tasks are only guessed, and guessed by a model that may be wrong; but of a
+    label that little of it is of, it tells by chance. So its weight is the one under which the votes on each task with
+    gold are most probable by the pooled confusion of all other tasks (leave-one-out).
+
+    votes: f8[G, K] of these tasks for each label; states: f8[G, C], where only those of its gold int[G] are possible.
+    """
+    if len(everybody) == 1:
+        return everybody
+    on_gold = votes.T @ states
+    evidence = [_without_itself(everybody + w * on_gold, 1.0 + w, votes, states, gold, ordinal) for w in GOLD_WEIGHTS]
+    return np.asarray(everybody + GOLD_WEIGHTS[int(np.argmax(evidence))] * on_gold)
+
+
+def _without_itself(
+    everybody: Floats, counted: float, votes: Floats, states: Floats, gold: Ints, ordinal: bool
+) -> float:
+    """Log likelihood of the votes on tasks with gold, each task's by the pooled confusion of the others. counted: how
+    often each of these votes is among everybody's."""
+    K, rows = len(everybody), np.arange(len(gold))
+    pooled, log = everybody + _even(everybody, ordinal), []
+    share = 1.0 + states.reshape(len(gold), -1, K).sum(axis=(0, 2))
+    for kind, its_share in enumerate(share / share.sum()):
+        state = kind * K + gold
+        others = pooled[:, state].T - counted * votes * states[rows, state, None]
+        others = np.maximum(others, np.finfo(np.float64).tiny)
+        log.append(np.log(its_share) + (votes * np.log(others / others.sum(axis=1, keepdims=True))).sum(axis=1))
+    return float(np.logaddexp.reduce(log, axis=0).sum())
 
 
 def _log_odds(pooled: Floats) -> Floats:

@@ -174,3 +174,53 @@ def test_the_order_of_many_labels_tells_where_errors_go():
         near = np.abs(np.subtract.outer(np.arange(24), np.arange(24))) == 1
         assert in_order.pooled_errors[near].sum() > named.pooled_errors[near].sum()
     assert np.diff(np.mean(right, axis=0)) > 0.02
+
+
+def gold_votes(seed, confusion, G=60, per_task=5):
+    """The votes f8[G, K] on tasks with gold, its states (one kind) and the gold."""
+    random = np.random.default_rng(seed)
+    gold = random.integers(0, len(confusion), G)
+    votes = np.array([random.multinomial(per_task, confusion[label]) for label in gold], dtype=np.float64)
+    return votes, np.eye(len(confusion))[gold], gold
+
+
+def weight_of(everybody, votes, states, gold):
+    more = targets.with_gold(everybody, votes, states, gold) - everybody
+    return more.sum() / votes.sum()
+
+
+def test_gold_that_contradicts_what_is_guessed_counts_much():
+    truly = np.array([[0.8, 0.1, 0.1], [0.4, 0.5, 0.1], [0.1, 0.1, 0.8]])
+    tasks = gold_votes(0, truly)
+    wrongly = 1000.0 * truly[:, [0, 2, 1]].T
+    assert weight_of(wrongly, *tasks) == max(targets.GOLD_WEIGHTS)
+
+
+def test_gold_that_contradicts_itself_counts_no_more_than_it_does():
+    confusion = np.array([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]])
+    votes = np.array([[5.0, 0, 0], [0, 0, 5], [0, 5, 0], [5, 0, 0]])
+    gold = np.array([0, 1, 1, 2])
+    assert weight_of(200.0 * confusion, votes, np.eye(3)[gold], gold) == 0
+
+
+def test_a_gold_task_does_not_speak_for_itself():
+    votes, states, gold = gold_votes(1, np.full((3, 3), 1 / 3), G=6)
+    everybody, weight = np.full((3, 3), 20.0) + votes.T @ states, 5.0
+    expected = 0.0
+    for task in range(6):
+        others = [each for each in range(6) if each != task]
+        pooled = everybody + weight * votes.T @ states
+        pooled = pooled + targets._even(pooled, False) - (1 + weight) * np.outer(votes[task], states[task])
+        again = (1 + weight) * votes[others].T @ states[others] + np.full((3, 3), 20.0)
+        again += targets._even(everybody + weight * votes.T @ states, False)
+        np.testing.assert_allclose(pooled, again)
+        column = again[:, gold[task]]
+        expected += (votes[task] * np.log(column / column.sum())).sum()
+    found = targets._without_itself(everybody + weight * votes.T @ states, 1 + weight, votes, states, gold, False)
+    assert found == pytest.approx(expected)
+
+
+def test_gold_without_votes_changes_no_confusion():
+    votes, states, gold = gold_votes(2, np.full((3, 3), 1 / 3))
+    everybody = np.full((3, 3), 50.0)
+    np.testing.assert_array_equal(targets.with_gold(everybody, 0 * votes, states, gold), everybody)
