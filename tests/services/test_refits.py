@@ -24,7 +24,7 @@ from projects.queries import fetch
 from projects.services import recompute
 from projects.services.projects import configure_project, request_refit
 from tests.concurrency.races import beside, together
-from tests.services.campaign import Campaign, assert_state_is_fresh
+from tests.services.campaign import Campaign, assert_state_is_fresh, other_connection
 from tests.services.test_posteriors import voted
 from tests.support.client import wait_for
 
@@ -241,10 +241,11 @@ def test_a_change_of_labels_that_has_begun_is_waited_for(campaign: Make) -> None
     run = Run.objects.create(project=project, kind="refit")
 
     def change() -> None:
-        with transaction.atomic():
+        # Looked for by a third session: within a transaction the list of activities stands still.
+        with transaction.atomic(), other_connection(autocommit=True) as looking:
             configure_project(project_id=c.id, version=project.version, changes={"labels": ["cat", "dog", "bird"]})
             changed.set()
-            wait_for(lambda: fetch(WAITING), what="step one of the refit, waiting for us")
+            wait_for(lambda: looking.execute(WAITING).fetchone(), what="step one of the refit, waiting for us")
 
     changed = threading.Event()
     with beside(change):
@@ -258,7 +259,7 @@ def test_a_change_of_labels_that_has_begun_is_waited_for(campaign: Make) -> None
 #: Somebody waits for the row of a project.
 WAITING = """
 SELECT 1 FROM pg_stat_activity
-WHERE wait_event_type = 'Lock' AND query LIKE '%%projects_project%%' AND pid <> pg_backend_pid()
+WHERE wait_event_type = 'Lock' AND query LIKE '%projects_project%' AND pid <> pg_backend_pid()
 """
 
 
