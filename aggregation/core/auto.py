@@ -8,7 +8,7 @@ It chooses by evidence that needs no gold, and by gold where there is some:
 3. If the crowd falls into two factions (see `aggregation.core.factions`), one of them is set aside: the smaller one,
    or, with gold, the one without which more gold is right. Who copies is taken to be in the minority.
 4. Of the votes that remain, gold may show that majority vote does better, which assumes nothing of annotators. Then
-   majority vote is what it falls back to.
+   everybody counts the same: the labels are those of majority vote, but one vote is not yet certainty.
 
 What it chose, and why, is in the notes of its Fit.
 """
@@ -75,7 +75,7 @@ def fit(
     found = _by_votes(settings, kept, known, blind.posterior) if (known >= 0).any() else blind
     if _majority_is_better(kept, blind, known):
         reason = "Majority vote is right on significantly more of the gold labels than the fitted model: it is used."
-        found, why = majority_vote.fit(kept, known), (*why, reason)
+        found = replace(everybody.fit(kept, known), notes=(reason,))
     notes = (*why, *(found.notes or (PLAIN,)))
     return replace(found if aside is None else _ignoring(votes, found, aside), notes=notes)
 
@@ -125,7 +125,9 @@ def _blind(votes: Votes, settings: Settings) -> Fit:
 
 def _by_votes(settings: Settings, votes: Votes, gold: Ints | None, start: Start | None) -> Fit:
     """Hierarchical Dawid-Skene with two kinds of tasks, as far as the votes speak for it."""
-    if votes.n_labels > DENSE_LABELS or votes.n_labels == 1:
+    if votes.n_labels == 1:
+        return replace(settings.fit(votes, gold, start), notes=("There is but one label: nobody can be wrong.",))
+    if votes.n_labels > DENSE_LABELS:
         return settings.fit(votes, gold, start)
     tied = settings.hierarchy(votes, gold, start)
     if votes.n_labels == 2:

@@ -9,7 +9,7 @@ import numpy as np
 
 from aggregation.core.calibration import FOLDS, Calibration, calibrate, cross_fit, gold_tasks
 from aggregation.core.calibration_report import CalibrationReport, held_out, score
-from aggregation.core.fit import DENSE_LABELS, Fit
+from aggregation.core.fit import Fit
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.majority_vote import vote_shares
 from aggregation.core.structure import clamp
@@ -107,6 +107,4 @@ def _unaware(crowd: Crowd, method: str, fit: Fit, gold: Ints) -> Floats:
 
 
 def _takes_order(crowd: Crowd, method: str) -> bool:
-    """Beyond DENSE_LABELS no label model knows which errors are likelier than others."""
-    can = "ordinal" in inspect.signature(LABEL_MODELS[method]).parameters
-    return crowd.ordinal and can and len(crowd.labels) <= DENSE_LABELS
+    return crowd.ordinal and "ordinal" in inspect.signature(LABEL_MODELS[method]).parameters

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from aggregation.core.fit import DENSE_LABELS
 from aggregation.core.votes import Votes
 from aggregation.offline.files import BadFile, Source
 from aggregation.offline.gold import Gold, read_known
@@ -17,6 +18,8 @@ from aggregation.offline.reading import Column, positions, read
 
 #: Larger tables of tasks x labels or labels x labels (8 bytes a cell, several at once) fit no ordinary machine.
 MAX_CELLS = 250_000_000
+#: Nor do more labels voted by each annotator x kinds of tasks x labels: 180 bytes each, where confusions are estimated.
+MAX_RATES = 100_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,7 @@ def read_crowd(
     elif known:
         known.check_spelling(voted)
     order = in_order({*voted, *(known.labels if known else [])}, labels, ordinal, votes.name)
-    _check_size(len(task.names), order, votes.name)
+    _check_size(len(task.names), len(worker.names), order, len(label.index), votes.name)
     kept, repeated, conflicting = _first_votes(task, worker, label)
     as_label = positions(label.names, order)
     table = Votes(
@@ -115,9 +118,15 @@ def _pairs(task: Column, worker: Column) -> Any:
     return pair
 
 
-def _check_size(n_tasks: int, labels: Sequence[str], name: str) -> None:
-    if max(n_tasks, len(labels)) * len(labels) > MAX_CELLS:
+def _check_size(n_tasks: int, n_annotators: int, labels: Sequence[str], n_votes: int, name: str) -> None:
+    K = len(labels)
+    if max(n_tasks, K) * K > MAX_CELLS:
         raise BadFile(
-            f"{name}: {n_tasks:,} tasks with {len(labels):,} different labels (such as {labels[0]!r}) do not fit in "
+            f"{name}: {n_tasks:,} tasks with {K:,} different labels (such as {labels[0]!r}) do not fit in "
             "memory; is this the right column? Say which one holds the label with --columns label=name"
+        )
+    if K <= DENSE_LABELS and min(n_votes, n_annotators * K) * 2 * K > MAX_RATES:
+        raise BadFile(
+            f"{name}: {n_votes:,} votes by {n_annotators:,} annotators with {K} labels do not fit in memory; is this "
+            "the right column? Say which one holds the annotator with --columns worker=name"
         )

@@ -12,7 +12,6 @@ from aggregation.core.agreement import Level, alpha_interval, fleiss_kappa, krip
 from aggregation.core.ambiguity import ambiguous
 from aggregation.core.calibration_report import BINS, Bin, CalibrationReport
 from aggregation.core.copying import copying
-from aggregation.core.fit import DENSE_LABELS
 from aggregation.offline.analysis import Analysis
 from aggregation.offline.tables import annotators
 
@@ -80,11 +79,9 @@ def write_json(found: dict[str, Any], file: BinaryIO) -> None:
 
 def _order(analysis: Analysis) -> list[str]:
     """Where the order of labels was given and the label model did not go by it, a sentence that says so."""
-    crowd = analysis.crowd
-    if not crowd.ordinal or analysis.uses_order:
+    if not analysis.crowd.ordinal or analysis.uses_order:
         return []
-    many = f" with more than {DENSE_LABELS} labels" if len(crowd.labels) > DENSE_LABELS else ""
-    return [f"{analysis.method} does not use the order of the labels{many}; agreement does."]
+    return [f"{analysis.method} does not use the order of the labels; agreement does."]
 
 
 def _cross_validation(analysis: Analysis) -> dict[str, Any] | None:

@@ -174,6 +174,14 @@ def test_a_column_of_too_many_labels_is_refused_before_memory_runs_out(
         labels_of(tmp_path, *map(str, range(10)))
 
 
+def test_a_column_of_too_many_annotators_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crowds, "MAX_RATES", 39)
+    votes = [(f"t{i}", f"w{i}", "xy"[i % 2]) for i in range(10)]
+    assert len(crowd_of(tmp_path, votes_csv(*votes[:9])).annotators) == 9
+    with pytest.raises(BadFile, match="10 votes by 10 annotators with 2 labels .* --columns worker=name"):
+        crowd_of(tmp_path, votes_csv(*votes))
+
+
 def test_columns_may_be_called_otherwise_in_each_file(tmp_path: Path) -> None:
     crowd = crowd_of(
         tmp_path,
