@@ -94,6 +94,8 @@ def _database() -> dict[str, Any]:
     # One persistent connection per worker thread (docs/decisions/0004-web-server.md).
     database["CONN_MAX_AGE"] = None
     database["CONN_HEALTH_CHECKS"] = True
+    # Named SQL (`projects.queries.fetch`) is prepared when a connection runs it again.
+    database["OPTIONS"] = {**database.get("OPTIONS", {}), "prepare_threshold": 1}
     return database
 
 
@@ -156,6 +158,7 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"LeaseStatusEnum": "projects.serializers.LEASE_STATUSES"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "crowd.schema.every_operation_may_answer_an_error",

@@ -233,8 +233,14 @@ class ImportOut(serializers.Serializer[Any]):
     annotators = serializers.IntegerField(help_text="Annotators not seen before.")
 
 
+#: Assignments that one request may ask for.
+MAX_COUNT = 100
+#: Why a lease gave no more than it did (``services.voting.lease_tasks``).
+LEASE_STATUSES = ["ok", "retry", "waiting", "finished"]
+
+
 class LeaseIn(StrictSerializer):
-    count = serializers.IntegerField(min_value=1, max_value=100, default=1)
+    count = serializers.IntegerField(min_value=1, max_value=MAX_COUNT, default=1)
 
 
 class AssignmentOut(serializers.Serializer[Any]):
@@ -245,7 +251,7 @@ class AssignmentOut(serializers.Serializer[Any]):
 
 class LeaseOut(serializers.Serializer[Any]):
     assignments = AssignmentOut(many=True)
-    status = serializers.ChoiceField(["ok", "retry", "waiting", "finished"])
+    status = serializers.ChoiceField(LEASE_STATUSES)
 
 
 class VoteIn(StrictSerializer):
@@ -266,6 +272,8 @@ class VoteResult(serializers.Serializer[Any]):
 
 class VotesOut(serializers.Serializer[Any]):
     results = VoteResult(many=True)
+    assignments = AssignmentOut(many=True, required=False, help_text="With `next` only.")
+    status = serializers.ChoiceField(LEASE_STATUSES, required=False, help_text="With `next` only.")
 
 
 class SkipOut(serializers.Serializer[Any]):

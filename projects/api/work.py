@@ -6,7 +6,7 @@ from typing import IO, Any
 from uuid import UUID
 
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
@@ -16,9 +16,10 @@ from rest_framework.views import APIView
 from projects.access import ANNOTATORS, MANAGER, access_member, access_project
 from projects.api.base import checked, user_of
 from projects.api.paging import PARAMETERS, page_schema, paginated
-from projects.errors import DomainError, FieldError, UnsupportedMediaType
+from projects.errors import DomainError, FieldError, Invalid, UnsupportedMediaType
 from projects.selectors import own_progress, tasks_of
 from projects.serializers import (
+    MAX_COUNT,
     ImportOut,
     LeaseIn,
     LeaseOut,
@@ -30,6 +31,10 @@ from projects.serializers import (
     VotesOut,
 )
 from projects.services import tasks, voting
+
+NEXT = OpenApiParameter(
+    "next", int, description=f"Also lease: what I hold after these votes, filled up to so many (0 to {MAX_COUNT})."
+)
 
 
 class StreamParser(BaseParser):
@@ -114,10 +119,15 @@ class AssignmentsView(APIView):
 
 
 class VotesView(APIView):
-    @extend_schema(operation_id="vote", request=VotesIn, responses={200: VotesOut, 207: VotesOut})
+    @extend_schema(operation_id="vote", parameters=[NEXT], request=VotesIn, responses={200: VotesOut, 207: VotesOut})
     def post(self, request: Request, project_id: int) -> Response:
-        """Store votes, each on its own: 200 all stored (a repeat is), 207 some refused, 4xx none stored."""
+        """Store votes, each on its own: 200 all stored (a repeat is), 207 some refused, 4xx none stored.
+
+        With `next` the answer holds what a lease of that `count` would have answered right afterwards, too, unless no
+        vote was stored.
+        """
         member = access_member(user_of(request), project_id, ANNOTATORS)
+        count = _next_of(request)
         votes = [voting.VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]]
         refusals = voting.submit_votes(member=member, votes=votes)
         located = [_located(error, index) for index, error in enumerate(refusals)]
@@ -132,7 +142,21 @@ class VotesView(APIView):
             else {"assignment": vote.assignment, "status": "counted"}
             for vote, error in zip(votes, located, strict=True)
         ]
-        return Response({"results": results}, status=status.HTTP_207_MULTI_STATUS if refused else status.HTTP_200_OK)
+        answer: dict[str, Any] = {"results": results}
+        if count is not None:
+            leases, why = voting.lease_next(member=member, count=count)
+            answer |= LeaseOut({"assignments": leases, "status": why}).data
+        return Response(answer, status=status.HTTP_207_MULTI_STATUS if refused else status.HTTP_200_OK)
+
+
+def _next_of(request: Request) -> int | None:
+    """``?next=``: how many assignments to hold afterwards; None where nobody asks."""
+    text = request.query_params.get("next")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) <= MAX_COUNT):
+        raise Invalid(f"next must be a whole number from 0 to {MAX_COUNT}.", field="next", code="invalid_next")
+    return int(text)
 
 
 def _located(error: DomainError | None, index: int) -> DomainError | None:

@@ -64,6 +64,16 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
     return [], {None: "finished", True: "retry", False: "waiting"}[has_room]
 
 
+def lease_next(*, member: Member, count: int) -> tuple[list[Lease], str]:
+    """As ``lease_tasks`` for whoever has just voted: a pause must not take back that their votes were stored."""
+    if count == 0:
+        return [], "ok"
+    try:
+        return lease_tasks(member=member, count=count)
+    except ProjectPaused:
+        return [], "waiting"
+
+
 def submit_votes(*, member: Member, votes: Sequence[VoteInput]) -> list[DomainError | None]:
     """Store votes, each on its own: for each, None or the reason why it was refused.
 
