@@ -1,7 +1,8 @@
 """What is computed for one task, or a few, from the parameters of a fit: microseconds of numpy.
 
 The arithmetic is that of the Dawid-Skene models' E-step, so a refit's posterior and a live recomputation from the same
-votes and parameters agree. (Majority vote has no such step: between its refits a new vote is weighed like theirs.)
+votes and parameters agree. (Majority vote, Wawa, zero-based skill and GLAD have another: between their refits a new
+vote is weighed as Dawid-Skene would, by confusions counted from their posterior.)
 
 A fit may tell D kinds of tasks apart (`fit.Kinds`). A vote is then evidence of the task's state, its kind and its
 label: likelihoods have C = D * K entries, those of kind d from d * K on, and a label's posterior is the sum of its
