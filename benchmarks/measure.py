@@ -118,7 +118,7 @@ def later(folder: str) -> dict[str, Any]:
 
     columns = [np.load(Path(folder, f"{name}.npy")).astype(np.int32) for name in COLUMNS]
     sizes = [int(column.max()) + 1 for column in columns]
-    new = len(columns[0]) // 1000
+    new = max(len(columns[0]) // 1000, 1)
     before, newest = Votes(*(column[:-new] for column in columns), *sizes), [column[-new:] for column in columns]
     result: dict[str, Any] = {}
     for name in ("dawid_skene", "hierarchical_dawid_skene", DEFAULT_LABEL_MODEL):
