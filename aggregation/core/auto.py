@@ -4,7 +4,8 @@ It chooses by evidence that needs no gold, and by gold where there is some:
 
 1. Hard tasks are equally frequent under every label, unless the votes speak clearly for a share of each label's own.
 2. With two labels and few votes, abilities are mostly noise, and weighing votes by them does harm. Unless the votes are
-   explained clearly better by skills than by one accuracy for everybody, everybody counts the same.
+   explained clearly better by skills than as if one person had given them all, everybody counts the same. So they do,
+   too, where no task has two votes and no gold is known: then nothing tells annotators apart.
 3. If the crowd falls into two factions (see `aggregation.core.factions`), one of them is set aside: the smaller one,
    or, with gold, the one without which more gold is right. Who copies is taken to be in the minority.
 4. Of the votes that remain, gold may show that majority vote does better, which assumes nothing of annotators. Then
@@ -23,15 +24,15 @@ from numpy.typing import NDArray
 from aggregation.core import everybody, hierarchical, majority_vote, wawa
 from aggregation.core.calibration_report import rightness
 from aggregation.core.factions import Factions, Members, factions
-from aggregation.core.fit import DENSE_LABELS, Fit, Start, read_off
+from aggregation.core.fit import DENSE_LABELS, Fit, Start, check_start, read_off
 from aggregation.core.votes import Floats, Ints, Votes, check_gold
 
 #: Log likelihood by task that shares of each label's own must gain: far above what they gain where there are none
 #: (below 0.02 on simulated crowds), far below what they gain where labels do differ (0.2).
 CLEARLY = 0.05
-#: Log likelihood by annotator that skills must gain with two labels. Where there are none, they gain about half a unit
-#: for each that is fitted (Wilks); on twelve real crowds they gain 4 to 70.
-SKILLED = 0.7
+#: Log likelihood by annotator that skills must gain with two labels. Where there are none they gain 0.1 to 1, for each
+#: parameter that is fitted about a half (Wilks); on seven real crowds they gain 3.5 to 50.
+SKILLED = 1.0
 PLAIN = "Annotators are weighed by what the votes tell of their skill (hierarchical Dawid-Skene)."
 KEPT = "What was chosen for an earlier fit of these tasks is kept."
 #: So many gold labels choose between factions.
@@ -59,6 +60,7 @@ def fit(
     ValueError on bad gold, start or max_iter.
     """
     known = check_gold(gold, votes)
+    check_start(start, votes)
     settings = Settings(ordinal, tol, max_iter)
     if isinstance(start, Fit) and start.kinds is not None:
         return _again(settings, votes, known, start)
@@ -127,11 +129,13 @@ def _by_votes(settings: Settings, votes: Votes, gold: Ints | None, start: Start 
     """Hierarchical Dawid-Skene with two kinds of tasks, as far as the votes speak for it."""
     if votes.n_labels == 1:
         return replace(settings.fit(votes, gold, start), notes=("There is but one label: nobody can be wrong.",))
+    if gold is None and np.bincount(votes.task, minlength=1).max() < 2:
+        return replace(everybody.fit(votes), notes=("No task has two votes, so that nothing tells annotators apart.",))
     if votes.n_labels > DENSE_LABELS:
         return settings.fit(votes, gold, start)
     tied = settings.hierarchy(votes, gold, start)
     if votes.n_labels == 2:
-        return _unless_alike(votes, gold, tied)
+        return _unless_alike(settings, votes, gold, tied)
     own = settings.hierarchy(votes, gold, start, own_share=True)
     tasks = max(int((np.bincount(votes.task, minlength=votes.n_tasks) > 0).sum()), 1)
     if own.log_likelihood() - tied.log_likelihood() < CLEARLY * tasks:
@@ -140,14 +144,21 @@ def _by_votes(settings: Settings, votes: Votes, gold: Ints | None, start: Start 
     return replace(found, notes=(*found.notes, "Some labels have clearly more hard tasks than others."))
 
 
-def _unless_alike(votes: Votes, gold: Ints | None, skilled: hierarchical.Hierarchy) -> Fit:
+def _unless_alike(settings: Settings, votes: Votes, gold: Ints | None, skilled: hierarchical.Hierarchy) -> Fit:
     annotators = int((np.bincount(votes.annotator, minlength=votes.n_annotators) > 0).sum())
     # Both without the gold: what it says of the truth, it says in both.
-    blind = votes.once("everybody", lambda: everybody.fit(votes))
-    if skilled.log_likelihood() - blind.objective[-1] >= SKILLED * annotators:
+    alike = votes.once(("one person", settings), lambda: _as_one_person(settings, votes))
+    if skilled.log_likelihood() - alike >= SKILLED * annotators:
         return skilled.as_fit()
-    alike = blind if gold is None else everybody.fit(votes, gold)
-    return replace(alike, notes=("The votes do not show that annotators differ: everybody counts the same.",))
+    found = everybody.fit(votes, gold)
+    return replace(found, notes=("The votes do not show that annotators differ: everybody counts the same.",))
+
+
+def _as_one_person(settings: Settings, votes: Votes) -> float:
+    """The log likelihood of the votes as if one person had given them: of the same labels, kinds and confusions."""
+    nobody = np.zeros(len(votes), dtype=np.int32)
+    merged = Votes(votes.task, nobody, votes.label, votes.n_tasks, 1, votes.n_labels)
+    return settings.hierarchy(merged, None, None).log_likelihood()
 
 
 def _set_aside(

@@ -90,6 +90,27 @@ def test_people_who_are_alike_count_the_same():
     assert abs((fit.posterior.max(axis=1) - (fit.label == truth)).mean()) < 0.08
 
 
+@pytest.mark.parametrize("common", [0.8, 0.95])
+def test_people_who_are_alike_count_the_same_however_rare_a_label_is(common):
+    random = np.random.default_rng(0)
+    for _ in range(3):
+        truth = (random.random(400) > common).astype(np.int32)
+        task = np.repeat(np.arange(400, dtype=np.int32), 3)
+        annotator = np.argsort(random.random((400, 40)), axis=1)[:, :3].ravel().astype(np.int32)
+        label = np.where(random.random(1200) < 0.8, truth[task], 1 - truth[task]).astype(np.int32)
+        fit = auto.fit(Votes(task, annotator, label, 400, 40, 2))
+        assert "everybody counts the same" in fit.notes[0]
+
+
+@pytest.mark.parametrize("K", [2, 4])
+def test_votes_that_nobody_else_gave_are_believed(K):
+    label = np.array([0] * 60 + list(range(1, K)), dtype=np.int32)
+    votes = Votes(np.arange(len(label)), np.zeros(len(label), np.int32), label, len(label), 1, K)
+    fit = auto.fit(votes)
+    assert (fit.label == label).all() and fit.posterior.max() < 0.9
+    assert "nothing tells annotators apart" in fit.notes[0]
+
+
 def test_skills_are_used_where_they_show():
     votes, truth, _ = dawid_skene_votes(3, 600, 30, 2, 5, diagonal=3.0)
     fit = auto.fit(votes)
