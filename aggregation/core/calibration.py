@@ -11,7 +11,8 @@ if that grew with the root of the number of votes, for votes on one task go astr
 in nats. The third hears the votes alone. K labels share the three weights; each label has a bias of its own.
 
 No weight is negative. So of two tasks with equal votes the one with the higher posterior is never the less sure (but
-where its own label has to be kept, see below), and votes of equally good annotators that all agree make a task surer the more they are.
+where its own label has to be kept, see below), and votes of equally good annotators that all agree make a task surer
+the more they are.
 
 Weights and biases cannot be learnt from twenty answers. So w ~ N(m, S), where it is not negative, and b ~ N(0, s I),
 with m, S and s learnt from other crowds whose truth is known (empirical Bayes: Efron and Morris,
@@ -19,7 +20,8 @@ doi:10.1080/01621459.1975.10479864), and the most probable weights given this cr
 with thousands of answers the maximum likelihood.
 
 A calibration says how sure a label is, and does not relabel: with few answers that would lose more labels than it
-mends; only of labels that tie in p, q decides. Where q is largest at another label than p, it is projected to where it is not (`_kept`).
+mends; only of labels that tie in p, q decides. Where q is largest at another label than p, it is projected to where it
+is not (`_kept`).
 
 Gold tells of confidence only if it was drawn at random, and if the posterior of its task has not been told it: see
 `cross_fit`. What is clamped to gold is certain already; `structure.clamp(calibration.apply(...), gold)` keeps it so.
