@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.core.annotators import likelihood
-from aggregation.core.co_votes import CoVotes, first_votes, of_the_active
+from aggregation.core.co_votes import CoVotes, first_votes
+from aggregation.core.copying_pairs import Pairs, Rows, busiest, co_votes, worth_testing
 from aggregation.core.fit import Fit
 from aggregation.core.live import softmax
 from aggregation.core.poisson_binomial import upper_tail
@@ -24,18 +25,18 @@ SAMPLE = 50_000
 #: Numbers held at a time.
 ROOM = 1_000_000
 
-Rows = NDArray[np.intp]
-
 
 @dataclass(frozen=True, eq=False)
 class Copying:
-    """The P pairs of annotators with enough tasks in common, ordered by first, then second.
+    """The P pairs of annotators with enough tasks in common that were tested, ordered by first, then second.
 
     first, second: int32[P], first < second; which of them copied is not told. overlap: int32[P], tasks in common.
     wrong: int32[P], those on which one of the two (the one of whom chance explains more) was wrong, going by the other
     annotators. coincident: int32[P], those on which the other gave the same wrong answer. expected: f8[P], on how many
     they would by chance. p_value: f8[P], probability of so many by chance. adjusted: f8[P], the p-value after
-    Benjamini and Hochberg: of the pairs at or below q a share of q is expected to be honest.
+    Benjamini and Hochberg: of the pairs at or below q a share of q is expected to be honest. untested: pairs that there
+    was no time for, which agree less in doubtful answers; adjusted counts them. left_out: annotators whom there was no
+    time for, though they have voted often enough; all others have voted as often or more.
     """
 
     first: Ints
@@ -46,6 +47,8 @@ class Copying:
     expected: Floats
     p_value: Floats
     adjusted: Floats
+    untested: int
+    left_out: int
 
     def __len__(self) -> int:
         return len(self.first)
@@ -58,7 +61,7 @@ class Copying:
 
 
 def copying(votes: Votes, fit: Fit, gold: Ints | None = None, *, min_overlap: int = MIN_OVERLAP) -> Copying:
-    """Test every pair of annotators with min_overlap tasks in common for copying.
+    """Test pairs of annotators with min_overlap tasks in common for copying.
 
     An answer is wrong if it is not the label that the votes of all others but the two make most probable, under the
     confusions and label prior of the fit. Given that one of the two is wrong on a task, the other gives the same
@@ -68,6 +71,10 @@ def copying(votes: Votes, fit: Fit, gold: Ints | None = None, *, min_overlap: in
     where it is wrong, since two who always say the same have copied nothing. The number of coincident wrong answers
     then follows the Poisson binomial distribution. Either of the two may have been first: the larger p-value of both
     ways counts. Right answers that were copied cannot be told from right answers.
+
+    All pairs are tested in crowds of ordinary size. Time is bounded in others: only the busiest annotators are looked
+    at, as long as they have MOST_CO_VOTES in common, and of their pairs those are tested who agree most beyond chance
+    in answers that are probably wrong, as long as those have MOST_TESTED (fewer with many labels) in common.
 
     gold: int32[T], -1 where unknown: tasks of known truth. Of repeated votes the first counts. A group that copies
     one another and outnumbers the rest on its tasks looks like a consensus, and is not found. Raises ValueError on bad
@@ -81,8 +88,11 @@ def copying(votes: Votes, fit: Fit, gold: Ints | None = None, *, min_overlap: in
     if min_overlap < 1:
         raise ValueError(f"min_overlap is {min_overlap}; expected at least 1")
     kept = first_votes(votes)
-    pairs, overlap = CoVotes(of_the_active(kept, min_overlap)).overlaps(min_overlap)
+    looked_at, left_out = busiest(kept, min_overlap)
+    found, common = CoVotes(_votes_of(kept, looked_at)).overlaps(min_overlap)
     chance = _Chance(kept, fit, gold)
+    tested = worth_testing(kept, chance.doubt, found, common)
+    pairs, overlap, untested = found[tested], common[tested], len(found) - len(tested)
     first_wrong, second_wrong = _coincidences(chance, pairs)
     ways = [way.test(len(pairs)) for way in (first_wrong, second_wrong)]
     likelier = (ways[1][-1] > ways[0][-1]).astype(np.intp)
@@ -98,14 +108,16 @@ def copying(votes: Votes, fit: Fit, gold: Ints | None = None, *, min_overlap: in
         coincident.astype(np.int32),
         expected,
         p_value,
-        benjamini_hochberg(p_value),
+        benjamini_hochberg(p_value, untested),
+        untested,
+        left_out,
     )
 
 
-def benjamini_hochberg(p_value: Floats) -> Floats:
-    """P-values adjusted for the false discovery rate, f8[P] each."""
+def benjamini_hochberg(p_value: Floats, untested: int = 0) -> Floats:
+    """P-values adjusted for the false discovery rate, f8[P] each. untested: hypotheses more, of p-value 1."""
     order = np.argsort(p_value)
-    ratio = p_value[order] * len(order) / np.arange(1, len(order) + 1)
+    ratio = p_value[order] * (len(order) + untested) / np.arange(1, len(order) + 1)
     adjusted = np.empty(len(order))
     adjusted[order] = np.minimum(np.minimum.accumulate(ratio[::-1])[::-1], 1.0)
     return adjusted
@@ -125,6 +137,12 @@ class _Chance:
         self.size = self.counts.sum(axis=1)
         self.false_rate = self._false_rate()
         self.concentration = self._best_concentration()
+
+    @property
+    def doubt(self) -> Floats:
+        """P(the vote is wrong | all votes of the task), f8[n]."""
+        votes = self.votes
+        return np.asarray(1.0 - softmax(self.joint)[votes.task, votes.label])
 
     def of_wrong(self, rows: Rows, label: Ints) -> Floats:
         """P(who cast votes[row] votes label | all other votes of the task), f8[n], for rows and wrong labels int[n].
@@ -195,7 +213,7 @@ class _Chance:
 class _Way:
     """Tasks on which one of a pair was wrong: int[n] which pair, whether the other said the same, and P(they would)."""
 
-    pair: NDArray[np.int64]
+    pair: NDArray[np.intp]
     same: NDArray[np.bool_]
     chance: Floats
 
@@ -208,15 +226,11 @@ class _Way:
         return wrong, coincident, np.asarray(expected), upper_tail(self.chance[order], wrong, coincident)
 
 
-def _coincidences(chance: _Chance, pairs: NDArray[np.int64]) -> tuple[_Way, _Way]:
+def _coincidences(chance: _Chance, pairs: Pairs) -> tuple[_Way, _Way]:
     """Where the first of the pairs was wrong, and where the second was."""
     votes, label = chance.votes, chance.votes.label
     parts: tuple[list[_Way], list[_Way]] = ([], [])
-    for one, other in _co_votes(votes, pairs):
-        key = votes.annotator[one].astype(np.int64) * votes.n_annotators + votes.annotator[other]
-        pair = np.minimum(np.searchsorted(pairs, key), len(pairs) - 1)
-        listed = pairs[pair] == key
-        one, other, pair = one[listed], other[listed], pair[listed]
+    for pair, one, other in _in_parts(co_votes(votes, pairs), votes.n_labels):
         consensus = chance.consensus_without(one, other)
         for way, erring, following in zip(parts, (one, other), (other, one), strict=True):
             wrong = label[erring] != consensus
@@ -226,19 +240,18 @@ def _coincidences(chance: _Chance, pairs: NDArray[np.int64]) -> tuple[_Way, _Way
     return _joined(parts[0]), _joined(parts[1])
 
 
-def _co_votes(votes: Votes, pairs: NDArray[np.int64]) -> Iterator[tuple[Rows, Rows]]:
-    """Rows of two votes on one task, those of the lower annotator first, by all who are in a pair; in parts."""
-    listed = np.zeros(votes.n_annotators, dtype=bool)
-    listed[np.concatenate(np.divmod(pairs, votes.n_annotators))] = True
-    rows = np.flatnonzero(listed[votes.annotator])
-    later = np.searchsorted(votes.task[rows], votes.task[rows], side="right") - np.arange(len(rows)) - 1
-    part = (np.cumsum(later) * votes.n_labels) // ROOM
-    for places in np.split(np.arange(len(rows)), np.flatnonzero(np.diff(part)) + 1):
-        times = later[places]
-        one = np.repeat(places, times)
-        step = np.arange(len(one)) - np.repeat(np.cumsum(times) - times, times) + 1
-        yield rows[one], rows[one + step]
+def _in_parts(found: Iterator[tuple[Rows, Rows, Rows]], width: int) -> Iterator[tuple[Rows, Rows, Rows]]:
+    """The same columns in parts of which each row may take so many numbers."""
+    for columns in found:
+        n_parts = 1 + len(columns[0]) * width // ROOM
+        yield from zip(*(np.array_split(column, n_parts) for column in columns), strict=True)
 
 
 def _joined(parts: list[_Way]) -> _Way:
     return _Way(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("pair", "same", "chance")))
+
+
+def _votes_of(votes: Votes, annotators: NDArray[np.bool_]) -> Votes:
+    rows = np.flatnonzero(annotators[votes.annotator])
+    columns = (votes.task[rows], votes.annotator[rows], votes.label[rows])
+    return Votes(*columns, votes.n_tasks, votes.n_annotators, votes.n_labels)

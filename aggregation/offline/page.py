@@ -230,8 +230,19 @@ def _copying(found: dict[str, Any]) -> Html:
     )
     header = ["annotators", "tasks of both", "wrong", "same wrong answer", "expected by chance", "p-value"]
     shown = table(header, rows, "Most suspicious pairs")
-    none = _listing("Suspected copying", "No pair of annotators errs alike beyond chance.")
-    return _listing("Suspected copying", words, shown) if rows else none
+    none, limits = "No pair of annotators errs alike beyond chance.", _not_tested(found)
+    return (
+        _listing("Suspected copying", words + limits, shown) if rows else _listing("Suspected copying", none + limits)
+    )
+
+
+def _not_tested(found: dict[str, Any]) -> str:
+    """Whom there was no time for, if anybody."""
+    pairs, people = found["pairs_not_tested"], found["annotators_not_tested"]
+    words = f" Not tested: {count(pairs, 'pair')} that agree less in doubtful answers." if pairs else ""
+    return words + (
+        f" Not looked at: {count(people, 'annotator')} with no more votes than the others." if people else ""
+    )
 
 
 def _listing(title: str, words: str, shown: Html = NOTHING) -> Html:

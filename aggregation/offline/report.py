@@ -203,7 +203,7 @@ def _ambiguous(analysis: Analysis) -> dict[str, Any]:
 
 
 def _copying(analysis: Analysis) -> dict[str, Any]:
-    """How many pairs of annotators are suspected of copying, and the most suspicious of them."""
+    """How many pairs of annotators are suspected of copying, the most suspicious of them, and who was not tested."""
     crowd = analysis.crowd
     found = copying(crowd.votes, analysis.fit, None if crowd.gold is None else crowd.gold.label)
     order = np.argsort(found.p_value, kind="stable")
@@ -219,7 +219,12 @@ def _copying(analysis: Analysis) -> dict[str, Any]:
         }
         for pair in order[:SHOWN_PAIRS]
     ]
-    return {"suspected_copying": len(order), "suspected_pairs": rows}
+    return {
+        "suspected_copying": len(order),
+        "suspected_pairs": rows,
+        "pairs_not_tested": found.untested,
+        "annotators_not_tested": found.left_out,
+    }
 
 
 def _votes(analysis: Analysis, task: int) -> dict[str, int]:

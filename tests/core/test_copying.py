@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import false_discovery_control
 
 from aggregation.core import copying as module
-from aggregation.core import hierarchical
+from aggregation.core import copying_pairs, hierarchical
 from aggregation.core.copying import benjamini_hochberg, copying
 from aggregation.core.simulation import dawid_skene_votes, drawn
 from aggregation.core.votes import Votes
@@ -117,7 +117,50 @@ def test_votes_in_parts_give_the_same(monkeypatch):
     whole = copying(votes, fit, min_overlap=50)
     assert 0 < len(whole) < 190 and whole.overlap.min() >= 50
     monkeypatch.setattr(module, "ROOM", 1000)
+    monkeypatch.setattr(copying_pairs, "ROOM", 500)
     np.testing.assert_allclose(copying(votes, fit, min_overlap=50).p_value, whole.p_value, rtol=1e-12)
+
+
+@pytest.mark.parametrize("pair", [(2, 7), (7, 2)])
+def test_of_too_many_pairs_the_suspicious_are_tested(pair, monkeypatch):
+    for seed in range(5):
+        votes = with_copier(crowd(seed), *pair, share=0.9)
+        fit = hierarchical.fit(votes)
+        whole = copying(votes, fit)
+        assert (len(whole), whole.untested, whole.left_out) == (190, 0, 0)
+        monkeypatch.setattr(copying_pairs, "MOST_TESTED", 300)
+        found = copying(votes, fit)
+        monkeypatch.undo()
+        assert 0 < len(found) < 10 and len(found) + found.untested == 190 and found.overlap.sum() <= 300
+        rows = np.searchsorted(whole.first * 20 + whole.second, found.first * 20 + found.second)
+        np.testing.assert_array_equal(found.p_value, whole.p_value[rows])
+        called = np.flatnonzero(found.adjusted <= CALLED)
+        assert [(found.first[row], found.second[row]) for row in called] == [(2, 7)]
+        assert found.adjusted[called] == whole.adjusted[rows[called]], "pairs that were not tested count"
+
+
+def test_with_many_labels_fewer_pairs_are_tested(monkeypatch):
+    votes = crowd(0)
+    monkeypatch.setattr(copying_pairs, "MOST_NUMBERS", 4 * 300)
+    assert copying(votes, hierarchical.fit(votes)).overlap.sum() <= 300
+
+
+def test_of_too_many_annotators_the_busiest_are_looked_at(monkeypatch):
+    # Annotator a votes on 20 + a tasks, so that the later ones are the busier, and the first has too few in common.
+    votes = as_votes([(t, a, (t * a) % 3 % 2) for a in range(10) for t in range(20 + a)], 30, 10, 2)
+    monkeypatch.setattr(copying_pairs, "MOST_CO_VOTES", 28 + 27 + 27 + 26 + 26 + 26)
+    found = copying(votes, hierarchical.fit(votes), min_overlap=21)
+    assert sorted({*found.first.tolist(), *found.second.tolist()}) == [6, 7, 8, 9]
+    assert (len(found), found.untested, found.left_out) == (6, 0, 5)
+    assert found.overlap.sum() == copying_pairs.MOST_CO_VOTES
+
+
+def test_however_much_two_have_in_common_one_pair_is_tested(monkeypatch):
+    votes = crowd(0)
+    monkeypatch.setattr(copying_pairs, "MOST_CO_VOTES", 0)
+    monkeypatch.setattr(copying_pairs, "MOST_TESTED", 0)
+    found = copying(votes, hierarchical.fit(votes))
+    assert (len(found), found.left_out) == (1, 18)
 
 
 @pytest.mark.parametrize(

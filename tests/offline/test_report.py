@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from aggregation.core import copying_pairs
 from aggregation.offline.analysis import analyse
 from aggregation.offline.crowd import read_crowd
 from aggregation.offline.files import source
@@ -132,6 +133,18 @@ def test_a_planted_copier_and_ambiguous_tasks_are_found(tmp_path: Path) -> None:
     assert all(row["between"] == ["a", "c"] for row in found["ambiguous_tasks"])
     shown = page(found)
     assert "model and copier" in shown and "a or c" in shown
+
+
+def test_it_says_whom_there_was_no_time_to_test_for_copying(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    votes = votes_csv(*((f"t{t}", f"w{a}", "abc"[t % (a + 2) % 3]) for a in range(5) for t in range(30)))
+    found = report_of(tmp_path, votes)
+    assert (found["pairs_not_tested"], found["annotators_not_tested"]) == (0, 0) and "Not " not in page(found)
+    monkeypatch.setattr(copying_pairs, "MOST_CO_VOTES", 6 * 30)
+    monkeypatch.setattr(copying_pairs, "MOST_TESTED", 30)
+    found = report_of(tmp_path, votes)
+    assert (found["pairs_not_tested"], found["annotators_not_tested"]) == (5, 1)
+    assert "Not tested: 5 pairs that agree less in doubtful answers." in page(found)
+    assert "Not looked at: 1 annotator with no more votes than the others." in page(found)
 
 
 class Structure(HTMLParser):
