@@ -50,6 +50,8 @@ FEWEST_VOTES, MOST_VOTES = 1.0, 40.0
 N_WEIGHTS = 3
 #: With fewer answers what comes out is mostly the prior: an estimate, not a calibration.
 ENOUGH_GOLD = 20
+#: More would teach three weights nothing, and take their time.
+MOST_GOLD = 5_000
 FOLDS = 5
 #: Gold of a smaller share of all tasks hardly moves a fit: then one fit without any serves them all.
 SMALL_SHARE = 0.01
@@ -128,11 +130,12 @@ def calibrate(posterior: Floats, vote_counts: Floats, gold: Ints, *, prior: Prio
 
     posterior: f8[T, K], in which the gold of a task has not been used for that task: see `cross_fit`. vote_counts:
     f8[T, K], votes of each task for each label. gold: int32[T], -1 where unknown, of tasks drawn at random. Tasks with
-    gold that nobody has voted on tell nothing, and are left out. Labels that no gold has keep a bias of 0. Raises
-    ValueError naming what has the wrong shape, and the first row of posterior or gold that is out of range.
+    gold that nobody has voted on tell nothing, and are left out. Of more than MOST_GOLD tasks so many are drawn, the
+    same from the same tasks. Labels that no gold has keep a bias of 0. Raises ValueError naming what has the wrong
+    shape, and the first row of posterior or gold that is out of range.
     """
     check(posterior, vote_counts, gold)
-    known = gold_tasks(vote_counts, gold)
+    known = drawn(gold_tasks(vote_counts, gold))
     theta, _ = most_probable(design(posterior[known], vote_counts[known]), gold[known], prior)
     bias = np.zeros(posterior.shape[1])
     bias[np.unique(gold[known])] = theta[N_WEIGHTS:]
@@ -163,6 +166,11 @@ def cross_fit(fit: Callable[[Ints], Floats], gold: Ints, folds: int = FOLDS, see
 def gold_tasks(vote_counts: Floats, gold: Ints) -> Ints:
     """The tasks with gold and votes, ascending."""
     return np.flatnonzero((gold >= 0) & (vote_counts.sum(axis=1) > 0)).astype(np.int32)
+
+
+def drawn(known: Ints) -> Ints:
+    """Of these tasks MOST_GOLD, drawn at random and ascending, or all where they are no more."""
+    return np.sort(np.random.default_rng(0).permutation(known)[:MOST_GOLD])
 
 
 def split(n: int, folds: int, seed: int) -> list[Ints]:
@@ -203,9 +211,9 @@ def most_probable(terms: Floats, truth: Ints, prior: Prior, weight: float = 1.0)
     precision[J:, J:] = np.eye(len(seen)) / prior.bias_variance
 
     def logits(theta: Floats) -> Floats:
-        z: Floats = terms @ theta[:J]
-        z[:, seen] += theta[J:]
-        return z
+        bias = np.zeros(K)
+        bias[seen] = theta[J:]
+        return np.asarray(terms @ theta[:J] + bias)
 
     def loss(theta: Floats) -> float:
         z, away = logits(theta), theta - centre
@@ -220,7 +228,7 @@ def most_probable(terms: Floats, truth: Ints, prior: Prior, weight: float = 1.0)
     for _ in range(MAX_STEPS):
         q = softmax(logits(theta))
         surplus = q - is_true
-        slope = np.concatenate([np.einsum("nk,nkj->j", surplus, terms), surplus[:, seen].sum(axis=0)])
+        slope = np.concatenate([surplus.ravel() @ terms.reshape(-1, J), surplus.sum(axis=0)[seen]])
         gradient = weight * slope + precision @ (theta - centre)
         hessian = weight * _curvature(terms, q, seen) + precision
         free = (theta > 0) | (gradient < 0) | ~is_weight
@@ -238,11 +246,12 @@ def most_probable(terms: Floats, truth: Ints, prior: Prior, weight: float = 1.0)
 
 def _curvature(terms: Floats, q: Floats, seen: Ints) -> Floats:
     """Minus the second derivatives of the log likelihood: the variance of terms and label under q, over all tasks."""
-    around = terms - np.einsum("nk,nkj->nj", q, terms)[:, None, :]
+    J, of_seen = terms.shape[2], q[:, seen]
+    around = terms - q[:, None, :] @ terms
     weighted = q[:, :, None] * around
-    among_weights = np.einsum("nki,nkj->ij", weighted, around)
-    across = weighted[:, seen].sum(axis=0).T
-    among_biases = np.diag(q[:, seen].sum(axis=0)) - q[:, seen].T @ q[:, seen]
+    among_weights = weighted.reshape(-1, J).T @ around.reshape(-1, J)
+    across = weighted.sum(axis=0)[seen].T
+    among_biases = np.diag(of_seen.sum(axis=0)) - of_seen.T @ of_seen
     return np.block([[among_weights, across], [across.T, among_biases]])
 
 

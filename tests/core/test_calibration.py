@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
+from aggregation.core import calibration as module
 from aggregation.core import calibration_report, dawid_skene
 from aggregation.core.calibration import (
     ENOUGH_GOLD,
@@ -17,6 +18,7 @@ from aggregation.core.calibration import (
     calibrate,
     cross_fit,
     design,
+    drawn,
     most_probable,
     split,
 )
@@ -102,6 +104,19 @@ def test_gold_without_votes_tells_nothing():
     np.testing.assert_array_equal(calibration.weights, same.weights)
     without = np.zeros_like(counts)
     assert np.isfinite(calibration.apply(posterior, without)).all()
+
+
+def test_of_very_much_gold_some_is_drawn(monkeypatch):
+    posterior, counts, truth = overconfident(0, T=200)
+    gold = known(truth, 100)
+    monkeypatch.setattr(module, "MOST_GOLD", 30)
+    chosen = drawn(np.flatnonzero(gold >= 0).astype(np.int32))
+    assert len(set(chosen)) == 30 and chosen.max() > 60 and (np.diff(chosen) > 0).all()
+    calibration = calibrate(posterior, counts, gold)
+    assert calibration.n_gold == 30
+    fewer = np.full_like(gold, -1)
+    fewer[chosen] = gold[chosen]
+    assert calibration.as_json() == calibrate(posterior, counts, fewer).as_json()
 
 
 def test_the_weights_are_the_most_probable_ones():
