@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aggregation.core import live
-from aggregation.core.calibration import ENOUGH_GOLD, calibrate, cross_fit, gold_tasks
+from aggregation.core.calibration import ENOUGH_GOLD, calibrate, cross_fit, drawn, gold_tasks
 from aggregation.core.calibration_report import cross_validate
 from aggregation.core.fit import Fit
 from aggregation.core.votes import Floats, Ints, Votes
@@ -19,8 +19,6 @@ from projects.services.recompute import TaskRows, task_priors
 
 #: Gold that everybody is shown has many more votes than tasks usually have: so many times more than nearly all of them.
 FAR_MORE, NEARLY_ALL = 1.5, 0.95
-#: More answers than these would teach three weights, and tell of their truth, nothing more.
-MOST_GOLD = 5_000
 SEED = 0
 
 
@@ -31,12 +29,11 @@ def learn_calibration(*, project: Project, loaded: Loaded, fit: Fit) -> tuple[di
     and that have no more votes than others.
     """
     gold = loaded.random_gold
-    votes = thinned(loaded.votes, loaded.gold)
-    counts = votes.per_task()
-    known = gold_tasks(counts, gold)
+    known = drawn(gold_tasks(loaded.vote_counts, gold))  # thinning leaves each of them some votes
     if len(known) < ENOUGH_GOLD:
         return None, None
-    known = np.sort(np.random.default_rng(SEED).permutation(known)[:MOST_GOLD])
+    votes = thinned(loaded.votes, loaded.gold)
+    counts = votes.per_task()
     posterior = _without_their_gold(project, loaded, votes, fit, known)
     learnt_from = posterior[known], counts[known], gold[known]
     calibration, report = calibrate(*learnt_from), cross_validate(*learnt_from)
@@ -55,7 +52,8 @@ def says(calibration: dict[str, Any] | None) -> str:
 def thinned(votes: Votes, gold: Ints) -> Votes:
     """The votes, but of tasks with gold that have far more than nearly all others only as many as is usual.
 
-    Which are kept is drawn at random, equally for equal votes in any order.
+    Which are kept is drawn at random, equally for equal votes in any order. Where no task has far more, it is the same
+    Votes, with all that has been worked out of them.
     """
     many = np.bincount(votes.task, minlength=votes.n_tasks)
     others = many[(gold < 0) & (many > 0)]
@@ -63,13 +61,14 @@ def thinned(votes: Votes, gold: Ints) -> Votes:
         return votes
     usual = int(np.median(others))
     crowded = (gold >= 0) & (many > FAR_MORE * np.quantile(others, NEARLY_ALL))
-    order = np.lexsort((votes.annotator, votes.task))
-    drawn = np.empty(len(votes))
-    drawn[order] = np.random.default_rng(SEED).random(len(votes))
-    by_draw = np.lexsort((drawn, votes.task))
-    place = np.empty(len(votes), np.int64)
-    place[by_draw] = np.arange(len(votes)) - votes.by_task.start[votes.task[by_draw]]
-    kept = ~crowded[votes.task] | (place < usual)
+    if not crowded.any():
+        return votes
+    rows = np.flatnonzero(crowded[votes.task])
+    rows = rows[np.lexsort((votes.annotator[rows], votes.task[rows]))]
+    rows = rows[np.lexsort((np.random.default_rng(SEED).random(len(rows)), votes.task[rows]))]
+    place = np.arange(len(rows)) - np.searchsorted(votes.task[rows], votes.task[rows])
+    kept = np.ones(len(votes), dtype=bool)
+    kept[rows[place >= usual]] = False
     columns = votes.task[kept], votes.annotator[kept], votes.label[kept]
     return Votes(*columns, votes.n_tasks, votes.n_annotators, votes.n_labels)
 
