@@ -38,7 +38,7 @@ def simulate(folder: str, size: str) -> None:
     label = np.zeros(len(task), dtype=np.int64)
     for voted in range(LABELS - 1):
         label += drawn > below[worker, truth[task], voted]
-    for name, column in zip(COLUMNS, (task, worker, label), strict=True):
+    for name, column in zip((*COLUMNS, "truth"), (task, worker, label, truth), strict=True):
         np.save(Path(folder, f"{name}.npy"), column)
 
 

@@ -3,10 +3,11 @@
     uv run benchmarks/service.py [--votes 1000000] [--label-model auto] [--json FILE]
 
 Votes are those of `aggregation.py`, uploaded and imported into a project on a PostgreSQL of its own, as `manage.py up`
-starts it, in a throw-away folder. The steps are the service's own functions, and each is measured: seconds, the peak
-memory of its process, and the rows that it writes. First all of it; then 0.1 % more votes, and a second refit, which
-should write only what changed. The ORM loads the same rows, and publishes the same fit by `bulk_update` and
-`bulk_create`: of so many tasks that one does not wait for half an hour. ratio: its seconds to ours, for each row.
+starts it, in a throw-away folder; of some tasks the true label is known. The steps are the service's own functions, and
+each is measured: seconds, the peak memory of its process, and the rows that it writes. First all of it; then 0.1 % more
+votes, and a second refit, which should write only what changed. The ORM loads the same rows, and publishes the same fit
+by `bulk_update` and `bulk_create`: of so many tasks that one does not wait for half an hour. ratio: its seconds to
+ours, for each row.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from benchmarks.measure import COLUMNS, LABELS, peak_mb, simulate
 
 NAMES = [f"label {k}" for k in range(LABELS)]
 LATER = 0.001  # new votes as a share of the old ones
+GOLD, AT_MOST = 500, 0.25  # tasks of known truth, to calibrate on, and as a share of all
 ORM_TASKS = 4_000  # that the ORM publishes
 #: The tables that a refit's two steps write.
 CURRENT = ("projects_livemodel", "projects_poolederror", "projects_skill", "projects_confusion")
@@ -88,13 +90,22 @@ def fill(folder: str, label_model: str) -> dict[str, Any]:
     settings = {"name": "Benchmark", "labels": NAMES, "label_model": label_model, "redundancy": 5}
     project = create_project(creator=creator, settings=settings)
     task, worker, label = (np.load(Path(folder, f"{name}.npy")) for name in COLUMNS)
-    tasks = b"".join(b'{"key": "%d", "data": {}}\n' % t for t in range(task.max() + 1))
+    tasks = uploaded(np.load(Path(folder, "truth.npy")))
     steps: dict[str, Any] = {}
     with measured(steps, "upload"):
-        upload_tasks(project=project, body=io.BytesIO(tasks), media_type="application/x-ndjson")
+        created = upload_tasks(project=project, body=io.BytesIO(tasks), media_type="application/x-ndjson")
     with measured(steps, "import"):
         import_votes(project=project, body=csv(task, worker, label))
-    return {"tasks": int(task.max()) + 1, "annotators": len(np.unique(worker)), "filled": steps}
+    sizes = {"tasks": int(task.max()) + 1, "annotators": len(np.unique(worker)), "gold": created.gold}
+    return sizes | {"filled": steps}
+
+
+def uploaded(truth: Any) -> bytes:
+    """A line of JSON for each task, the first of them with their gold: whatever was drawn, it was drawn at random."""
+    n_gold = min(GOLD, int(len(truth) * AT_MOST))
+    gold = [f', "gold": "{NAMES[k]}"' for k in truth[:n_gold].tolist()]
+    gold += [""] * (len(truth) - len(gold))
+    return "".join(f'{{"key": "{t}", "data": {{}}{known}}}\n' for t, known in enumerate(gold)).encode()
 
 
 def csv(task: Any, worker: Any, label: Any) -> io.BytesIO:
@@ -119,6 +130,7 @@ def ours(folder: str) -> dict[str, Any]:
 def refit(project: Any) -> dict[str, Any]:
     """The steps of `aggregation.services.refit`, one by one."""
     from aggregation.models import RunKind
+    from aggregation.services.calibrating import learn_calibration
     from aggregation.services.current import make_current
     from aggregation.services.fitting import fit_label_model, load_votes
     from aggregation.services.publishing import publish
@@ -130,8 +142,11 @@ def refit(project: Any) -> dict[str, Any]:
             loaded = load_votes(project=project)
         with measured(steps, "fit"):
             fit = fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
+        with measured(steps, "calibrate"):
+            calibration, report = learn_calibration(project=project, loaded=loaded, fit=fit)
+        steps["calibrate"]["n_gold"] = calibration["n_gold"] if calibration else 0
         with measured(steps, "make_current", CURRENT):
-            make_current(project=project, run=run, loaded=loaded, fit=fit, calibration=None, report=None)
+            make_current(project=project, run=run, loaded=loaded, fit=fit, calibration=calibration, report=report)
         with measured(steps, "publish", PUBLISHED):
             publish(project=project, run=run, loaded=loaded, fit=fit)
         finish_run(run=run, counts={}, metrics={})
@@ -246,7 +261,9 @@ def measured(steps: dict[str, Any], name: str, tables: Sequence[str] = ()) -> It
 
 
 def table(figures: dict[str, Any]) -> str:
-    sizes = "{votes:,} votes, {tasks:,} tasks, {annotators:,} annotators, {label_model}".format(**figures)
+    sizes = "{votes:,} votes, {tasks:,} tasks, {annotators:,} annotators, {gold:,} gold, {label_model}".format(
+        **figures
+    )
     lines = [sizes, f"{'':24}{'seconds':>9}{'peak MB':>9}{'rows written':>14}{'ratio':>7}"]
     for part in ("filled", "first", "second", "orm"):
         for step, row in figures[part].items():
