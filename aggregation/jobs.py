@@ -13,7 +13,7 @@ from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
 from projects.queries import fetch
 from projects.services.hints import send_hint
-from projects.services.voting import expire_leases
+from projects.services.leases import expire_leases
 
 #: Long jobs leave one of a worker's three threads to the sweeper, so that leases end on time. Whoever finds no room
 #: goes away: the sweeper sends the hint again.

@@ -20,7 +20,8 @@ ORDER BY s.task_id
 
 # A chunk of tasks to publish, as they are. Those that a vote or a lease holds right now are left for the next round.
 LOCK_TASKS = """
-SELECT s.task_id, s.version, s.votes, s.redundancy, g.label, p.posterior, t.posterior
+SELECT s.task_id, s.version, s.votes, s.redundancy, s.retired IS NOT DISTINCT FROM 'flagged', g.label, p.posterior,
+       t.posterior
 FROM projects_taskstate s
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
 LEFT JOIN projects_prediction p ON p.task_id = s.task_id

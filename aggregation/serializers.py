@@ -32,6 +32,7 @@ class StatisticsOut(serializers.Serializer[Any]):
     open = serializers.IntegerField(help_text="Tasks that still collect votes.")
     retired = serializers.DictField(child=serializers.IntegerField(), help_text="Tasks by the reason they stopped.")
     votes = serializers.IntegerField()
+    uncounted_votes = serializers.IntegerField(help_text="Late votes for which there was no room: recorded only.")
     open_leases = serializers.IntegerField()
     votes_wanted = serializers.IntegerField(help_text="If every task took its full redundancy.")
     annotators = serializers.IntegerField()

@@ -80,8 +80,14 @@ class AssignmentExpired(Conflict):
     code = "assignment_expired"
 
 
+class LateVoteNoRoom(Conflict):
+    """The lease had ended and the task has no room for this vote any more: it was recorded, but it does not count."""
+
+    code = "late_vote_no_room"
+
+
 class AssignmentClosed(Conflict):
-    """This assignment was already answered or skipped."""
+    """This assignment was already answered, skipped or given back."""
 
     code = "assignment_closed"
 

@@ -25,30 +25,47 @@ def from_json(value: Any) -> Any:
     return json.loads(value) if isinstance(value, str) else value
 
 
-# Lease: the highest-priority open tasks that have room and that this annotator has not had, as new assignments.
+# Lease: what the annotator holds and, up to "count", new assignments of the highest-priority open tasks that have room
+# and that this annotator has not had.
 # Tasks that nobody is answering right now come first: an answer on its way will lower a task's priority, so handing the
 # same task to everybody who asks in the meantime would spend votes on what is about to be known.
 # Scans index queue_next in its own order; the assignment look-up stands on assignment_once_per_annotator.
+# - projects_held (a function of the database) lets one request of an annotator lease at a time: "count" is a bound of
+#   what a person holds, whatever is asked at once.
 # - SKIP LOCKED: annotators asking at once take different tasks instead of waiting for each other.
 # - After the lock PostgreSQL checks the row's newest version again, so "has room" and "not retired" are true of what is
 #   locked (the queue's own row is not locked: its "open" may be a moment old); the check constraint
 #   task_redundancy_not_exceeded stands behind it.
 # - "(SELECT 1 …) IS NULL" and not "NOT EXISTS": the planner turns the latter into a join over the whole table.
-# - ON CONFLICT: the same annotator asking twice at once gets a task once.
+# - LIMIT 1000, the most that a project allows: tells the planner that few are wanted, which "so many as are missing"
+#   does not. Rows are locked one by one as they are taken.
+# - ON CONFLICT: a task that this annotator was given since the statement began is not given again.
 _CANDIDATES = """
-    SELECT s.task_id
-    FROM projects_taskqueue q
-    JOIN projects_taskstate s ON s.task_id = q.task_id
-    WHERE q.project_id = %(project)s AND q.open AND {which} AND s.votes + s.leases < s.redundancy AND s.retired IS NULL
-      AND (SELECT 1 FROM projects_assignment a
-           WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s AND a.status <> 'expired') IS NULL
-    ORDER BY q.priority DESC, q.task_id
-    LIMIT {limit}
-    FOR UPDATE OF s SKIP LOCKED
+    SELECT task_id FROM (
+        SELECT s.task_id
+        FROM projects_taskqueue q
+        JOIN projects_taskstate s ON s.task_id = q.task_id
+        WHERE q.project_id = %(project)s AND q.open AND {which} AND s.votes + s.leases < s.redundancy
+          AND s.retired IS NULL
+          AND (SELECT 1 FROM projects_assignment a
+               WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s
+                 AND a.status NOT IN ('expired', 'released')) IS NULL
+        ORDER BY q.priority DESC, q.task_id
+        LIMIT 1000
+        FOR UPDATE OF s SKIP LOCKED
+    ) few
+    LIMIT greatest(0, {missing})
 """
 LEASE = f"""
-WITH idle AS ({_CANDIDATES.format(which="s.leases = 0", limit="%(count)s")}
-), busy AS ({_CANDIDATES.format(which="s.leases > 0", limit="(SELECT %(count)s - count(*) FROM idle)")}
+WITH held AS MATERIALIZED (
+    SELECT id, task_id, leased_at, expires_at FROM projects_held(%(annotator)s)
+), idle AS ({_CANDIDATES.format(which="s.leases = 0", missing="%(count)s - (SELECT count(*) FROM held)")}
+), busy AS ({
+    _CANDIDATES.format(
+        which="s.leases > 0",
+        missing="%(count)s - (SELECT count(*) FROM held) - (SELECT count(*) FROM idle)",
+    )
+}
 ), candidate AS (
     SELECT task_id FROM idle UNION ALL SELECT task_id FROM busy
 ), leased AS (
@@ -61,27 +78,22 @@ WITH idle AS ({_CANDIDATES.format(which="s.leases = 0", limit="%(count)s")}
     UPDATE projects_taskstate s SET leases = s.leases + 1
     FROM leased WHERE s.task_id = leased.task_id
     RETURNING s.task_id
+), given AS (
+    SELECT id, task_id, expires_at, leased_at, 0 AS priority FROM held
+    UNION ALL
+    SELECT leased.id, leased.task_id, leased.expires_at, NULL, q.priority
+    FROM leased
+    JOIN counted ON counted.task_id = leased.task_id
+    JOIN projects_taskqueue q ON q.task_id = leased.task_id
 )
-SELECT leased.id, t.data, leased.expires_at
-FROM leased
-JOIN counted ON counted.task_id = leased.task_id
-JOIN projects_task t ON t.id = leased.task_id
-JOIN projects_taskqueue q ON q.task_id = leased.task_id
-ORDER BY q.priority DESC, leased.task_id
-"""
-
-# Held: the open assignments of an annotator, oldest first. Index assignment_of_annotator.
-HELD = """
-SELECT a.id, t.data, a.expires_at
-FROM projects_assignment a
-JOIN projects_task t ON t.id = a.task_id
-WHERE a.annotator_id = %(annotator)s AND a.status = 'open' AND a.expires_at > now()
-ORDER BY a.leased_at, a.task_id
+SELECT given.id, t.data, given.expires_at
+FROM given JOIN projects_task t ON t.id = given.task_id
+ORDER BY given.leased_at NULLS LAST, given.priority DESC, given.task_id
 LIMIT %(count)s
 """
 
-# Why a lease found nothing: is there an open task this annotator has not had, with room (true: locked just now), or at
-# least without (false: leased by others)? Null: nothing is left for this person. Stops at the first such task.
+# Why a lease found nothing: is there an open task this annotator has not answered, with room (true: locked just now),
+# or at least without (false: leased by others)? Null: nothing is left for this person. Stops at the first such task.
 LEFT_OVER = """
 WITH unseen AS NOT MATERIALIZED (
     SELECT s.votes + s.leases < s.redundancy AS has_room
@@ -89,7 +101,8 @@ WITH unseen AS NOT MATERIALIZED (
     JOIN projects_taskstate s ON s.task_id = q.task_id
     WHERE q.project_id = %(project)s AND q.open
       AND (SELECT 1 FROM projects_assignment a
-           WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s AND a.status <> 'expired') IS NULL
+           WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s
+             AND a.status IN ('voted', 'skipped')) IS NULL
 )
 SELECT CASE WHEN EXISTS (SELECT 1 FROM unseen WHERE has_room) THEN true
             WHEN EXISTS (SELECT 1 FROM unseen) THEN false END
@@ -114,19 +127,120 @@ WITH closed AS (
 )
 UPDATE projects_taskstate s SET votes = s.votes + 1, leases = s.leases - 1, version = s.version + 1
 FROM closed WHERE s.task_id = closed.task_id
-RETURNING s.task_id
+RETURNING s.task_id, true
 """
 
-# Skip: close the assignment, give its place back.
-SKIP = """
+# A late vote, three statements in one transaction. First keep every other request of this annotator out that could
+# lease or vote late; then end the lease if no sweeper has, so that what follows does not depend on when it comes.
+LOCK_ANNOTATOR = "SELECT pg_advisory_xact_lock(%(annotator)s)"
+END_LEASE = """
 WITH closed AS (
-    UPDATE projects_assignment SET status = 'skipped', closed_at = now()
+    UPDATE projects_assignment SET status = 'expired', closed_at = now()
+    WHERE id = %(assignment)s AND annotator_id = %(annotator)s AND status = 'open' AND expires_at <= now()
+    RETURNING task_id
+)
+UPDATE projects_taskstate s SET leases = s.leases - 1
+FROM closed WHERE s.task_id = closed.task_id
+"""
+
+# Store a vote whose lease has ended: counted if the task goes on, has a place that is nobody's, and this annotator has
+# had it in no other assignment; else uncounted. All of it or (no row) nothing.
+STORE_LATE_VOTE = """
+WITH late AS (
+    SELECT a.id, a.task_id, a.project_id, a.annotator_id,
+           (SELECT 1 FROM projects_assignment o
+            WHERE o.task_id = a.task_id AND o.annotator_id = a.annotator_id
+              AND o.status NOT IN ('expired', 'released')) IS NULL AS only_one
+    FROM projects_assignment a
+    JOIN projects_project p ON p.id = a.project_id
+    WHERE a.id = %(assignment)s AND a.annotator_id = %(annotator)s AND a.status = 'expired' AND p.status = 'active'
+      AND (SELECT 1 FROM projects_vote v WHERE v.assignment_id = a.id) IS NULL
+    FOR UPDATE OF a
+), placed AS (
+    UPDATE projects_taskstate s SET votes = s.votes + 1, version = s.version + 1
+    FROM late
+    WHERE s.task_id = late.task_id AND late.only_one AND s.retired IS NULL AND s.votes + s.leases < s.redundancy
+    RETURNING s.task_id
+), closed AS (
+    UPDATE projects_assignment a SET status = 'voted', closed_at = now()
+    FROM late WHERE a.id = late.id AND late.only_one
+), stored AS (
+    INSERT INTO projects_vote
+        (project_id, task_id, annotator_id, assignment_id, answer, label, status, seconds, created_at)
+    SELECT late.project_id, late.task_id, late.annotator_id, late.id, %(answer)s, %(label)s,
+           CASE WHEN placed.task_id IS NULL THEN 'uncounted' ELSE 'counted' END, %(seconds)s, now()
+    FROM late LEFT JOIN placed ON true
+), noted AS (
+    INSERT INTO projects_event (project_id, kind, task, created_at)
+    SELECT late.project_id, 'vote', late.task_id, now() FROM late JOIN placed ON true
+)
+SELECT late.task_id, placed.task_id IS NOT NULL FROM late LEFT JOIN placed ON true
+"""
+
+# Renew: the project's time for an answer begins anew, while it is not over.
+RENEW = """
+UPDATE projects_assignment a SET expires_at = now() + make_interval(secs => p.lease_seconds)
+FROM projects_project p
+WHERE a.id = %(assignment)s AND a.annotator_id = %(annotator)s AND a.status = 'open' AND a.expires_at > now()
+  AND p.id = a.project_id
+RETURNING a.expires_at
+"""
+
+# Give a task back, skipped or released: close the assignment, give its place back.
+GIVE_BACK = """
+WITH closed AS (
+    UPDATE projects_assignment
+    SET status = %(status)s, closed_at = now(), skip_reason = %(reason)s, skip_comment = %(comment)s
     WHERE id = %(assignment)s AND annotator_id = %(annotator)s AND status = 'open' AND expires_at > now()
     RETURNING task_id
 )
 UPDATE projects_taskstate s SET leases = s.leases - 1
 FROM closed WHERE s.task_id = closed.task_id
 RETURNING s.task_id
+"""
+
+# Flag a task that enough annotators have skipped as broken or unclear. A statement of its own, after the skip has
+# locked the task: it sees all other skips. Index assignment_once_per_annotator, by which each is another annotator's.
+FLAG = """
+WITH flagged AS (
+    UPDATE projects_taskstate s SET retired = 'flagged'
+    FROM projects_project p
+    WHERE s.task_id = %(task)s AND s.retired IS NULL AND p.id = s.project_id
+      AND (SELECT count(*) FROM projects_assignment a
+           WHERE a.task_id = s.task_id AND a.status = 'skipped' AND a.skip_reason IN ('broken', 'unclear')
+          ) >= p.max_skips
+    RETURNING s.task_id, s.project_id
+), noted AS (
+    INSERT INTO projects_event (project_id, kind, task, created_at)
+    SELECT project_id, 'flag', task_id, now() FROM flagged
+)
+UPDATE projects_taskqueue q SET open = false
+FROM flagged WHERE q.task_id = flagged.task_id
+RETURNING q.task_id
+"""
+
+# The project allows another number of skips: tasks with as many are flagged at once, flagged ones with fewer go on.
+CHANGE_MAX_SKIPS = """
+WITH locked AS (
+    SELECT task_id FROM projects_taskstate
+    WHERE task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s)
+    ORDER BY task_id FOR UPDATE
+), skipped AS (
+    SELECT a.task_id, count(*) AS n
+    FROM locked JOIN projects_assignment a ON a.task_id = locked.task_id
+    WHERE a.status = 'skipped' AND a.skip_reason IN ('broken', 'unclear')
+    GROUP BY a.task_id
+), changed AS (
+    UPDATE projects_taskstate s
+    SET retired = CASE WHEN s.retired IS NULL THEN 'flagged' WHEN s.votes >= s.redundancy THEN 'redundancy' END
+    FROM skipped
+    WHERE s.task_id = skipped.task_id
+      AND (s.retired IS NULL AND skipped.n >= %(max_skips)s::int
+           OR s.retired = 'flagged' AND (skipped.n >= %(max_skips)s::int) IS NOT TRUE)
+    RETURNING s.task_id, s.retired
+)
+UPDATE projects_taskqueue q SET open = changed.retired IS NULL
+FROM changed WHERE q.task_id = changed.task_id
 """
 
 # Expire: end due leases and give their places back, a bounded number at a time. Index assignment_due.
@@ -152,7 +266,7 @@ SELECT count(*) FROM closed
 
 # What a set of tasks' posteriors are made of, read under the tasks' locks. Indexes: primary keys.
 TASKS_TO_RECOMPUTE = """
-SELECT s.task_id, s.votes, s.redundancy, g.label, p.posterior
+SELECT s.task_id, s.votes, s.redundancy, s.retired IS NOT DISTINCT FROM 'flagged', g.label, p.posterior
 FROM projects_taskstate s
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
 LEFT JOIN projects_prediction p ON p.task_id = s.task_id
@@ -209,7 +323,8 @@ WITH locked AS (
 ), changed AS (
     UPDATE projects_taskstate s
     SET redundancy = greatest(%(redundancy)s, s.votes + s.leases),
-        retired = CASE WHEN s.votes >= greatest(%(redundancy)s, s.votes + s.leases) THEN 'redundancy'
+        retired = CASE WHEN s.retired = 'flagged' THEN 'flagged'
+                       WHEN s.votes >= greatest(%(redundancy)s, s.votes + s.leases) THEN 'redundancy'
                        WHEN s.retired = 'redundancy' THEN NULL ELSE s.retired END
     FROM locked WHERE s.task_id = locked.task_id
     RETURNING s.task_id, s.retired
@@ -341,7 +456,8 @@ WITH locked AS (
     UPDATE projects_taskstate s
     SET votes = s.votes + added.n, version = s.version + 1,
         redundancy = greatest(s.redundancy, s.votes + s.leases + added.n),
-        retired = CASE WHEN s.votes + added.n >= greatest(s.redundancy, s.votes + s.leases + added.n)
+        retired = CASE WHEN s.retired IS DISTINCT FROM 'flagged'
+                        AND s.votes + added.n >= greatest(s.redundancy, s.votes + s.leases + added.n)
                        THEN 'redundancy' ELSE s.retired END
     FROM added WHERE s.task_id = added.task_id
     RETURNING s.task_id, s.retired

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet
 
-from projects.models import Assignment, AssignmentStatus, Invite, Member, Project, Task, User, Vote
+from projects.models import Assignment, AssignmentStatus, Invite, Member, Project, Task, User, Vote, VoteStatus
 
 
 def projects_of(user: User) -> QuerySet[Member]:
@@ -16,12 +16,22 @@ def projects_of(user: User) -> QuerySet[Member]:
 
 
 def tasks_of(project: Project) -> QuerySet[Task]:
-    return Task.objects.filter(project=project).select_related("state", "queue", "gold")
+    """With their state, queue and gold, their ``skips``, and their ``uncounted`` votes."""
+    skips = Assignment.objects.filter(status=AssignmentStatus.SKIPPED).only("task_id", "skip_reason")
+    uncounted = Vote.objects.filter(status=VoteStatus.UNCOUNTED).only("task_id")
+    return (
+        Task.objects.filter(project=project)
+        .select_related("state", "queue", "gold")
+        .prefetch_related(Prefetch("assignments", skips, "skips"), Prefetch("votes", uncounted, "uncounted"))
+    )
 
 
 def members_of(project: Project) -> QuerySet[Member]:
-    counted = Count("votes", filter=Q(votes__status="counted"))
-    return Member.objects.filter(project=project, user__isnull=False).annotate(vote_count=counted)
+    counts = {
+        f"{name}_count": Count("votes", filter=Q(votes__status=status))
+        for name, status in (("vote", VoteStatus.COUNTED), ("uncounted", VoteStatus.UNCOUNTED))
+    }
+    return Member.objects.filter(project=project, user__isnull=False).annotate(**counts)
 
 
 def invites_of(project: Project) -> QuerySet[Invite]:
@@ -33,8 +43,10 @@ def own_progress(member: Member) -> dict[str, int]:
     with connection.cursor() as cursor:
         cursor.execute("SELECT date_trunc('day', now())")
         (today,) = cursor.fetchone()
-    votes = Vote.objects.filter(annotator=member).aggregate(
-        votes=Count("id"), votes_today=Count("id", filter=Q(created_at__gte=today))
+    votes = (
+        Vote.objects.filter(annotator=member)
+        .exclude(status=VoteStatus.UNCOUNTED)
+        .aggregate(votes=Count("id"), votes_today=Count("id", filter=Q(created_at__gte=today)))
     )
     assignments = Assignment.objects.filter(annotator=member).aggregate(
         skipped=Count("id", filter=Q(status=AssignmentStatus.SKIPPED)),
@@ -61,7 +73,11 @@ SELECT least(floor(s.confidence * 10)::int, 9), count(*)
 FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id LEFT JOIN projects_gold g ON g.task_id = t.id
 WHERE t.project_id = %s AND s.votes > 0 AND g.label IS NULL GROUP BY 1
 """
-RECENT = "SELECT count(*) FROM projects_vote WHERE project_id = %s AND created_at > now() - interval '5 minutes'"
+RECENT = """
+SELECT count(*) FILTER (WHERE status <> 'uncounted' AND created_at > now() - interval '5 minutes'),
+       count(*) FILTER (WHERE status = 'uncounted')
+FROM projects_vote WHERE project_id = %s
+"""
 
 
 def task_statistics(project: Project) -> dict[str, Any]:
@@ -76,12 +92,13 @@ def task_statistics(project: Project) -> dict[str, Any]:
         for bin_, count in cursor.fetchall():
             histogram[bin_] = count
         cursor.execute(RECENT, [project.id])
-        (recent,) = cursor.fetchone()
+        recent, uncounted = cursor.fetchone()
     return {
         "tasks": tasks,
         "open": open_,
         "retired": retired,
         "votes": votes,
+        "uncounted_votes": uncounted,
         "open_leases": leases,
         "votes_wanted": wanted,
         "mean_confidence": confidence,

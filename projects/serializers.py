@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from rest_framework import serializers
 
 from aggregation.core import choice
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, OURS
-from projects.models import Acquisition, LabelType, Learner, Role
+from projects.models import MOST_LEASES, Acquisition, LabelType, Learner, Role, SkipReason
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -48,6 +49,8 @@ class ProjectSettings(StrictSerializer):
     labels = LabelsField()
     redundancy = serializers.IntegerField(min_value=1, max_value=1000, required=False)
     lease_seconds = serializers.IntegerField(min_value=10, max_value=86400, required=False)
+    max_leases = serializers.IntegerField(min_value=1, max_value=MOST_LEASES, required=False)
+    max_skips = serializers.IntegerField(min_value=1, max_value=1000, allow_null=True, required=False)
     target_confidence = serializers.FloatField(min_value=0.5, max_value=0.9999, allow_null=True, required=False)
     min_votes = serializers.IntegerField(min_value=1, max_value=1000, required=False)
     label_model = serializers.ChoiceField(sorted(OURS), default=DEFAULT_LABEL_MODEL)
@@ -90,6 +93,8 @@ class ProjectOut(serializers.Serializer[Any]):
     label_type = serializers.CharField(required=False)
     redundancy = serializers.IntegerField(required=False)
     lease_seconds = serializers.IntegerField(required=False)
+    max_leases = serializers.IntegerField(required=False)
+    max_skips = serializers.IntegerField(required=False, allow_null=True)
     target_confidence = serializers.FloatField(required=False, allow_null=True)
     min_votes = serializers.IntegerField(required=False)
     label_model = serializers.CharField(required=False)
@@ -188,6 +193,7 @@ class MemberOut(serializers.Serializer[Any]):
     role = serializers.CharField()
     created_at = serializers.DateTimeField()
     votes = serializers.IntegerField(source="vote_count")
+    uncounted_votes = serializers.IntegerField(source="uncounted_count", help_text="Came late and found no room.")
 
 
 class MemberEdit(StrictSerializer):
@@ -207,6 +213,8 @@ class TaskOut(serializers.Serializer[Any]):
     priority = serializers.IntegerField(source="queue.priority")
     gold = serializers.SerializerMethodField()
     gold_origin = serializers.SerializerMethodField()
+    skips = serializers.SerializerMethodField()
+    uncounted_votes = serializers.SerializerMethodField()
 
     def _name(self, index: int | None) -> str | None:
         return None if index is None else self.context["labels"][index]
@@ -219,6 +227,15 @@ class TaskOut(serializers.Serializer[Any]):
 
     def get_gold_origin(self, task: Any) -> str | None:
         return task.gold.origin if hasattr(task, "gold") else None
+
+    def get_skips(self, task: Any) -> dict[str, int]:
+        """How many annotators skipped it, by reason."""
+        given = Counter(skip.skip_reason or SkipReason.NOT_FOR_ME for skip in task.skips)
+        return {reason: given[reason] for reason in SkipReason.values}
+
+    def get_uncounted_votes(self, task: Any) -> int:
+        """Votes that came late and found no room."""
+        return len(task.uncounted)
 
 
 class UploadOut(serializers.Serializer[Any]):
@@ -233,14 +250,14 @@ class ImportOut(serializers.Serializer[Any]):
     annotators = serializers.IntegerField(help_text="Annotators not seen before.")
 
 
-#: Assignments that one request may ask for.
-MAX_COUNT = 100
-#: Why a lease gave no more than it did (``services.voting.lease_tasks``).
+#: Assignments that may come with the answer to votes.
+MAX_NEXT = 100
+#: Why a lease gave no more than it did (``services.leases.lease_tasks``).
 LEASE_STATUSES = ["ok", "retry", "waiting", "finished"]
 
 
 class LeaseIn(StrictSerializer):
-    count = serializers.IntegerField(min_value=1, max_value=MAX_COUNT, default=1)
+    count = serializers.IntegerField(min_value=1, max_value=MOST_LEASES, default=1)
 
 
 class AssignmentOut(serializers.Serializer[Any]):
@@ -276,9 +293,19 @@ class VotesOut(serializers.Serializer[Any]):
     status = serializers.ChoiceField(LEASE_STATUSES, required=False, help_text="With `next` only.")
 
 
-class SkipOut(serializers.Serializer[Any]):
+class SkipIn(StrictSerializer):
+    reason = serializers.ChoiceField(SkipReason.choices, default=SkipReason.NOT_FOR_ME)
+    comment = serializers.CharField(max_length=1000, allow_null=True, allow_blank=True, required=False)
+
+
+class GivenBackOut(serializers.Serializer[Any]):
     assignment = serializers.UUIDField()
     status = serializers.CharField()
+
+
+class RenewedOut(serializers.Serializer[Any]):
+    assignment = serializers.UUIDField()
+    expires_at = serializers.DateTimeField()
 
 
 class ProgressOut(serializers.Serializer[Any]):

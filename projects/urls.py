@@ -21,6 +21,8 @@ urlpatterns = [
     path("projects/<int:project_id>/votes/import", work.ImportVotesView.as_view()),
     path("projects/<int:project_id>/assignments", work.AssignmentsView.as_view()),
     path("projects/<int:project_id>/assignments/<uuid:assignment_id>/skip", work.SkipView.as_view()),
+    path("projects/<int:project_id>/assignments/<uuid:assignment_id>/release", work.ReleaseView.as_view()),
+    path("projects/<int:project_id>/assignments/<uuid:assignment_id>/renew", work.RenewView.as_view()),
     path("projects/<int:project_id>/votes", work.VotesView.as_view()),
     path("projects/<int:project_id>/me", work.ProgressView.as_view()),
 ]

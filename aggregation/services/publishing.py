@@ -127,7 +127,7 @@ def _as_fitted(
 ) -> Summaries:
     """Summaries of tasks with the fit's posteriors, in the rows of the fit that are given; notes their drift."""
     model, label_prior, counts = refitted.model, refitted.fit.label_prior, refitted.loaded.vote_counts[rows]
-    tasks = TaskRows.of([(id_, votes, wanted, gold, said) for id_, _, votes, wanted, gold, said, _ in locked])
+    tasks = TaskRows.of([(id_, *columns) for id_, _version, *columns, _posterior in locked])
     priors, predicted = task_priors(tasks, label_prior, model.prediction_weight)
     posterior = live.with_prior(refitted.fit.posterior[rows], label_prior, priors)
     summaries = summaries_of(refitted.project, model, tasks, posterior, counts, predicted)

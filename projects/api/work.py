@@ -19,21 +19,23 @@ from projects.api.paging import PARAMETERS, page_schema, paginated
 from projects.errors import DomainError, FieldError, Invalid, UnsupportedMediaType
 from projects.selectors import own_progress, tasks_of
 from projects.serializers import (
-    MAX_COUNT,
+    MAX_NEXT,
+    GivenBackOut,
     ImportOut,
     LeaseIn,
     LeaseOut,
     ProgressOut,
-    SkipOut,
+    RenewedOut,
+    SkipIn,
     TaskOut,
     UploadOut,
     VotesIn,
     VotesOut,
 )
-from projects.services import tasks, voting
+from projects.services import leases, tasks, voting
 
 NEXT = OpenApiParameter(
-    "next", int, description=f"Also lease: what I hold after these votes, filled up to so many (0 to {MAX_COUNT})."
+    "next", int, description=f"Also lease: what I hold after these votes, filled up to so many (0 to {MAX_NEXT})."
 )
 
 
@@ -114,12 +116,17 @@ class AssignmentsView(APIView):
         ask again in some seconds); "finished" (nothing is left for you).
         """
         member = access_member(user_of(request), project_id, ANNOTATORS)
-        leases, why = voting.lease_tasks(member=member, count=checked(LeaseIn, request)["count"])
-        return Response(LeaseOut({"assignments": leases, "status": why}).data)
+        given, why = leases.lease_tasks(member=member, count=checked(LeaseIn, request)["count"])
+        return Response(LeaseOut({"assignments": given, "status": why}).data)
 
 
 class VotesView(APIView):
-    @extend_schema(operation_id="vote", parameters=[NEXT], request=VotesIn, responses={200: VotesOut, 207: VotesOut})
+    @extend_schema(
+        operation_id="vote",
+        parameters=[NEXT],
+        request=VotesIn,
+        responses={200: VotesOut, 207: VotesOut},
+    )
     def post(self, request: Request, project_id: int) -> Response:
         """Store votes, each on its own: 200 all stored (a repeat is), 207 some refused, 4xx none stored.
 
@@ -144,8 +151,8 @@ class VotesView(APIView):
         ]
         answer: dict[str, Any] = {"results": results}
         if count is not None:
-            leases, why = voting.lease_next(member=member, count=count)
-            answer |= LeaseOut({"assignments": leases, "status": why}).data
+            given, why = leases.lease_next(member=member, count=count)
+            answer |= LeaseOut({"assignments": given, "status": why}).data
         return Response(answer, status=status.HTTP_207_MULTI_STATUS if refused else status.HTTP_200_OK)
 
 
@@ -154,8 +161,8 @@ def _next_of(request: Request) -> int | None:
     text = request.query_params.get("next")
     if text is None:
         return None
-    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) <= MAX_COUNT):
-        raise Invalid(f"next must be a whole number from 0 to {MAX_COUNT}.", field="next", code="invalid_next")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) <= MAX_NEXT):
+        raise Invalid(f"next must be a whole number from 0 to {MAX_NEXT}.", field="next", code="invalid_next")
     return int(text)
 
 
@@ -168,12 +175,34 @@ def _located(error: DomainError | None, index: int) -> DomainError | None:
 
 
 class SkipView(APIView):
-    @extend_schema(operation_id="skip", request=None, responses=SkipOut)
+    @extend_schema(operation_id="skip", request=SkipIn, responses=GivenBackOut)
     def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
-        """Give a task back unanswered; you won't get it again."""
+        """Give a task back unanswered, and say why; you won't get it again.
+
+        Once the project's `max_skips` annotators have skipped a task as "broken" or "unclear" it is flagged for an
+        expert and goes to nobody.
+        """
         member = access_member(user_of(request), project_id, ANNOTATORS)
-        voting.skip_assignment(member=member, assignment_id=assignment_id)
+        leases.skip_assignment(member=member, assignment_id=assignment_id, **checked(SkipIn, request))
         return Response({"assignment": assignment_id, "status": "skipped"})
+
+
+class ReleaseView(APIView):
+    @extend_schema(operation_id="release", request=None, responses=GivenBackOut)
+    def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
+        """Give a task back without an opinion: it goes to somebody, who may be you."""
+        member = access_member(user_of(request), project_id, ANNOTATORS)
+        leases.release_assignment(member=member, assignment_id=assignment_id)
+        return Response({"assignment": assignment_id, "status": "released"})
+
+
+class RenewView(APIView):
+    @extend_schema(operation_id="renew", request=None, responses=RenewedOut)
+    def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
+        """Keep a task for the project's `lease_seconds` from now on, if its lease has not ended."""
+        member = access_member(user_of(request), project_id, ANNOTATORS)
+        expires_at = leases.renew_assignment(member=member, assignment_id=assignment_id)
+        return Response(RenewedOut({"assignment": assignment_id, "expires_at": expires_at}).data)
 
 
 class ProgressView(APIView):

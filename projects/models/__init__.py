@@ -1,11 +1,25 @@
 """The tables of people and work, and everything the way of a vote reads or writes."""
 
+from projects.models.idempotency import IdempotencyKey
 from projects.models.live import Confusion, LiveModel, PooledError, Prediction, Skill, TaskPosterior
 from projects.models.people import ApiToken, Invite, Member, Role, SignInLink, User
-from projects.models.project import Acquisition, LabelType, Learner, Project, ProjectStatus
-from projects.models.work import Assignment, AssignmentStatus, Event, Gold, GoldOrigin, Task, TaskQueue, TaskState, Vote
+from projects.models.project import MOST_LEASES, Acquisition, LabelType, Learner, Project, ProjectStatus
+from projects.models.work import (
+    Assignment,
+    AssignmentStatus,
+    Event,
+    Gold,
+    GoldOrigin,
+    SkipReason,
+    Task,
+    TaskQueue,
+    TaskState,
+    Vote,
+    VoteStatus,
+)
 
 __all__ = [
+    "MOST_LEASES",
     "Acquisition",
     "ApiToken",
     "Assignment",
@@ -14,6 +28,7 @@ __all__ = [
     "Event",
     "Gold",
     "GoldOrigin",
+    "IdempotencyKey",
     "Invite",
     "LabelType",
     "Learner",
@@ -26,10 +41,12 @@ __all__ = [
     "Role",
     "SignInLink",
     "Skill",
+    "SkipReason",
     "Task",
     "TaskPosterior",
     "TaskQueue",
     "TaskState",
     "User",
     "Vote",
+    "VoteStatus",
 ]

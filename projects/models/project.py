@@ -28,6 +28,10 @@ class Learner(models.TextChoices):
     NUMERIC = "numeric"
 
 
+#: No project lets one annotator hold more tasks at a time.
+MOST_LEASES = 1000
+
+
 class Project(models.Model):
     """Settings only: nothing here changes with a vote."""
 
@@ -39,6 +43,9 @@ class Project(models.Model):
 
     redundancy = models.PositiveIntegerField(default=3)
     lease_seconds = models.PositiveIntegerField(default=600)
+    max_leases = models.PositiveIntegerField(default=100)  # tasks that one annotator may hold
+    # Flag a task for an expert once so many annotators have skipped it as broken or unclear; null = never.
+    max_skips = models.PositiveIntegerField(null=True)
     # Stop collecting votes for a task at this confidence; null = never before its redundancy is reached.
     target_confidence = models.FloatField(null=True)
     min_votes = models.PositiveIntegerField(default=1)
@@ -68,6 +75,13 @@ class Project(models.Model):
             ),
             models.CheckConstraint(
                 condition=Q(lease_seconds__gte=10) & Q(lease_seconds__lte=86400), name="project_lease_10s_to_1d"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_leases__gte=1) & Q(max_leases__lte=MOST_LEASES), name="project_leases_1_to_1000"
+            ),
+            models.CheckConstraint(
+                condition=Q(max_skips__isnull=True) | (Q(max_skips__gte=1) & Q(max_skips__lte=1000)),
+                name="project_skips_1_to_1000",
             ),
             models.CheckConstraint(
                 condition=Q(target_confidence__isnull=True)

@@ -73,7 +73,14 @@ class AssignmentStatus(models.TextChoices):
     OPEN = "open"
     VOTED = "voted"
     SKIPPED = "skipped"
+    RELEASED = "released"
     EXPIRED = "expired"
+
+
+class SkipReason(models.TextChoices):
+    UNCLEAR = "unclear"  # the task can't be decided
+    BROKEN = "broken"  # there is nothing to decide: no picture, wrong language
+    NOT_FOR_ME = "not_for_me"  # says nothing of the task
 
 
 class Assignment(models.Model):
@@ -87,12 +94,17 @@ class Assignment(models.Model):
     leased_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
+    skip_reason = models.CharField(max_length=12, choices=SkipReason.choices, null=True)
+    skip_comment = models.CharField(max_length=1000, null=True)
 
     class Meta:
         constraints = [
-            # Nobody gets the same task twice; an expired lease may come back. Read by the lease statement, too.
+            # Nobody gets the same task twice; an expired or released one may come back. Read by the lease statement and
+            # by whoever counts a task's skips.
             models.UniqueConstraint(
-                fields=["task", "annotator"], condition=~Q(status="expired"), name="assignment_once_per_annotator"
+                fields=["task", "annotator"],
+                condition=~Q(status__in=["expired", "released"]),
+                name="assignment_once_per_annotator",
             ),
         ]
         indexes = [
@@ -105,7 +117,7 @@ class Assignment(models.Model):
 
 class VoteStatus(models.TextChoices):
     COUNTED = "counted"
-    UNCOUNTED = "uncounted"
+    UNCOUNTED = "uncounted"  # came late and found no room
     DISCARDED = "discarded"
     SUPERSEDED = "superseded"
 
@@ -125,9 +137,11 @@ class Vote(models.Model):
 
     class Meta:
         constraints = [
-            # One vote per task and annotator. Read by the posterior of a task (leading column: task).
+            # One vote per task and annotator, beside late ones. Read by the posterior of a task (leading column: task).
             models.UniqueConstraint(
-                fields=["task", "annotator"], condition=~Q(status="superseded"), name="vote_once_per_task_and_annotator"
+                fields=["task", "annotator"],
+                condition=~Q(status__in=["superseded", "uncounted"]),
+                name="vote_once_per_task_and_annotator",
             ),
         ]
         indexes = [
@@ -158,6 +172,7 @@ class EventKind(models.TextChoices):
     VOTE = "vote"
     IMPORT = "import"
     GOLD = "gold"
+    FLAG = "flag"
 
 
 class Event(models.Model):

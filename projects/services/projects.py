@@ -22,6 +22,7 @@ STEERING = {
     "label_model",
     "learner",
     "learner_fields",
+    "max_skips",
     "min_votes",
     "redundancy",
     "target_confidence",
@@ -95,6 +96,8 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         _make_live_model(project)
     if "redundancy" in changes:
         _change_redundancy(project)
+    if "max_skips" in changes:
+        queries.fetch(queries.CHANGE_MAX_SKIPS, project=project.id, max_skips=project.max_skips)
     if changes.keys() & {"learner", "learner_fields"}:
         _forget_learner(project)
     if changes.keys() & STEERING:

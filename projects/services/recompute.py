@@ -28,14 +28,16 @@ class TaskRows:
     ids: Sequence[int]
     votes: Sequence[int]
     redundancy: Sequence[int]
+    flagged: Sequence[bool]
     gold: Ints
     predictions: Sequence[Any]
 
     @classmethod
     def of(cls, rows: Sequence[tuple[Any, ...]]) -> TaskRows:
-        """From rows of id, votes, redundancy, gold and prediction."""
-        ids, votes, redundancy, gold, predictions = zip(*rows, strict=True) if rows else ((), (), (), (), ())
-        return cls(ids, votes, redundancy, np.array([-1 if g is None else g for g in gold], np.int32), predictions)
+        """From rows of id, votes, redundancy, whether it is flagged, gold and prediction."""
+        ids, votes, redundancy, flagged, gold, predictions = zip(*rows, strict=True) if rows else ((),) * 6
+        known = np.array([-1 if label is None else label for label in gold], np.int32)
+        return cls(ids, votes, redundancy, flagged, known, predictions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +136,7 @@ def summaries_of(
     """The summaries of tasks from the label model's posteriors f8[n, K] and their votes for each label f8[n, K].
 
     A gold label is certain, but its task goes on collecting by the rules of any other: its votes measure people, and
-    nobody can tell it apart.
+    nobody can tell it apart. A flagged task stays so, whatever votes still come in.
     """
     posterior = _calibrated(model, posterior, counts)
     score = priority(ACQUISITIONS[project.acquisition](posterior))
@@ -149,8 +151,8 @@ def summaries_of(
         confidence=confidence,
         priority=score,
         retired=[
-            retire_reason(votes, redundancy, p, project.target_confidence, project.min_votes)
-            for votes, redundancy, p in zip(tasks.votes, tasks.redundancy, sure, strict=True)
+            "flagged" if flagged else retire_reason(votes, wanted, p, project.target_confidence, project.min_votes)
+            for votes, wanted, flagged, p in zip(tasks.votes, tasks.redundancy, tasks.flagged, sure, strict=True)
         ],
         posterior=certain,
         has_gold=tasks.gold >= 0,

@@ -100,6 +100,8 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", f"{P}/votes/import"): Endpoint(MANAGERS, 201, lambda world: RECORDED),
     ("POST", f"{P}/assignments"): Endpoint(ANNOTATORS, 200, body({"count": 1})),
     ("POST", f"{P}/assignments/<uuid:assignment_id>/skip"): Endpoint(frozenset({"ada"})),  # it is Ada's own
+    ("POST", f"{P}/assignments/<uuid:assignment_id>/release"): Endpoint(frozenset({"ada"})),
+    ("POST", f"{P}/assignments/<uuid:assignment_id>/renew"): Endpoint(frozenset({"ada"})),
     ("POST", f"{P}/votes"): Endpoint(frozenset({"ada"}), 200, a_vote),
     ("GET", f"{P}/me"): Endpoint(ANNOTATORS),
     ("GET", f"{P}/statistics"): Endpoint(MANAGERS),
@@ -117,7 +119,9 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "reference"): Endpoint(EVERYBODY),
 }
 #: Where the role is enough and the assignment is somebody else's.
-NOT_MINE = {("POST", f"{P}/votes"), ("POST", f"{P}/assignments/<uuid:assignment_id>/skip")}
+NOT_MINE = {("POST", f"{P}/votes")} | {
+    ("POST", f"{P}/assignments/<uuid:assignment_id>/{verb}") for verb in ("skip", "release", "renew")
+}
 
 
 def routes(patterns: list[URLPattern | URLResolver], prefix: str = "") -> Iterator[tuple[str, str]]:

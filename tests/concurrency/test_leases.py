@@ -9,9 +9,11 @@ import pytest
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
+from projects.errors import DomainError, LateVoteNoRoom
 from projects.models import Assignment, TaskState, Vote
+from projects.services.leases import expire_leases, lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, expire_leases, lease_tasks, submit_votes
+from projects.services.voting import VoteInput, submit_votes
 from tests.concurrency.conftest import Person
 from tests.concurrency.races import meanwhile, together
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh, settle
@@ -90,43 +92,68 @@ def test_twelve_people_drain_sixty_tasks_of_redundancy_three(campaign: Make, cro
     assert_state_is_fresh(c.project)
 
 
-def test_one_person_in_two_tabs_gets_no_task_twice(campaign: Make, crowd: list[Person]) -> None:
+def test_one_person_in_two_tabs_gets_no_task_twice_and_the_same_tasks_in_both(
+    campaign: Make, crowd: list[Person]
+) -> None:
     c = campaign(redundancy=2)
     c.join(crowd[0].user)
+    member = crowd[0].member_of(c)
     for n in range(ROUNDS):
         c.upload([{"data": {"n": n}}])
-        member = crowd[0].member_of(c)
-        together([partial(lease_tasks, member=member, count=10)] * 4)
+        answers = together([partial(lease_tasks, member=member, count=10)] * 4)
         assert Assignment.objects.filter(annotator=member, task=c.task(n)).count() == 1
         assert c.state(n).leases == 1
+        for leases, _why in answers:
+            assert leases == answers[0][0]
+    assert_counters_are_true(c.project)
+
+
+@pytest.mark.parametrize("round_", range(ROUNDS))
+def test_however_many_tabs_ask_at_once_one_person_holds_what_the_project_allows(campaign: Make, round_: int) -> None:
+    c = campaign(tasks=60, annotators=1, max_leases=4)
+
+    answers = together([partial(lease_tasks, member=c.member(0), count=100)] * 12)
+
+    assert Assignment.objects.filter(project=c.id, status="open").count() == 4
+    assert {len(leases) for leases, _ in answers} == {4}
     assert_counters_are_true(c.project)
 
 
 def test_a_vote_and_the_end_of_its_lease_never_both(campaign: Make) -> None:
-    """Votes come in at the very moment when their leases end and the sweeper runs: each is stored or expired."""
-    c = campaign(tasks=40, annotators=8, redundancy=1)
+    """Votes come in at the very moment when their leases end, the sweeper runs and others take what it gives back."""
+    c = campaign(tasks=40, annotators=10, redundancy=1)
     leases = {a: lease_tasks(member=c.member(a), count=5)[0] for a in range(8)}
     ends = timezone.now() + timedelta(seconds=0.5)
     Assignment.objects.filter(project=c.id).update(expires_at=ends)
 
-    def vote_late(annotator: int) -> list[bool]:
+    def vote_late(annotator: int) -> list[DomainError | None]:
         member = c.member(annotator)
-        stored = []
+        answers = []
         for index, lease in enumerate(leases[annotator]):
             # Some just before the end, some just after it.
             wait_for(lambda at=ends + timedelta(milliseconds=20 * index - 60): timezone.now() >= at, what="the end")
-            stored += [error is None for error in submit_votes(member=member, votes=[VoteInput(lease.id, "cat")])]
-        return stored
+            answers += submit_votes(member=member, votes=[VoteInput(lease.id, "cat")])
+        return answers
+
+    def take_over(annotator: int) -> list[DomainError | None]:
+        member = c.member(annotator)
+        wait_for(lambda: timezone.now() >= ends, what="the end")
+        taken = [lease for _ in range(20) for lease in lease_tasks(member=member, count=100)[0]]
+        return submit_votes(member=member, votes=[VoteInput(id_, "dog") for id_ in {lease.id for lease in taken}])
 
     with meanwhile(expire_leases):
-        stored = together([partial(vote_late, annotator) for annotator in range(8)])
+        *late, ours, theirs = together(
+            [*(partial(vote_late, annotator) for annotator in range(8)), partial(take_over, 8), partial(take_over, 9)]
+        )
         wait_for(lambda: not Assignment.objects.filter(project=c.id, status="open").exists(), what="the sweep")
 
-    acknowledged = sum(map(sum, stored))
-    assert acknowledged == Vote.objects.filter(project=c.id).count()
-    assert acknowledged == Assignment.objects.filter(project=c.id, status="voted").count()
-    assert Assignment.objects.filter(project=c.id, status="expired").count() == 40 - acknowledged
-    assert TaskState.objects.filter(project=c.id, votes=0, leases=0).count() == 40 - acknowledged
+    assert ours.count(None) == len(ours) and theirs.count(None) == len(theirs)
+    answers = [answer for each in late for answer in each]
+    counted = answers.count(None) + len(ours) + len(theirs)
+    assert {type(answer) for answer in answers} <= {type(None), LateVoteNoRoom}
+    assert counted == Vote.objects.filter(project=c.id, status="counted").count() == 40
+    assert 40 - answers.count(None) == Vote.objects.filter(project=c.id, status="uncounted").count()
+    assert TaskState.objects.filter(project=c.id, votes=1, leases=0).count() == 40
     assert_counters_are_true(c.project)
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from projects.models import TaskQueue
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import lease_tasks
 from tests.services.campaign import Campaign, assert_counters_are_true
 
 Make = Callable[..., Campaign]

@@ -133,7 +133,7 @@ function Desk({ work }) {
   return html`
     <article class="task" aria-live="polite" aria-atomic="true" aria-label="Task"><${TaskData} key=${task.id} data=${task.data} /></article>
     <${Answers} task=${task} labels=${work.project.labels}
-      onAnswer=${(label) => work.answer(label, seconds())} onSkip=${() => work.skip()} />
+      onAnswer=${(label) => work.answer(label, seconds())} onSkip=${(reason) => work.skip(reason)} />
   `;
 }
 

@@ -92,7 +92,11 @@ function Search({ labels, onAnswer, onSkip }) {
 }
 
 const Skip = ({ hint, onSkip }) =>
-  html`<p class="skip"><button class="outline secondary" onClick=${onSkip}>Skip this task <kbd aria-hidden="true">${hint}</kbd></button></p>`;
+  html`<p class="skip">
+    <button class="outline secondary" onClick=${() => onSkip()}>Skip this task <kbd aria-hidden="true">${hint}</kbd></button>
+    <button class="link" onClick=${() => onSkip("unclear")}>It is unclear</button>
+    <button class="link" onClick=${() => onSkip("broken")}>It is broken</button>
+  </p>`;
 
 /** Labels that begin with what was typed, then those that contain it. */
 function matching(labels, typed) {

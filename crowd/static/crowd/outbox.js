@@ -7,7 +7,7 @@ const BATCH = 50;
 const FIRST_DELAY_MS = 1_000;
 const LONGEST_DELAY_MS = 30_000;
 
-/** What an entry is: {project, assignment, label, seconds}, or {project, assignment, skip: true}. */
+/** What an entry is: {project, assignment, label, seconds}, or {project, assignment, skip: reason}. */
 export class Outbox {
   /** `onChange()` after every change; `onStored(entry)` and `onRefused(entry, error)` once for each entry. */
   constructor(user, { onChange, onStored, onRefused }) {
@@ -88,7 +88,7 @@ export class Outbox {
 
   async sendSkip(entry) {
     try {
-      await post(`/api/projects/${entry.project}/assignments/${entry.assignment}/skip`, {}, { keepalive: true });
+      await post(`/api/projects/${entry.project}/assignments/${entry.assignment}/skip`, { reason: entry.skip }, { keepalive: true });
       this.settle(entry);
       return null;
     } catch (error) {

@@ -9,6 +9,7 @@ export const DEFAULTS = {
   target_confidence: null,
   min_votes: 1,
   lease_seconds: 600,
+  max_skips: null,
   acquisition: "entropy",
   learner: null,
   learner_fields: [],
@@ -80,6 +81,7 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
       <div class="grid">
         ${number("min_votes", "Votes before a task may stop early", { min: 1, required: true })}
         ${number("lease_seconds", "Seconds to answer a task", { min: 10, max: 86400, required: true })}
+        ${number("max_skips", "Flag a task after so many skips (optional)", { min: 1, max: 1000 }, "Only those as broken or unclear.")}
         <${Field} name="acquisition" label="Which tasks come first" error=${error}>
           ${(field) => html`<select ...${field} onChange=${set("acquisition")}>
             ${Object.entries(ACQUISITIONS).map(

@@ -108,7 +108,7 @@ function PauseButton({ project, onChange }) {
   </div>`;
 }
 
-const RETIRED = { redundancy: "all votes in", target: "sure enough" };
+const RETIRED = { redundancy: "all votes in", target: "sure enough", flagged: "flagged as broken or unclear" };
 
 function Progress({ project, statistics }) {
   if (!statistics) return html`<${Busy} />`;

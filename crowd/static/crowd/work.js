@@ -6,12 +6,12 @@ import { Outbox } from "./outbox.js";
 const KEEP = 3;
 const TICK_MS = 1_000;
 const PROJECT_POLL_MS = 3_000;
-const SPARE_MS = 1_500; // A lease this close to its end is given up: the answer would come too late.
+const SPARE_MS = 1_500; // A lease this close to its end is given up: the task may be somebody else's when the answer comes.
 const PAUSE_MS = { ok: 500, retry: 200, waiting: 3_000, finished: 15_000, error: 3_000 };
 
 export const REFUSALS = {
   vote_conflict: "You had already answered that task, perhaps in another tab. The first answer stays.",
-  assignment_expired: "The time for that task ran out before your answer arrived, so it was not counted.",
+  late_vote_no_room: "The time for that task ran out and others have answered it since, so your answer was not counted.",
   assignment_closed: "That task was no longer yours, so the answer was not counted.",
   unknown_assignment: "That task was no longer yours, so the answer was not counted.",
   unknown_label: "The labels of this project have changed. That answer was not counted.",
@@ -61,8 +61,9 @@ export class Work {
     this.leave({ label, seconds });
   }
 
-  skip() {
-    this.leave({ skip: true });
+  /** `reason`: "unclear" or "broken" say something of the task, nothing says that somebody else may do it. */
+  skip(reason = "not_for_me") {
+    this.leave({ skip: reason });
   }
 
   leave(answer) {
