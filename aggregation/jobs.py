@@ -13,6 +13,7 @@ from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
 from projects.queries import fetch
 from projects.services.hints import send_hint
+from projects.services.idempotency import forget_old_keys
 from projects.services.leases import expire_leases
 
 #: Long jobs leave one of a worker's three threads to the sweeper, so that leases end on time. Whoever finds no room
@@ -46,9 +47,10 @@ def retrain(project_id: int) -> None:
 
 @shared_task(name="aggregation.sweep")
 def sweep() -> None:
-    """Beat's heartbeat: end leases, and re-send the hint for whatever the rows say is due."""
+    """Beat's heartbeat: end leases, forget old keys, and re-send the hint for whatever the rows say is due."""
     while expire_leases() > 0:
         continue
+    forget_old_keys()
     for (project_id,) in fetch(queries.REFIT_DUE):
         send_hint("aggregation.refit", project_id)
     for project_id in retrainings.retraining_due():

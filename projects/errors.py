@@ -116,6 +116,18 @@ class InvalidVotes(Invalid):
     code = "invalid_votes"
 
 
+class KeyInProgress(Conflict):
+    """A request with this Idempotency-Key is being worked on: ask again in a moment."""
+
+    code = "idempotency_key_in_progress"
+
+
+class KeyReused(DomainError):
+    """This Idempotency-Key was sent before with another request: use a new key for each."""
+
+    status, code = 422, "idempotency_key_reused"
+
+
 class TooLarge(DomainError):
     """The request is too large."""
 

@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from projects.access import MANAGER, access_member, access_project
 from projects.api.base import checked, user_of
+from projects.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from projects.api.paging import PARAMETERS, page_schema, paginated
 from projects.errors import NotFound
 from projects.models import Member, ProjectStatus, Role
@@ -45,7 +46,13 @@ class ProjectsView(APIView):
         """My projects."""
         return paginated(request, projects_of(user_of(request)), project_as_seen_by)
 
-    @extend_schema(operation_id="create_project", request=ProjectSettings, responses={201: ProjectOut})
+    @extend_schema(
+        operation_id="create_project",
+        parameters=[IDEMPOTENCY_KEY],
+        request=ProjectSettings,
+        responses={201: ProjectOut},
+    )
+    @idempotent
     def post(self, request: Request) -> Response:
         """Create a project; you become its manager. Only for accounts that may create projects."""
         user = user_of(request)
@@ -60,7 +67,10 @@ class ProjectView(APIView):
     def get(self, request: Request, project_id: int) -> Response:
         return Response(project_as_seen_by(access_member(user_of(request), project_id)))
 
-    @extend_schema(operation_id="configure_project", request=ProjectEdit, responses=ProjectOut)
+    @extend_schema(
+        operation_id="configure_project", parameters=[IDEMPOTENCY_KEY], request=ProjectEdit, responses=ProjectOut
+    )
+    @idempotent
     def patch(self, request: Request, project_id: int) -> Response:
         """Change settings. Send the `version` you read: if somebody edited meanwhile, you get a 409."""
         access_project(user_of(request), project_id, MANAGER)

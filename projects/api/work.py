@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from projects.access import ANNOTATORS, MANAGER, access_member, access_project
 from projects.api.base import checked, user_of
+from projects.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from projects.api.paging import PARAMETERS, page_schema, paginated
 from projects.errors import DomainError, FieldError, Invalid, UnsupportedMediaType
 from projects.selectors import own_progress, tasks_of
@@ -108,7 +109,8 @@ class ImportVotesView(APIView):
 
 
 class AssignmentsView(APIView):
-    @extend_schema(operation_id="lease", request=LeaseIn, responses=LeaseOut)
+    @extend_schema(operation_id="lease", parameters=[IDEMPOTENCY_KEY], request=LeaseIn, responses=LeaseOut)
+    @idempotent
     def post(self, request: Request, project_id: int) -> Response:
         """The assignments I hold, filled up to `count` with the tasks most worth asking about.
 
@@ -123,10 +125,11 @@ class AssignmentsView(APIView):
 class VotesView(APIView):
     @extend_schema(
         operation_id="vote",
-        parameters=[NEXT],
+        parameters=[NEXT, IDEMPOTENCY_KEY],
         request=VotesIn,
         responses={200: VotesOut, 207: VotesOut},
     )
+    @idempotent
     def post(self, request: Request, project_id: int) -> Response:
         """Store votes, each on its own: 200 all stored (a repeat is), 207 some refused, 4xx none stored.
 
@@ -175,7 +178,8 @@ def _located(error: DomainError | None, index: int) -> DomainError | None:
 
 
 class SkipView(APIView):
-    @extend_schema(operation_id="skip", request=SkipIn, responses=GivenBackOut)
+    @extend_schema(operation_id="skip", parameters=[IDEMPOTENCY_KEY], request=SkipIn, responses=GivenBackOut)
+    @idempotent
     def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
         """Give a task back unanswered, and say why; you won't get it again.
 
@@ -188,7 +192,8 @@ class SkipView(APIView):
 
 
 class ReleaseView(APIView):
-    @extend_schema(operation_id="release", request=None, responses=GivenBackOut)
+    @extend_schema(operation_id="release", parameters=[IDEMPOTENCY_KEY], request=None, responses=GivenBackOut)
+    @idempotent
     def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
         """Give a task back without an opinion: it goes to somebody, who may be you."""
         member = access_member(user_of(request), project_id, ANNOTATORS)
@@ -197,7 +202,8 @@ class ReleaseView(APIView):
 
 
 class RenewView(APIView):
-    @extend_schema(operation_id="renew", request=None, responses=RenewedOut)
+    @extend_schema(operation_id="renew", parameters=[IDEMPOTENCY_KEY], request=None, responses=RenewedOut)
+    @idempotent
     def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
         """Keep a task for the project's `lease_seconds` from now on, if its lease has not ended."""
         member = access_member(user_of(request), project_id, ANNOTATORS)
