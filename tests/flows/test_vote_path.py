@@ -13,10 +13,12 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.utils import timezone
 
 from aggregation.models import Consensus, Run
 from projects.models import Assignment, Event, LiveModel, Prediction, Skill, TaskPosterior, TaskQueue, TaskState, Vote
@@ -137,7 +139,34 @@ def test_6_a_vote_is_stored_once_however_often_it_is_sent(story: Story) -> None:
     assert Vote.objects.get(project=story.project).label == CAT
 
 
-def test_7_the_last_vote_retires_the_task(story: Story) -> None:
+def test_7_a_vote_brings_the_next_task_and_a_task_can_be_given_back(story: Story) -> None:
+    """A repeat is as good as a vote: the answer to either holds what Ann asks for next, in the same round trip."""
+    votes = {"votes": [{"assignment": story.assignment["id"], "label": "cat"}]}
+    answer = story.ann.ok("POST", f"/api/projects/{story.project}/votes?next=1", votes)
+
+    (following,) = answer["assignments"]
+    assert answer["status"] == "ok" and following["data"] != story.assignment["data"]
+    # She would rather stop here. Whoever asks next gets it, and it may be she.
+    story.ann.ok("POST", f"/api/projects/{story.project}/assignments/{following['id']}/release")
+    assignment = Assignment.objects.get(id=following["id"])
+    assert (assignment.status, TaskState.objects.get(task=assignment.task_id).leases) == ("released", 0)
+
+
+def test_8_a_late_vote_counts_as_long_as_nobody_has_its_place(story: Story) -> None:
+    """Bob answers after the end of his lease, when the sweeper has given his place on the task to whoever asks."""
+    late = next(each for each in lease(story.bob, story.project, 6) if each["data"] == story.assignment["data"])
+    Assignment.objects.filter(id=late["id"]).update(expires_at=timezone.now() - timedelta(seconds=1))
+    wait_for(lambda: Assignment.objects.filter(id=late["id"], status="expired").exists(), what="the sweeper")
+    assert TaskState.objects.get(task=story.task).leases == 0
+
+    assert vote(story.bob, story.project, late["id"], "cat").status_code == 200
+
+    state = TaskState.objects.get(task=story.task)
+    assert (state.votes, state.leases, state.version) == (2, 0, 2)
+    assert Assignment.objects.get(id=late["id"]).status == "voted"
+
+
+def test_9_the_last_vote_retires_the_task(story: Story) -> None:
     for annotator in (story.bob, story.cem):
         for assignment in lease(annotator, story.project, 6):
             heavy = assignment["data"]["weight"] >= 30
@@ -150,7 +179,7 @@ def test_7_the_last_vote_retires_the_task(story: Story) -> None:
     assert TaskQueue.objects.filter(project=story.project, open=True).count() == 5
 
 
-def test_8_a_refit_measures_the_annotators_and_publishes_consensus(story: Story) -> None:
+def test_10_a_refit_measures_the_annotators_and_publishes_consensus(story: Story) -> None:
     wait_for(lambda: not Event.objects.filter(project=story.project).exists(), what="a refit that saw all votes")
 
     run = Run.objects.filter(project=story.project, kind="refit", status="done").latest("id")
@@ -166,7 +195,7 @@ def test_8_a_refit_measures_the_annotators_and_publishes_consensus(story: Story)
     assert Run.objects.filter(project=story.project, id=published.run_id).exists()
 
 
-def test_9_consumers_follow_the_feed(story: Story) -> None:
+def test_11_consumers_follow_the_feed(story: Story) -> None:
     feed = f"/api/projects/{story.project}/consensus"
 
     def changes() -> list[dict[str, Any]]:
@@ -196,7 +225,7 @@ def test_9_consumers_follow_the_feed(story: Story) -> None:
     ] == [(f"picture-{weight // 10}", 3, "redundancy")]
 
 
-def test_10_or_they_export_all_of_it(story: Story) -> None:
+def test_12_or_they_export_all_of_it(story: Story) -> None:
     answer = story.manager.get(f"/api/projects/{story.project}/consensus.csv")
 
     rows = list(csv.DictReader(io.StringIO(answer.text)))
@@ -206,7 +235,7 @@ def test_10_or_they_export_all_of_it(story: Story) -> None:
         assert Run.objects.filter(project=story.project, id=row["run"]).exists()
 
 
-def test_11_a_retraining_learns_from_the_votes_and_decides_what_is_asked_next(story: Story) -> None:
+def test_13_a_retraining_learns_from_the_votes_and_decides_what_is_asked_next(story: Story) -> None:
     # Three more pictures come in, the heaviest first. Nothing is known of them: each is as urgent as a task can be.
     upload(story.manager, story.project, [{"key": f"picture-{n}", "data": {"weight": 10 * n}} for n in (8, 7, 6)])
     new = TaskQueue.objects.filter(project=story.project, task__key__in=["picture-6", "picture-7", "picture-8"])
@@ -229,7 +258,7 @@ def test_11_a_retraining_learns_from_the_votes_and_decides_what_is_asked_next(st
     assert all(queue.priority < 1000 for queue in new.all())
 
 
-def test_12_the_most_uncertain_task_comes_next(story: Story) -> None:
+def test_14_the_most_uncertain_task_comes_next(story: Story) -> None:
     """Whatever put the priorities there, the next lease takes the highest: the circle closes."""
     wait_for(lambda: not Event.objects.filter(project=story.project).exists(), what="the refit after the retraining")
     queue = TaskQueue.objects.filter(project=story.project, open=True).order_by("-priority")
