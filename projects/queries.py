@@ -221,14 +221,10 @@ RETURNING q.task_id
 
 # The project allows another number of skips: tasks with as many are flagged at once, flagged ones with fewer go on.
 CHANGE_MAX_SKIPS = """
-WITH locked AS (
-    SELECT task_id FROM projects_taskstate
-    WHERE task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s)
-    ORDER BY task_id FOR UPDATE
-), skipped AS (
+WITH skipped AS (
     SELECT a.task_id, count(*) AS n
-    FROM locked JOIN projects_assignment a ON a.task_id = locked.task_id
-    WHERE a.status = 'skipped' AND a.skip_reason IN ('broken', 'unclear')
+    FROM projects_task t JOIN projects_assignment a ON a.task_id = t.id
+    WHERE t.project_id = %(project)s AND a.status = 'skipped' AND a.skip_reason IN ('broken', 'unclear')
     GROUP BY a.task_id
 ), changed AS (
     UPDATE projects_taskstate s
@@ -314,33 +310,37 @@ ROWS_OF_JSON = """
     )
 """
 
-# Every task wants a new number of votes, at once: in task order, so that it can't deadlock with the sweeper.
-CHANGE_REDUNDANCY = """
-WITH locked AS (
-    SELECT task_id FROM projects_taskstate
-    WHERE task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s) AND own_redundancy IS NULL
+# Before all tasks of a project change: a statement of its own, so that the next one's snapshot has what was waited for
+# (also of the queue's rows, which are not locked). In task order, so that it can't deadlock with the sweeper.
+LOCK_STATES = """
+SELECT count(*) FROM (
+    SELECT 1 FROM projects_taskstate
+    WHERE task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s)
     ORDER BY task_id FOR UPDATE
-), changed AS (
+) locked
+"""
+
+# Every task wants a new number of votes, at once. The tasks are locked.
+CHANGE_REDUNDANCY = """
+WITH changed AS (
     UPDATE projects_taskstate s
     SET redundancy = greatest(%(redundancy)s, s.votes + s.leases),
         retired = CASE WHEN s.retired = 'flagged' THEN 'flagged'
                        WHEN s.votes >= greatest(%(redundancy)s, s.votes + s.leases) THEN 'redundancy'
                        WHEN s.retired = 'redundancy' THEN NULL ELSE s.retired END
-    FROM locked WHERE s.task_id = locked.task_id
+    FROM projects_task t
+    WHERE t.project_id = %(project)s AND s.task_id = t.id AND s.own_redundancy IS NULL
     RETURNING s.task_id, s.retired
 )
 UPDATE projects_taskqueue q SET open = changed.retired IS NULL
 FROM changed WHERE q.task_id = changed.task_id AND q.open IS DISTINCT FROM (changed.retired IS NULL)
 """
 
-# A learner is gone: so are its predictions, and what they made of tasks without votes.
+# A learner is gone: so are its predictions, and what they made of tasks without votes. The tasks are locked.
 FORGET_PREDICTIONS = """
-WITH locked AS (
-    SELECT s.task_id FROM projects_taskstate s
-    WHERE s.task_id IN (SELECT id FROM projects_task WHERE project_id = %(project)s)
-    ORDER BY s.task_id FOR UPDATE
-), gone AS (
-    DELETE FROM projects_prediction p USING locked WHERE p.task_id = locked.task_id RETURNING p.task_id
+WITH gone AS (
+    DELETE FROM projects_prediction p USING projects_task t
+    WHERE t.project_id = %(project)s AND p.task_id = t.id RETURNING p.task_id
 ), unknown AS (
     UPDATE projects_taskstate s SET label = NULL, runner_up = NULL, confidence = NULL
     FROM gone WHERE s.task_id = gone.task_id AND s.votes = 0

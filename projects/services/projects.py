@@ -94,6 +94,8 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         if Task.objects.filter(project=project).exists():
             raise Conflict("Labels can't be changed once there are tasks.", field="labels", code="labels_fixed")
         _make_live_model(project)
+    if changes.keys() & {"redundancy", "max_skips", "learner", "learner_fields"}:
+        queries.fetch(queries.LOCK_STATES, project=project.id)
     if "redundancy" in changes:
         _change_redundancy(project)
     if "max_skips" in changes:
