@@ -5,7 +5,8 @@
 Starts everything that `manage.py up` starts, in a throw-away folder; uploads the tasks; lets annotators work over HTTP
 from a process of their own, each on one kept connection; and in slices between measures the ceiling: pgbench with as
 many clients on `ceiling.sql`, two statements a cycle, in the same server. Only the share of that ceiling can be
-compared, and on as many cores: a machine has faster and slower hours. In the end, what must never happen is counted.
+compared, and on as many cores: a machine has faster and slower hours. Beside it stands the same share by processor time
+spent on a cycle, which others at work on the machine disturb less. In the end, what must never happen is counted.
 
 single      one lease, one vote
 combined    `POST votes?next=1`: a vote that brings the next lease with it
@@ -33,7 +34,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.server_campaign import PUBLISHES, SETTLED, Campaign, make_campaign, settings_of
 from benchmarks.server_ceiling import LEAST, ceiling, fsync_ms, make_ceiling
-from benchmarks.server_driver import Driver, cpu_seconds, server_threads
+from benchmarks.server_cpu import cpu_between, cpu_seconds, machine, ours, server_threads
+from benchmarks.server_driver import Driver
 from benchmarks.server_violations import violations
 from crowd.demo.client import Client, sign_in_by_link
 from crowd.supervisor.stack import RunningStack, running_stack
@@ -42,6 +44,8 @@ MODES = ("single", "combined", "batch", "veteran", "publishing")
 
 #: Until both web processes have imported and connected what they use; not counted.
 WARM_UP_SECONDS = 1.0
+#: Of the cores' time: so much for others, and rates say more of them than of the service.
+DISTURBED = 0.1
 
 
 def main() -> None:
@@ -86,7 +90,7 @@ def measure(stack: RunningStack, manager: Client, wanted: argparse.Namespace) ->
                 campaign.wait_until(SETTLED, "an end of refits")
                 say(f"slice {number + 1} of {wanted.slices}: ceiling …")
                 seconds = wanted.seconds / wanted.slices
-                ceilings.append(ceiling(url, tasks=wanted.tasks, clients=wanted.clients, seconds=seconds))
+                ceilings.append(one_ceiling(stack, url, wanted, seconds))
                 if wanted.mode == "publishing":
                     begin_to_publish(campaign, first=number == 0)
                 say(f"slice {number + 1} of {wanted.slices}: service …")
@@ -105,7 +109,7 @@ def measure(stack: RunningStack, manager: Client, wanted: argparse.Namespace) ->
             "upload_tasks_per_s": wanted.tasks / campaign.upload_seconds,
             "fsync_ms": fsync_ms(stack.home),
             "web": server_threads(stack),
-            "machine": machine(connection),
+            "machine": machine(str(connection.info.parameter_status("server_version"))),
         }
         if had is not None:
             figures["veteran_votes"] = had
@@ -128,20 +132,36 @@ def one_slice(driver: Driver, stack: RunningStack, seconds: float) -> dict[str, 
     """What the annotators report, with the processor's seconds by part."""
     began, cpu = time.time(), cpu_seconds(stack)
     done = driver.drive(seconds)
-    used = {part: after - cpu[part] for part, after in cpu_seconds(stack).items()}
-    return done | {"began": began, "ended": time.time(), "cpu": used | {"client": done["cpu_seconds"]}}
+    return done | {
+        "began": began,
+        "ended": time.time(),
+        "cycles": sum(len(person["acknowledged"]) for person in done["people"]),
+        "cpu": cpu_between(cpu, cpu_seconds(stack), done["cpu_seconds"]),
+    }
 
 
-def summary(slices: list[dict[str, Any]], ceilings: list[float]) -> dict[str, Any]:
-    rates = [sum(len(person["acknowledged"]) for person in each["people"]) / each["seconds"] for each in slices]
-    cycles, highest = float(np.mean(rates)), float(np.mean(ceilings))
+def one_ceiling(stack: RunningStack, url: str, wanted: argparse.Namespace, seconds: float) -> dict[str, Any]:
+    cpu = cpu_seconds(stack)
+    done = ceiling(url, tasks=wanted.tasks, clients=wanted.clients, seconds=seconds)
+    return done | {"cpu": cpu_between(cpu, cpu_seconds(stack), done["cpu_seconds"])}
+
+
+def summary(slices: list[dict[str, Any]], ceilings: list[dict[str, Any]]) -> dict[str, Any]:
+    rates = [each["cycles"] / each["seconds"] for each in slices]
+    highest = [each["cycles_per_s"] for each in ceilings]
+    cpu_ms = {
+        name: 1000 * sum(ours(each["cpu"]) for each in parts) / max(sum(each["cycles"] for each in parts), 1)
+        for name, parts in (("service", slices), ("ceiling", ceilings))
+    }
     return {
-        "cycles_per_s": cycles,
-        "ceiling_per_s": highest,
-        "share_of_ceiling": cycles / highest,
-        "valid": highest >= LEAST,
+        "cycles_per_s": float(np.mean(rates)),
+        "ceiling_per_s": float(np.mean(highest)),
+        "share_of_ceiling": float(np.mean(rates) / np.mean(highest)),
+        "valid": bool(np.mean(highest) >= LEAST),
+        "cpu_ms_per_cycle": cpu_ms,
+        "share_by_cpu": cpu_ms["ceiling"] / cpu_ms["service"],
         "slices_cycles_per_s": rates,
-        "slices_ceiling_per_s": ceilings,
+        "slices_ceiling_per_s": highest,
     }
 
 
@@ -162,10 +182,10 @@ def percentiles(ms: list[float]) -> dict[str, float | None]:
 
 
 def cpu_shares(slices: list[dict[str, Any]]) -> dict[str, float]:
-    """Each part's share of all cores' time while the service was measured; the rest: others, or nobody."""
+    """Each part's share of all cores' time while the service was measured."""
     capacity = sum(each["ended"] - each["began"] for each in slices) * (os.cpu_count() or 1)
     shares = {part: sum(each["cpu"][part] for each in slices) / capacity for part in slices[0]["cpu"]}
-    return shares | {"rest": 1 - sum(shares.values())}
+    return shares | {"idle": max(1 - sum(shares.values()), 0.0)}
 
 
 def published(campaign: Campaign, slices: list[dict[str, Any]]) -> dict[str, Any]:
@@ -181,18 +201,6 @@ def published(campaign: Campaign, slices: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
-def machine(connection: psycopg.Connection[Any]) -> dict[str, Any]:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
-    return {
-        "cores": os.cpu_count(),
-        "processor": next((line.partition(": ")[2] for line in lines if line.startswith("model name")), "unknown"),
-        "memory_gb": round(int(memory.split()[1]) / 1024**2, 1),
-        "postgresql": connection.info.parameter_status("server_version"),
-        "python": sys.version.split()[0],
-    }
-
-
 def table(figures: dict[str, Any]) -> str:
     """For people."""
 
@@ -204,6 +212,12 @@ def table(figures: dict[str, Any]) -> str:
         "{cores} cores ({processor}), {memory_gb} GB, PostgreSQL {postgresql}".format(**figures["machine"]),
         "cycles/s {cycles_per_s:.0f}   ceiling/s {ceiling_per_s:.0f}   share {share_of_ceiling:.3f}".format(**figures),
     ]
+    lines.append(
+        "by processor {service:.2f} ms a cycle, the ceiling {ceiling:.2f}".format(**figures["cpu_ms_per_cycle"])
+        + f": share {figures['share_by_cpu']:.3f}"
+    )
+    if figures["cpu"]["others"] > DISTURBED:
+        lines.append("DISTURBED: others were at work here, too; the share by processor time suffers less from that.")
     if not figures["valid"]:
         lines.append(f"INVALID: a ceiling under {LEAST}/s says that the machine was busy, or too slow.")
     lines += [f"lease, ms    {milliseconds(figures['lease_ms'])}", f"vote, ms     {milliseconds(figures['vote_ms'])}"]

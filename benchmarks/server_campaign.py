@@ -17,8 +17,8 @@ VETERAN_VOTES = 100_000
 #: Who cast the votes that a refit publishes.
 RECORDED_ANNOTATORS = 1000
 
-# The veteran's tasks stay at the head of the queue, as in a project that hands out its tasks in their own order: to
-# look past them is what has to be cheap.
+# The veteran's tasks are left at the head of the queue, where everybody has to look past them. By default the first
+# refit moves them, by what they are worth asking about; in a project that hands out tasks in a fixed order they stay.
 VETERAN = """
 WITH member AS (
     SELECT id, project_id FROM projects_member WHERE project_id = %(project)s AND name = %(name)s

@@ -1,9 +1,8 @@
-"""The process of the annotators, seen from `server.py`, and what the parts of the stack use of the processor."""
+"""The process of the annotators, seen from `server.py`."""
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +10,6 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from benchmarks.server_campaign import Campaign
-from crowd.supervisor.reaper import descendants
-from crowd.supervisor.stack import RunningStack
 
 
 class Driver:
@@ -51,25 +48,3 @@ class Driver:
         assert self.process.stdin
         self.process.stdin.write(json.dumps(message) + "\n")
         self.process.stdin.flush()
-
-
-def cpu_seconds(stack: RunningStack) -> dict[str, float]:
-    """Of each part of the stack so far: its processes, and those of them that have ended."""
-    pids = stack.pids()
-    parts = {part: [pid, *descendants(pid)] for part, pid in pids.items() if part != "supervisor"}
-    return {part: sum(map(_used, processes)) for part, processes in parts.items()}
-
-
-def _used(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:  # it has just ended
-        return 0.0
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-
-def server_threads(stack: RunningStack) -> str:
-    """How many processes and threads the web server was told to use."""
-    command = Path(f"/proc/{stack.pids()['web']}/cmdline").read_text().split("\0")
-    told = {name: command[command.index(name) + 1] for name in ("--workers", "--blocking-threads")}
-    return "{--workers} web processes of {--blocking-threads} threads".format_map(told)

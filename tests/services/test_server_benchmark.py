@@ -42,7 +42,8 @@ def test_it_measures_a_stack_of_its_own_beside_the_ceiling_and_leaves_nothing(tm
     assert figures["share_of_ceiling"] == figures["cycles_per_s"] / figures["ceiling_per_s"] > 0
     for kind in ("lease_ms", "vote_ms"):
         assert 0 < figures[kind]["p50"] <= figures[kind]["p95"] <= figures[kind]["p99"]
-    assert {"database", "web", "worker", "client"} <= set(figures["cpu"])
+    assert {"database", "web", "worker", "client", "others", "idle"} <= set(figures["cpu"])
+    assert 0 < figures["cpu_ms_per_cycle"]["ceiling"] < figures["cpu_ms_per_cycle"]["service"]
     assert figures["refused"] == 0
     assert figures["valid"] == (figures["ceiling_per_s"] >= 800) != ("INVALID" in done.stdout)
     assert "2 web processes of 8 threads" in done.stdout
