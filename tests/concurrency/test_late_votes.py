@@ -43,22 +43,22 @@ def test_a_late_vote_and_a_lease_for_the_last_place(campaign: Make, round_: int)
     assert_counters_are_true(c.project)
 
 
-@pytest.mark.parametrize("room", [True, False], ids=["room", "no room"])
+@pytest.mark.parametrize("place", ["free", "taken", "taken by the same person"])
 @pytest.mark.parametrize("round_", range(ROUNDS))
 def test_the_same_late_vote_eight_times_at_once_is_one_vote_and_one_answer(
-    campaign: Make, round_: int, room: bool
+    campaign: Make, round_: int, place: str
 ) -> None:
     c = campaign(tasks=1, annotators=2, redundancy=1)
     late = c.lease(0)
     expire(late.id)
-    if not room:
-        c.vote(1, "dog")
+    if place != "free":
+        c.lease(1 if place == "taken" else 0)
 
     answers = [type(result) for (result,) in together([late_vote(c, 0, late.id)] * 8)]
 
-    assert answers == [type(None) if room else LateVoteNoRoom] * 8
-    assert Vote.objects.get(assignment=late.id).status == ("counted" if room else "uncounted")
-    assert c.state(0).votes == 1
+    assert answers == [type(None) if place == "free" else LateVoteNoRoom] * 8
+    assert Vote.objects.get(assignment=late.id).status == ("counted" if place == "free" else "uncounted")
+    assert (c.state(0).votes, c.state(0).leases) == ((1, 0) if place == "free" else (0, 1))
     settle(c.project)
     assert_state_is_fresh(c.project)
 

@@ -229,6 +229,9 @@ def test_a_task_that_enough_people_find_broken_or_unclear_is_flagged(campaign: M
     assert (c.state(0).retired, c.state(0).votes) == ("flagged", 1), "and it stays flagged"
     c.refit()
     assert (c.state(0).retired, c.consensus(0).retired) == ("flagged", "flagged")
+    for redundancy in (1, 3):
+        configure_project(project_id=c.id, version=c.fresh().version, changes={"redundancy": redundancy})
+        assert c.state(0).retired == "flagged", "neither done nor open again"
     assert not TaskQueue.objects.get(task=c.task(0)).open
     assert_counters_are_true(c.project)
 
