@@ -209,7 +209,8 @@ def table(figures: dict[str, Any]) -> str:
 
     lines = [
         "{mode}, {tasks:,} tasks, {clients} clients; {web}".format(**figures),
-        "{cores} cores ({processor}), {memory_gb} GB, PostgreSQL {postgresql}".format(**figures["machine"]),
+        "{cores} cores ({processor}), {memory_gb} GB".format(**figures["machine"]),
+        "PostgreSQL {postgresql}, Python {python} ({python_loop_ns} ns a loop)".format(**figures["machine"]),
         "cycles/s {cycles_per_s:.0f}   ceiling/s {ceiling_per_s:.0f}   share {share_of_ceiling:.3f}".format(**figures),
     ]
     lines.append(

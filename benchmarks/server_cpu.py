@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import timeit
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,7 @@ def server_threads(stack: RunningStack) -> str:
 
 
 def machine(postgresql: str) -> dict[str, Any]:
+    """Its description; `python_loop_ns` is how long Python takes for one addition in a loop."""
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
     return {
@@ -64,4 +66,7 @@ def machine(postgresql: str) -> dict[str, Any]:
         "memory_gb": round(int(memory.split()[1]) / 1024**2, 1),
         "postgresql": postgresql,
         "python": sys.version.split()[0],
+        "python_loop_ns": round(
+            1e9 * min(timeit.repeat("for i in r: s += i", "r, s = range(100_000), 0", number=1)) / 1e5
+        ),
     }
