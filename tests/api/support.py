@@ -87,7 +87,7 @@ def at_once(actions: Iterable[Callable[[], T]]) -> list[T]:
     barrier = Barrier(len(waiting))
 
     def act(action: Callable[[], T]) -> T:
-        barrier.wait(10)
+        barrier.wait(120)
         return action()
 
     with ThreadPoolExecutor(len(waiting)) as pool:

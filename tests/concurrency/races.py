@@ -22,7 +22,7 @@ def together(actions: Sequence[Callable[[], Any]], *, database: bool = True) -> 
         try:
             if database:
                 connection.ensure_connection()
-            start.wait(30)
+            start.wait(120)
             return action()
         finally:
             connection.close()

@@ -26,7 +26,7 @@ from tests.production.files import Service
 from tests.support.stack import wait_until
 
 PACKAGES = "apt-get install --no-install-recommends postgresql rabbitmq-server"
-READY_WITHIN = 120.0
+READY_WITHIN = 240.0
 
 
 def programs() -> list[Path]:
@@ -176,7 +176,7 @@ def attempt(
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         **rights,
     )
 

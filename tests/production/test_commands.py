@@ -103,7 +103,7 @@ def running(prepared: Installation) -> Iterator[Installation]:
             def settled(name: str = name, part: Reaped = part) -> bool:
                 return part.poll() is not None or prepared.healthy(name).returncode == 0
 
-            assert wait_until(settled, 90) and part.poll() is None, f"{name}: {part.output()[-5000:]}"
+            assert wait_until(settled, 240) and part.poll() is None, f"{name}: {part.output()[-5000:]}"
         yield prepared
     finally:
         for part in parts.values():

@@ -157,7 +157,7 @@ def settle(project: Project) -> None:
         asked = Project.objects.filter(id=project.id, refit_requested_at__isnull=False).exists()
         return not due and not asked and not Run.objects.filter(project=project, status="running").exists()
 
-    wait_for(quiet, seconds=60, what="the last refit")
+    wait_for(quiet, seconds=240, what="the last refit")
 
 
 def assert_state_is_fresh(project: Project, *, within: float = 1e-9) -> None:

@@ -33,7 +33,7 @@ def execute(server: EmbeddedPostgres, sql: str) -> list[tuple[object, ...]]:
 def crash(server: EmbeddedPostgres) -> None:
     """Kill every process of it at once."""
     server.kill()
-    assert wait_until(lambda: not servers_in(server.directory / "cluster" / "data"), 5)
+    assert wait_until(lambda: not servers_in(server.directory / "cluster" / "data"), 60)
 
 
 def test_it_writes_before_it_acknowledges(server: EmbeddedPostgres):

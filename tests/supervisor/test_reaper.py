@@ -13,7 +13,7 @@ import pytest
 from crowd.supervisor.process import Reaped
 from tests.support.stack import ROOT, processes_of, wait_until
 
-GONE_WITHIN = 5.0
+GONE_WITHIN = 60.0  # generous: the machine may be busy
 
 # A part as bad as they come: it and its pool ignore every polite signal, one child fled to a
 # session of its own, and another one was left by its parent.
@@ -74,7 +74,7 @@ def supervise(place: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
         environment = os.environ | {"CROWD_HOME": str(place), "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-c", SUPERVISOR, str(place), repr(user), *shell, script]
         started.append(subprocess.Popen(command, env=environment))
-        assert wait_until(lambda: len(list(place.glob("alive-*"))) == processes, 10), "the part did not start"
+        assert wait_until(lambda: len(list(place.glob("alive-*"))) == processes, GONE_WITHIN), "the part did not start"
         return started[-1]
 
     yield start
@@ -121,7 +121,7 @@ def test_a_part_is_asked_before_it_is_killed(place: Path, supervise: Callable[..
 
 def test_a_killed_part_takes_its_pool_with_it(place: Path):
     process = part(place, STUBBORN)
-    assert wait_until(lambda: len(list(place.glob("alive-*"))) == STUBBORN_PROCESSES, 10)
+    assert wait_until(lambda: len(list(place.glob("alive-*"))) == STUBBORN_PROCESSES, GONE_WITHIN)
     assert process.pid is not None
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait(GONE_WITHIN)
@@ -131,14 +131,14 @@ def test_a_killed_part_takes_its_pool_with_it(place: Path):
 
 def test_stopping_asks_first_and_kills_what_does_not_obey(place: Path):
     process = part(place, STUBBORN)
-    assert wait_until(lambda: len(list(place.glob("alive-*"))) == STUBBORN_PROCESSES, 10)
+    assert wait_until(lambda: len(list(place.glob("alive-*"))) == STUBBORN_PROCESSES, GONE_WITHIN)
     process.stop(within=0.2)
     assert not processes_of(place)
 
 
 def test_a_polite_part_ends_with_its_own_status(place: Path):
     process = part(place, POLITE)
-    assert wait_until((place / "alive-1").exists, 10)
+    assert wait_until((place / "alive-1").exists, GONE_WITHIN)
     process.stop(within=10)
     assert process.how_it_ended() == "exit status 0"
     assert (place / "asked").read_text() == "SIGTERM"
@@ -146,7 +146,7 @@ def test_a_polite_part_ends_with_its_own_status(place: Path):
 
 def test_a_command_that_does_not_exist_says_so_in_the_log(place: Path):
     process = Reaped([str(place / "missing")], log=place / "part.log", cwd=place)
-    assert process.wait(10)
+    assert process.wait(GONE_WITHIN)
     assert process.how_it_ended() == "exit status 127"
     assert "cannot run" in process.output()
 
@@ -160,7 +160,7 @@ def test_what_the_reaper_holds_is_held_as_long_as_the_part_lives(place: Path):
     os.set_blocking(readable, False)
     with pytest.raises(BlockingIOError):  # open somewhere
         os.read(readable, 1)
-    assert wait_until(lambda: process.pid is not None, 10)
+    assert wait_until(lambda: process.pid is not None, GONE_WITHIN)
     assert not any(os.path.samestat(os.stat(file), os.fstat(readable)) for file in open_files(process.pid))
     process.kill()
     assert os.read(readable, 1) == b""  # closed everywhere

@@ -22,8 +22,8 @@ from tests.supervisor.conftest import Account
 from tests.support.client import Client, create_project, sign_in_by_link, upload, wait_for
 from tests.support.stack import ROOT, UP, Stack, processes_of, start_stack, wait_until
 
-GONE_WITHIN = 5.0
-RESTARTED_WITHIN = 60.0
+GONE_WITHIN = 60.0  # generous: the machine may be busy
+RESTARTED_WITHIN = 180.0
 
 
 def start(account: Account, home: Path, **options: object) -> Stack:
@@ -79,7 +79,7 @@ def answers(stack: Stack) -> bool:
 def manage(account: Account, home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | account.environment | {"CROWD_HOME": str(home)}
     command = [*account.before, sys.executable, str(ROOT / "manage.py"), *arguments]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180)
 
 
 # --- running ---------------------------------------------------------------------------------
@@ -160,7 +160,7 @@ def test_what_dies_is_restarted_and_leaves_nothing_of_its_former_self(stack: Sta
         stack.output()
     )
     assert not former & set(processes_of(stack.home))
-    assert wait_until(lambda: answers(stack), 10)
+    assert wait_until(lambda: answers(stack), RESTARTED_WITHIN)
     assert rows(stack, "SELECT 1") == [(1,)]
 
 
@@ -326,6 +326,6 @@ def test_a_killed_program_takes_the_stack_it_uses_and_its_data_with_it(account: 
 
 
 def test_up_needs_no_settings_and_tells_its_options():
-    done = subprocess.run([*UP, "--help"], capture_output=True, text=True, timeout=60, env={"PATH": os.environ["PATH"]})
+    done = subprocess.run([*UP, "--help"], capture_output=True, text=True, timeout=180, env={"PATH": os.environ["PATH"]})
     assert done.returncode == 0
     assert "--port" in done.stdout and "throw-away" not in done.stdout

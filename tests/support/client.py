@@ -54,7 +54,7 @@ def vote(annotator: Client, project: int, assignment: str, label: str) -> httpx.
     return annotator.post(f"/api/projects/{project}/votes", {"votes": [{"assignment": assignment, "label": label}]})
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 30, what: str = "the condition") -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = 120, what: str = "the condition") -> Any:
     """The first truthy value of ``condition``, polled: a deadline is not a measurement."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
