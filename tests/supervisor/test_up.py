@@ -326,6 +326,8 @@ def test_a_killed_program_takes_the_stack_it_uses_and_its_data_with_it(account: 
 
 
 def test_up_needs_no_settings_and_tells_its_options():
-    done = subprocess.run([*UP, "--help"], capture_output=True, text=True, timeout=180, env={"PATH": os.environ["PATH"]})
+    done = subprocess.run(
+        [*UP, "--help"], capture_output=True, text=True, timeout=180, env={"PATH": os.environ["PATH"]}
+    )
     assert done.returncode == 0
     assert "--port" in done.stdout and "throw-away" not in done.stdout
