@@ -86,6 +86,12 @@ class LateVoteNoRoom(Conflict):
     code = "late_vote_no_room"
 
 
+class LateVoteNoBudget(Conflict):
+    """The lease had ended and the budget has gone to others since: the vote was recorded, but it does not count."""
+
+    code = "late_vote_no_budget"
+
+
 class AssignmentClosed(Conflict):
     """This assignment was already answered, skipped or given back."""
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Prefetch, Q, QuerySet, Sum
 
-from projects.models import Assignment, AssignmentStatus, Invite, Member, Project, Task, User, Vote, VoteStatus
+from projects import queries
+from projects.models import Assignment, AssignmentStatus, Invite, Member, Payment, Project, Task, User, Vote, VoteStatus
+from projects.queries import fetch
 
 
 def projects_of(user: User) -> QuerySet[Member]:
@@ -38,7 +40,7 @@ def invites_of(project: Project) -> QuerySet[Invite]:
     return Invite.objects.filter(project=project, revoked_at__isnull=True)
 
 
-def own_progress(member: Member) -> dict[str, int]:
+def own_progress(member: Member) -> dict[str, Any]:
     """What an annotator sees of their own work."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT date_trunc('day', now())")
@@ -52,7 +54,46 @@ def own_progress(member: Member) -> dict[str, int]:
         skipped=Count("id", filter=Q(status=AssignmentStatus.SKIPPED)),
         open_leases=Count("id", filter=Q(status=AssignmentStatus.OPEN)),
     )
-    return {**votes, **assignments}
+    return {**votes, **assignments, **_own_earnings(member)}
+
+
+def _own_earnings(member: Member) -> dict[str, Any]:
+    """Null where people are not paid."""
+    project = member.project
+    if project.price_per_vote is None:
+        return {"earned": None, "price_per_vote": None, "currency": project.currency}
+    earned = Payment.objects.filter(annotator=member).aggregate(all=Sum("amount"))["all"] or 0
+    return {"earned": earned, "price_per_vote": project.price_per_vote, "currency": project.currency}
+
+
+def budget_of(project: Project) -> dict[str, Any] | None:
+    """Where the project's money is, of one moment; None for a project in which nothing ever cost anything.
+
+    With a budget, ``budget == spent + reserved + available``, exactly (docs/budget.md).
+    """
+    ((spent, reserved, available),) = fetch(queries.STANDING, project=project.id)
+    if not project.costs and not spent and not reserved:
+        return None
+    return {
+        "budget": project.budget,
+        "spent": spent,
+        "reserved": reserved,
+        "available": available,
+        "unit": "votes" if project.price_per_vote is None else "money",
+        "price_per_vote": project.price_per_vote,
+        "currency": project.currency,
+    }
+
+
+def payments_of(project: Project) -> QuerySet[Payment]:
+    """The ledger, each line with its annotator and its task."""
+    return Payment.objects.filter(project=project).select_related("annotator", "vote__task")
+
+
+def earnings_of(project: Project) -> QuerySet[Member]:
+    """Everybody who has been paid, with ``paid_votes`` and ``paid``."""
+    paid = {"paid_votes": Count("payments"), "paid": Sum("payments__amount")}
+    return Member.objects.filter(project=project, payments__isnull=False).annotate(**paid)
 
 
 # Tasks of redundancy 0 are never handed out: they are tasks, but neither open nor done. Gold is known and tells nothing

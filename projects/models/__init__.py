@@ -1,5 +1,6 @@
 """The tables of people and work, and everything the way of a vote reads or writes."""
 
+from projects.models.budget import BudgetShare, Payment
 from projects.models.idempotency import IdempotencyKey
 from projects.models.live import Confusion, LiveModel, PooledError, Prediction, Skill, TaskPosterior
 from projects.models.people import ApiToken, Invite, Member, Role, SignInLink, User
@@ -14,6 +15,7 @@ from projects.models.work import (
     Task,
     TaskQueue,
     TaskState,
+    UncountedReason,
     Vote,
     VoteStatus,
 )
@@ -24,6 +26,7 @@ __all__ = [
     "ApiToken",
     "Assignment",
     "AssignmentStatus",
+    "BudgetShare",
     "Confusion",
     "Event",
     "Gold",
@@ -34,6 +37,7 @@ __all__ = [
     "Learner",
     "LiveModel",
     "Member",
+    "Payment",
     "PooledError",
     "Prediction",
     "Project",
@@ -46,6 +50,7 @@ __all__ = [
     "TaskPosterior",
     "TaskQueue",
     "TaskState",
+    "UncountedReason",
     "User",
     "Vote",
     "VoteStatus",

@@ -50,6 +50,11 @@ class Project(models.Model):
     target_confidence = models.FloatField(null=True)
     min_votes = models.PositiveIntegerField(default=1)
 
+    # What a counted vote earns; null = nothing. The budget is in the same money, without a price in votes; null = none.
+    price_per_vote = models.DecimalField(max_digits=12, decimal_places=4, null=True)
+    budget = models.DecimalField(max_digits=16, decimal_places=4, null=True)
+    currency = models.CharField(max_length=12, blank=True, default="")  # a name for people, no more
+
     label_model = models.CharField(max_length=40, default=DEFAULT_LABEL_MODEL)
     acquisition = models.CharField(max_length=20, choices=Acquisition.choices, default=Acquisition.ENTROPY)
     learner = models.CharField(max_length=20, choices=Learner.choices, null=True)
@@ -89,7 +94,17 @@ class Project(models.Model):
                 name="project_target_half_to_one",
             ),
             models.CheckConstraint(condition=Q(min_votes__gte=1), name="project_min_votes_positive"),
+            models.CheckConstraint(
+                condition=(Q(price_per_vote__isnull=True) | Q(price_per_vote__gt=0))
+                & (Q(budget__isnull=True) | Q(budget__gte=0)),
+                name="project_money_positive",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def costs(self) -> bool:
+        """Whether a vote takes something out of a budget or earns somebody something."""
+        return self.budget is not None or self.price_per_vote is not None

@@ -96,6 +96,7 @@ class Assignment(models.Model):
     closed_at = models.DateTimeField(null=True)
     skip_reason = models.CharField(max_length=12, choices=SkipReason.choices, null=True)
     skip_comment = models.CharField(max_length=1000, null=True)
+    price = models.DecimalField(max_digits=12, decimal_places=4, null=True)  # of its vote, as leased; null = nothing
 
     class Meta:
         constraints = [
@@ -112,14 +113,26 @@ class Assignment(models.Model):
             models.Index(fields=["expires_at"], name="assignment_due", condition=Q(status="open")),
             # Read by the lease endpoint (what do I hold already?) and by an annotator's own progress.
             models.Index(fields=["annotator", "status"], name="assignment_of_annotator"),
+            # Read by whoever asks what of a budget open leases hold.
+            models.Index(
+                fields=["project"],
+                include=["price"],
+                name="assignment_reserved",
+                condition=Q(status="open", price__isnull=False),
+            ),
         ]
 
 
 class VoteStatus(models.TextChoices):
     COUNTED = "counted"
-    UNCOUNTED = "uncounted"  # came late and found no room
+    UNCOUNTED = "uncounted"  # came late and found no room, or no budget
     DISCARDED = "discarded"
     SUPERSEDED = "superseded"
+
+
+class UncountedReason(models.TextChoices):
+    ROOM = "room"
+    BUDGET = "budget"
 
 
 class Vote(models.Model):
@@ -132,6 +145,7 @@ class Vote(models.Model):
     answer = models.JSONField()  # canonical, by the label type
     label = models.SmallIntegerField(null=True)  # index of the label: the fast path of choice
     status = models.CharField(max_length=10, choices=VoteStatus.choices, default=VoteStatus.COUNTED)
+    uncounted_for = models.CharField(max_length=6, choices=UncountedReason.choices, null=True)  # want of what
     seconds = models.FloatField(null=True)  # time taken, as the page measured it
     created_at = models.DateTimeField(db_default=Now())
 

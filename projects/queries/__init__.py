@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from django.db import connection
 
+from projects.queries.budget import *  # noqa: F403  # one name space of statements
 from projects.queries.keys import *  # noqa: F403  # one name space of statements
 from projects.queries.leases import *  # noqa: F403  # one name space of statements
 from projects.queries.recompute import *  # noqa: F403  # one name space of statements

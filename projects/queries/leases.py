@@ -31,21 +31,23 @@ _CANDIDATES = """
     ) few
     LIMIT greatest(0, {missing})
 """
+# What the budget affords is counted in new assignments: those held are reserved already.
+_MISSING = "least(%(affordable)s, %(count)s - (SELECT count(*) FROM held))"
 LEASE = f"""
 WITH held AS MATERIALIZED (
     SELECT id, task_id, leased_at, expires_at FROM projects_held(%(annotator)s)
-), idle AS ({_CANDIDATES.format(which="s.leases = 0", missing="%(count)s - (SELECT count(*) FROM held)")}
+), idle AS ({_CANDIDATES.format(which="s.leases = 0", missing=_MISSING)}
 ), busy AS ({
     _CANDIDATES.format(
         which="s.leases > 0",
-        missing="%(count)s - (SELECT count(*) FROM held) - (SELECT count(*) FROM idle)",
+        missing=_MISSING + " - (SELECT count(*) FROM idle)",
     )
 }
 ), candidate AS (
     SELECT task_id FROM idle UNION ALL SELECT task_id FROM busy
 ), leased AS (
-    INSERT INTO projects_assignment (id, project_id, task_id, annotator_id, status, leased_at, expires_at)
-    SELECT gen_random_uuid(), %(project)s, task_id, %(annotator)s, 'open', now(), now() + %(lease)s
+    INSERT INTO projects_assignment (id, project_id, task_id, annotator_id, status, leased_at, expires_at, price)
+    SELECT gen_random_uuid(), %(project)s, task_id, %(annotator)s, 'open', now(), now() + %(lease)s, %(price)s::numeric
     FROM candidate
     ON CONFLICT DO NOTHING
     RETURNING id, task_id, expires_at

@@ -1,25 +1,31 @@
 """Votes in."""
 
 # Store a vote: close the assignment if it is still this annotator's, open, in time and in a running project; insert
-# the vote, move the task's count from leases to votes, append the event. All of it or (no row) nothing.
+# the vote, write what it cost to the ledger, move the task's count from leases to votes, append the event. All of it or
+# (no row) nothing.
 STORE_VOTE = """
 WITH closed AS (
     UPDATE projects_assignment a SET status = 'voted', closed_at = now()
     FROM projects_project p
     WHERE a.id = %(assignment)s AND a.annotator_id = %(annotator)s AND a.status = 'open' AND a.expires_at > now()
       AND p.id = a.project_id AND p.status = 'active'
-    RETURNING a.id, a.task_id, a.project_id, a.annotator_id
+    RETURNING a.id, a.task_id, a.project_id, a.annotator_id, a.price
 ), stored AS (
     INSERT INTO projects_vote
         (project_id, task_id, annotator_id, assignment_id, answer, label, status, seconds, created_at)
     SELECT project_id, task_id, annotator_id, id, %(answer)s, %(label)s, 'counted', %(seconds)s, now() FROM closed
+    RETURNING id
+), paid AS (
+    INSERT INTO projects_payment (project_id, annotator_id, vote_id, amount, created_at)
+    SELECT closed.project_id, closed.annotator_id, stored.id, closed.price, now()
+    FROM closed CROSS JOIN stored WHERE closed.price > 0
 ), noted AS (
     INSERT INTO projects_event (project_id, kind, task, created_at)
     SELECT project_id, 'vote', task_id, now() FROM closed
 )
 UPDATE projects_taskstate s SET votes = s.votes + 1, leases = s.leases - 1, version = s.version + 1
 FROM closed WHERE s.task_id = closed.task_id
-RETURNING s.task_id, true
+RETURNING s.task_id, NULL
 """
 
 # A late vote, three statements in one transaction. First keep every other request of this annotator out that could
@@ -36,10 +42,10 @@ FROM closed WHERE s.task_id = closed.task_id
 """
 
 # Store a vote whose lease has ended: counted if the task goes on, has a place that is nobody's, and this annotator has
-# had it in no other assignment; else uncounted. All of it or (no row) nothing.
+# had it in no other assignment, and what it costs is there; else uncounted. All of it or (no row) nothing.
 STORE_LATE_VOTE = """
 WITH late AS (
-    SELECT a.id, a.task_id, a.project_id, a.annotator_id,
+    SELECT a.id, a.task_id, a.project_id, a.annotator_id, a.price,
            (SELECT 1 FROM projects_assignment o
             WHERE o.task_id = a.task_id AND o.annotator_id = a.annotator_id
               AND o.status NOT IN ('expired', 'released')) IS NULL AS only_one
@@ -48,23 +54,34 @@ WITH late AS (
     WHERE a.id = %(assignment)s AND a.annotator_id = %(annotator)s AND a.status = 'expired' AND p.status = 'active'
       AND (SELECT 1 FROM projects_vote v WHERE v.assignment_id = a.id) IS NULL
     FOR UPDATE OF a
+), room AS (
+    SELECT s.task_id FROM projects_taskstate s
+    JOIN late ON s.task_id = late.task_id
+    WHERE late.only_one AND s.retired IS NULL AND s.votes + s.leases < s.redundancy
+    FOR UPDATE OF s
 ), placed AS (
     UPDATE projects_taskstate s SET votes = s.votes + 1, version = s.version + 1
-    FROM late
-    WHERE s.task_id = late.task_id AND late.only_one AND s.retired IS NULL AND s.votes + s.leases < s.redundancy
+    FROM room
+    WHERE s.task_id = room.task_id AND %(funded)s
     RETURNING s.task_id
 ), closed AS (
     UPDATE projects_assignment a SET status = 'voted', closed_at = now()
     FROM late WHERE a.id = late.id AND late.only_one
 ), stored AS (
     INSERT INTO projects_vote
-        (project_id, task_id, annotator_id, assignment_id, answer, label, status, seconds, created_at)
+        (project_id, task_id, annotator_id, assignment_id, answer, label, status, uncounted_for, seconds, created_at)
     SELECT late.project_id, late.task_id, late.annotator_id, late.id, %(answer)s, %(label)s,
-           CASE WHEN placed.task_id IS NULL THEN 'uncounted' ELSE 'counted' END, %(seconds)s, now()
-    FROM late LEFT JOIN placed ON true
+           CASE WHEN placed.task_id IS NULL THEN 'uncounted' ELSE 'counted' END,
+           CASE WHEN room.task_id IS NULL THEN 'room' WHEN placed.task_id IS NULL THEN 'budget' END, %(seconds)s, now()
+    FROM late LEFT JOIN room ON true LEFT JOIN placed ON true
+    RETURNING id, uncounted_for
+), paid AS (
+    INSERT INTO projects_payment (project_id, annotator_id, vote_id, amount, created_at)
+    SELECT late.project_id, late.annotator_id, stored.id, late.price, now()
+    FROM late CROSS JOIN stored WHERE stored.uncounted_for IS NULL AND late.price > 0
 ), noted AS (
     INSERT INTO projects_event (project_id, kind, task, created_at)
     SELECT late.project_id, 'vote', late.task_id, now() FROM late JOIN placed ON true
 )
-SELECT late.task_id, placed.task_id IS NOT NULL FROM late LEFT JOIN placed ON true
+SELECT late.task_id, stored.uncounted_for FROM late CROSS JOIN stored
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +14,7 @@ from projects import queries
 from projects.errors import AssignmentClosed, AssignmentExpired, ProjectPaused, UnknownAssignment
 from projects.models import Assignment, AssignmentStatus, Member, ProjectStatus, SkipReason
 from projects.queries import fetch, from_json
+from projects.services import budget
 from projects.services.hints import hint_after_commit
 
 #: Skips that say something of the task, and not of the annotator alone.
@@ -33,18 +35,43 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
 
     Nobody holds more than the project's ``max_leases``, however many requests they send at once. The second value says
     why there are not more: "ok" (there are), "retry" (rows were locked just now), "waiting" (all that is left is leased
-    by others), "finished" (nothing is left for this person). Raises ProjectPaused.
+    by others, or the rest of the budget is reserved by their leases), "finished" (nothing is left for this person),
+    "budget_spent". Raises ProjectPaused.
     """
     project = member.project
     if project.status != ProjectStatus.ACTIVE:
         raise ProjectPaused()
-    who = {"project": project.id, "annotator": member.id}
-    seconds = timedelta(seconds=project.lease_seconds)
-    rows = fetch(queries.LEASE, **who, count=min(count, project.max_leases), lease=seconds)
-    if rows:
-        return [Lease(id_, from_json(data), expires_at) for id_, data, expires_at in rows], "ok"
-    ((has_room,),) = fetch(queries.LEFT_OVER, **who)
-    return [], {None: "finished", True: "retry", False: "waiting"}[has_room]
+    count = min(count, project.max_leases)
+    leases = _lease_within_budget(member, count) if project.costs else _lease(member, count, affordable=count)
+    return (leases, "ok") if leases else ([], _why_nothing(member))
+
+
+def _lease(member: Member, count: int, *, affordable: int, price: Decimal | None = None) -> list[Lease]:
+    seconds = timedelta(seconds=member.project.lease_seconds)
+    who = {"project": member.project_id, "annotator": member.id}
+    rows = fetch(queries.LEASE, **who, count=count, lease=seconds, affordable=affordable, price=price)
+    return [Lease(id_, from_json(data), expires_at) for id_, data, expires_at in rows]
+
+
+def _lease_within_budget(member: Member, count: int) -> list[Lease]:
+    """What is leased is paid for in the same transaction; where no share has as much, all shares together."""
+    for fund in (budget.take, budget.gather):
+        with transaction.atomic():
+            funds = fund(member=member, count=count)
+            if funds is not None:
+                leases = _lease(member, count, affordable=funds.leases, price=funds.price)
+                used = sum(lease.id not in funds.held for lease in leases)
+                budget.put_back(project_id=member.project_id, funds=funds, leases=funds.leases - used)
+                return leases
+    return []
+
+
+def _why_nothing(member: Member) -> str:
+    ((has_room,),) = fetch(queries.LEFT_OVER, project=member.project_id, annotator=member.id)
+    if has_room is None:
+        return "finished"
+    short = budget.shortage(member.project_id) if member.project.costs else None
+    return short or ("retry" if has_room else "waiting")
 
 
 def lease_next(*, member: Member, count: int) -> tuple[list[Lease], str]:

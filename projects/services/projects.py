@@ -13,6 +13,7 @@ from django.utils import timezone
 from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, Invalid
 from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, TaskState, User
+from projects.services import budget
 from projects.services.hints import hint_after_commit
 from projects.services.uploads import lock_tasks_of
 
@@ -41,6 +42,8 @@ def create_project(*, creator: User, settings: Mapping[str, Any]) -> Project:
     _check_target(project.label_model, project.target_confidence, project.min_votes)
     Member.objects.create(project=project, user=creator, name=creator.name, role=Role.MANAGER)
     _make_live_model(project)
+    if project.costs:
+        budget.configure_budget(project=project, before=None)
     return project
 
 
@@ -79,10 +82,12 @@ def _make_live_model(project: Project) -> None:
 def configure_project(*, project_id: int, version: int, changes: Mapping[str, Any]) -> Project:
     """Change settings that were read at ``version``; everything that follows from them changes with them.
 
-    Raises EditedMeanwhile if somebody else changed the project since, Conflict if labels can't be changed any more.
+    Raises EditedMeanwhile if somebody else changed the project since, Conflict if labels can't be changed any more or
+    the budget is spent already (``configure_budget``).
     """
     if changes.keys() & {"labels", "redundancy"}:
         lock_tasks_of(project_id)  # an upload that is being merged ends first; the next one reads the new settings
+    before = Project.objects.filter(id=project_id).first() if changes.keys() & budget.SETTINGS else None
     # The conditional update is the rule: of two managers who edit at once, one is told.
     edited = Project.objects.filter(id=project_id, version=version).update(**changes, version=F("version") + 1)
     if not edited:
@@ -102,6 +107,8 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         queries.fetch(queries.CHANGE_MAX_SKIPS, project=project.id, max_skips=project.max_skips)
     if changes.keys() & {"learner", "learner_fields"}:
         _forget_learner(project)
+    if changes.keys() & budget.SETTINGS:
+        budget.configure_budget(project=project, before=before)
     if changes.keys() & STEERING:
         request_refit(project_id=project.id)
     return project

@@ -15,17 +15,22 @@ from projects import queries
 from projects.errors import (
     AssignmentClosed,
     DomainError,
+    LateVoteNoBudget,
     LateVoteNoRoom,
     ProjectPaused,
     UnknownAssignment,
     UnknownLabel,
     VoteConflict,
 )
-from projects.models import Assignment, AssignmentStatus, Member, ProjectStatus, VoteStatus
+from projects.models import Assignment, AssignmentStatus, Member, ProjectStatus, UncountedReason, VoteStatus
 from projects.queries import fetch
+from projects.services import budget
 from projects.services.hints import hint_after_commit
 from projects.services.leases import CLOSED
 from projects.services.recompute import recompute_tasks
+
+#: What a late vote that does not count is answered with.
+UNCOUNTED = {UncountedReason.ROOM: LateVoteNoRoom, UncountedReason.BUDGET: LateVoteNoBudget}
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,8 @@ def submit_votes(*, member: Member, votes: Sequence[VoteInput]) -> list[DomainEr
     """Store votes, each on its own: for each, None or the reason why it was refused.
 
     A vote that is stored already is stored: its repeat is None too. A vote after the end of its lease is stored as any
-    other while its task has a place for it; LateVoteNoRoom says that it was recorded, but does not count. An
-    acknowledged vote is committed.
+    other while its task has a place for it and the budget affords it; LateVoteNoRoom or LateVoteNoBudget say that it
+    was recorded, but does not count. An acknowledged vote is committed.
     """
     results: list[DomainError | None] = []
     for vote in votes:
@@ -52,7 +57,7 @@ def submit_votes(*, member: Member, votes: Sequence[VoteInput]) -> list[DomainEr
 
 
 @transaction.atomic
-def _submit_vote(*, member: Member, vote: VoteInput) -> LateVoteNoRoom | None:
+def _submit_vote(*, member: Member, vote: VoteInput) -> DomainError | None:
     """None: stored. What is raised stores nothing; what is returned has left an uncounted vote."""
     project = member.project
     try:
@@ -63,24 +68,29 @@ def _submit_vote(*, member: Member, vote: VoteInput) -> LateVoteNoRoom | None:
     what = {"answer": Jsonb(answer), "label": label, "seconds": vote.seconds}
     rows = fetch(queries.STORE_VOTE, **who, **what)
     if not rows:
-        rows = _store_late_vote(who, what)
+        rows = _store_late_vote(project.id, who, what)
     if not rows:
         if _was_stored(member=member, assignment_id=vote.assignment, label=label):
             return None
         return _submit_vote(member=member, vote=vote)  # it was renewed or resumed since we looked
-    ((task_id, counted),) = rows
-    if not counted:
-        return LateVoteNoRoom(field="assignment")
+    ((task_id, uncounted_for),) = rows
+    if uncounted_for is not None:
+        return UNCOUNTED[uncounted_for](field="assignment")
     recompute_tasks(project=project, task_ids=[task_id])
     hint_after_commit("aggregation.refit", project.id)
     return None
 
 
-def _store_late_vote(who: dict[str, Any], what: dict[str, Any]) -> list[tuple[Any, ...]]:
-    """The task voted on and whether the vote counts; nothing unless the lease has ended, unanswered."""
+def _store_late_vote(project_id: int, who: dict[str, Any], what: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The task voted on and why the vote does not count, if so; nothing unless the lease has ended, unanswered."""
     fetch(queries.LOCK_ANNOTATOR, annotator=who["annotator"])
+    price = budget.lock_late(project_id=project_id, **who)
     fetch(queries.END_LEASE, **who)
-    return fetch(queries.STORE_LATE_VOTE, **who, **what)
+    funds = budget.late_funds(project_id=project_id, price=price)
+    rows = fetch(queries.STORE_LATE_VOTE, **who, **what, funded=funds.suffice)
+    if rows and rows[0][1] is None:
+        funds.spend()
+    return rows
 
 
 def _was_stored(*, member: Member, assignment_id: UUID, label: int) -> bool:
@@ -93,7 +103,7 @@ def _was_stored(*, member: Member, assignment_id: UUID, label: int) -> bool:
         if stored.label != label:
             raise VoteConflict(field="assignment")
         if stored.status == VoteStatus.UNCOUNTED:
-            raise LateVoteNoRoom(field="assignment")
+            raise UNCOUNTED[stored.uncounted_for or UncountedReason.ROOM](field="assignment")
         return True
     if assignment.status in CLOSED:
         raise AssignmentClosed(CLOSED[AssignmentStatus(assignment.status)], field="assignment")
