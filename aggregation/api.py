@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
-from django.http import StreamingHttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
@@ -27,9 +25,9 @@ from aggregation.services import consensus
 from aggregation.services.calibrating import says
 from projects.access import MANAGER, READERS, access_annotator, access_project
 from projects.api.base import user_of
+from projects.api.exports import ExportView
 from projects.api.paging import PARAMETERS, decode_cursor, encode_cursor, limit_of, page_schema, paginated
 from projects.errors import NotFound
-from projects.models import Project
 from projects.services.projects import request_refit, request_retraining
 
 
@@ -37,7 +35,8 @@ class StatisticsView(APIView):
     @extend_schema(operation_id="statistics", responses=StatisticsOut)
     def get(self, request: Request, project_id: int) -> Response:
         """How the campaign stands."""
-        return Response(selectors.statistics_of(access_project(user_of(request), project_id, MANAGER)))
+        project = access_project(user_of(request), project_id, MANAGER)
+        return Response(StatisticsOut(selectors.statistics_of(project)).data)
 
 
 class AnnotatorsView(APIView):
@@ -89,24 +88,8 @@ class ConsensusView(APIView):
         )
 
 
-class _ExportView(APIView):
-    media_type: str
-    suffix: str
-
-    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
-        """There is one form of an export: `Accept: text/csv` must not be refused because errors are JSON."""
-        return super().perform_content_negotiation(request, force=True)
-
-    def _export(self, request: Request, project_id: int, rows: Callable[..., Iterator[bytes]]) -> StreamingHttpResponse:
-        project: Project = access_project(user_of(request), project_id, READERS)
-        response = StreamingHttpResponse(rows(project=project), content_type=f"{self.media_type}; charset=utf-8")
-        response["Content-Disposition"] = f'attachment; filename="consensus-{project.id}.{self.suffix}"'
-        response["X-Content-Type-Options"] = "nosniff"
-        return response
-
-
-class ConsensusCsvView(_ExportView):
-    media_type, suffix = "text/csv", "csv"
+class ConsensusCsvView(ExportView):
+    name, media_type, suffix, roles = "consensus", "text/csv", "csv", READERS
 
     @extend_schema(operation_id="consensus_csv", responses={(200, "text/csv"): OpenApiTypes.STR})
     def get(self, request: Request, project_id: int) -> Any:
@@ -114,8 +97,8 @@ class ConsensusCsvView(_ExportView):
         return self._export(request, project_id, consensus.export_csv)
 
 
-class ConsensusJsonlView(_ExportView):
-    media_type, suffix = "application/x-ndjson", "jsonl"
+class ConsensusJsonlView(ExportView):
+    name, media_type, suffix, roles = "consensus", "application/x-ndjson", "jsonl", READERS
 
     @extend_schema(operation_id="consensus_jsonl", responses={(200, "application/x-ndjson"): OpenApiTypes.STR})
     def get(self, request: Request, project_id: int) -> Any:

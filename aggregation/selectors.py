@@ -12,7 +12,7 @@ from aggregation.core import live
 from aggregation.models import Run, RunKind, RunStatus
 from aggregation.services.calibrating import says
 from projects.models import Confusion, Event, LiveModel, Member, Prediction, Project, Skill
-from projects.selectors import task_statistics
+from projects.selectors import budget_of, task_statistics
 
 ANNOTATORS = """
 SELECT m.id, m.name, count(v.id), k.skill, avg((v.label = g.label)::int), count(g.task_id)
@@ -94,6 +94,7 @@ def statistics_of(project: Project) -> dict[str, Any]:
     current = Run.objects.filter(id=model.run).first() if model.run else None
     return {
         **task_statistics(project),
+        "budget": budget_of(project),
         "annotators": Skill.objects.filter(project=project).count(),
         "calibration": calibration_of(model),
         "run": model.run,

@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from projects.serializers import BudgetOut
+
 
 class LearnerSummary(serializers.Serializer[Any]):
     run = serializers.IntegerField()
@@ -48,6 +50,7 @@ class StatisticsOut(serializers.Serializer[Any]):
     refits = serializers.IntegerField()
     retrainings = serializers.IntegerField()
     refit_pending = serializers.BooleanField()
+    budget = BudgetOut(allow_null=True, help_text="Null where votes cost nothing.")
     learner = LearnerSummary(allow_null=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from decimal import Decimal
 from typing import Any
 
 from rest_framework import serializers
@@ -40,6 +41,13 @@ class LabelsField(serializers.ListField):
         return [label.strip() for label in data]
 
 
+class AmountField(serializers.DecimalField):
+    """An exact amount, at most 4 digits after the point: a decimal text such as "0.05" (a number is read, too)."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_digits=16, decimal_places=4, coerce_to_string=True, normalize_output=True, **kwargs)
+
+
 class ProjectSettings(StrictSerializer):
     """What a manager sets."""
 
@@ -53,6 +61,9 @@ class ProjectSettings(StrictSerializer):
     max_skips = serializers.IntegerField(min_value=1, max_value=1000, allow_null=True, required=False)
     target_confidence = serializers.FloatField(min_value=0.5, max_value=0.9999, allow_null=True, required=False)
     min_votes = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+    price_per_vote = AmountField(min_value=Decimal("0.0001"), max_value=1_000_000, allow_null=True, required=False)
+    budget = AmountField(min_value=0, allow_null=True, required=False)
+    currency = serializers.CharField(max_length=12, allow_blank=True, required=False)
     label_model = serializers.ChoiceField(sorted(OURS), default=DEFAULT_LABEL_MODEL)
     acquisition = serializers.ChoiceField(Acquisition.choices, required=False)
     learner = serializers.ChoiceField(Learner.choices, allow_null=True, required=False)
@@ -97,6 +108,11 @@ class ProjectOut(serializers.Serializer[Any]):
     max_skips = serializers.IntegerField(required=False, allow_null=True)
     target_confidence = serializers.FloatField(required=False, allow_null=True)
     min_votes = serializers.IntegerField(required=False)
+    price_per_vote = AmountField(required=False, allow_null=True, help_text="What a counted vote earns.")
+    budget = AmountField(
+        required=False, allow_null=True, help_text="Never exceeded. In the price's money; without a price, in votes."
+    )
+    currency = serializers.CharField(required=False, help_text="A name for people.")
     label_model = serializers.CharField(required=False)
     acquisition = serializers.CharField(required=False)
     learner = serializers.CharField(required=False, allow_null=True)
@@ -253,7 +269,7 @@ class ImportOut(serializers.Serializer[Any]):
 #: Assignments that may come with the answer to votes.
 MAX_NEXT = 100
 #: Why a lease gave no more than it did (``services.leases.lease_tasks``).
-LEASE_STATUSES = ["ok", "retry", "waiting", "finished"]
+LEASE_STATUSES = ["ok", "retry", "waiting", "finished", "budget_spent"]
 
 
 class LeaseIn(StrictSerializer):
@@ -313,3 +329,36 @@ class ProgressOut(serializers.Serializer[Any]):
     votes_today = serializers.IntegerField()
     skipped = serializers.IntegerField()
     open_leases = serializers.IntegerField()
+    earned = AmountField(allow_null=True, help_text="Null where votes earn nothing.")
+    price_per_vote = AmountField(allow_null=True)
+    currency = serializers.CharField()
+
+
+class BudgetOut(serializers.Serializer[Any]):
+    """Of one moment, exactly: `budget` = `spent` + `reserved` + `available`."""
+
+    budget = AmountField(allow_null=True)
+    spent = AmountField(help_text="The sum of the ledger.")
+    reserved = AmountField(help_text="By open leases.")
+    available = AmountField(allow_null=True)
+    unit = serializers.ChoiceField(["votes", "money"])
+    price_per_vote = AmountField(allow_null=True)
+    currency = serializers.CharField()
+
+
+class PaymentOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    annotator = serializers.IntegerField(source="annotator_id")
+    name = serializers.CharField(source="annotator.name")
+    vote = serializers.IntegerField(source="vote_id")
+    task = serializers.IntegerField(source="vote.task_id")
+    key = serializers.CharField(source="vote.task.key", allow_null=True)
+    amount = AmountField()
+    created_at = serializers.DateTimeField()
+
+
+class EarningsOut(serializers.Serializer[Any]):
+    annotator = serializers.IntegerField(source="id")
+    name = serializers.CharField()
+    votes = serializers.IntegerField(source="paid_votes")
+    amount = AmountField(source="paid")

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects.api import accounts, projects, work
+from projects.api import accounts, payments, projects, work
 
 urlpatterns = [
     path("session", accounts.SessionView.as_view()),
@@ -24,5 +24,8 @@ urlpatterns = [
     path("projects/<int:project_id>/assignments/<uuid:assignment_id>/release", work.ReleaseView.as_view()),
     path("projects/<int:project_id>/assignments/<uuid:assignment_id>/renew", work.RenewView.as_view()),
     path("projects/<int:project_id>/votes", work.VotesView.as_view()),
+    path("projects/<int:project_id>/payments", payments.PaymentsView.as_view()),
+    path("projects/<int:project_id>/payments.csv", payments.PaymentsCsvView.as_view()),
+    path("projects/<int:project_id>/payments/summary", payments.EarningsView.as_view()),
     path("projects/<int:project_id>/me", work.ProgressView.as_view()),
 ]

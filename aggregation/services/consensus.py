@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +17,7 @@ from aggregation.services.calibrating import says
 from projects.errors import Invalid
 from projects.models import Project
 from projects.queries import fetch, from_json
-
-#: Rows fetched and sent at a time by an export.
-EXPORT_ROWS = 2000
-#: What makes a spreadsheet take a cell for a formula, as half-width and full-width characters.
-FORMULA_STARTS = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+from projects.services.exports import EXPORT_ROWS, csv_line
 
 
 @dataclass(frozen=True)
@@ -115,19 +109,7 @@ def export_jsonl(*, project: Project) -> Iterator[bytes]:
 def export_csv(*, project: Project) -> Iterator[bytes]:
     """A header, then a line a task: what the feed has, with the posterior as one column p_<label> each."""
     header = ["task", "key", "label", "confidence", "calibration", "votes", "source", "run", "retired", "updated_at"]
-    yield _csv_line(header + [f"p_{label}" for label in project.labels])
+    yield csv_line(header + [f"p_{label}" for label in project.labels])
     for row in export_rows(project=project):
         cells = [row.task, row.key, row.label, row.confidence, row.calibration, row.votes, row.source, row.run]
-        yield _csv_line([*cells, row.retired, row.updated_at.isoformat(), *row.posterior])
-
-
-def _csv_line(cells: list[Any]) -> bytes:
-    line = io.StringIO()
-    # With RFC 4180's line ends the writer also quotes a lone carriage return, which many readers take for a line end.
-    csv.writer(line, lineterminator="\r\n").writerow([_harmless(cell) for cell in cells])
-    return line.getvalue().encode()
-
-
-def _harmless(cell: Any) -> Any:
-    """Text that a spreadsheet would run as a formula is quoted (OWASP: CSV injection)."""
-    return "'" + cell if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
+        yield csv_line([*cells, row.retired, row.updated_at.isoformat(), *row.posterior])

@@ -115,7 +115,8 @@ class AssignmentsView(APIView):
         """The assignments I hold, filled up to `count` with the tasks most worth asking about.
 
         `status`: "ok"; "retry" (rows were locked just now: ask again at once); "waiting" (what is left is with others:
-        ask again in some seconds); "finished" (nothing is left for you).
+        ask again in some seconds); "finished" (nothing is left for you); "budget_spent" (there are tasks, but nothing
+        is left to spend on them unless a manager raises the budget).
         """
         member = access_member(user_of(request), project_id, ANNOTATORS)
         given, why = leases.lease_tasks(member=member, count=checked(LeaseIn, request)["count"])
@@ -215,4 +216,4 @@ class ProgressView(APIView):
     @extend_schema(operation_id="my_progress", responses=ProgressOut)
     def get(self, request: Request, project_id: int) -> Response:
         """My own work in this project."""
-        return Response(own_progress(access_member(user_of(request), project_id, ANNOTATORS)))
+        return Response(ProgressOut(own_progress(access_member(user_of(request), project_id, ANNOTATORS))).data)
