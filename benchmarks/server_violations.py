@@ -32,20 +32,18 @@ WHERE NOT EXISTS (
 )
 """
 
-#: Of the ledger and the budget: what counts their violations, and the table that it reads. Null without that table.
+#: Of the ledger and the budget. Null in a project whose votes cost nothing.
 MONEY = {
-    "double_paid": (
-        "projects_payment",
-        """
-        SELECT count(*) - count(DISTINCT p.vote_id) FROM projects_payment p
-        JOIN projects_vote v ON v.id = p.vote_id WHERE v.project_id = %(project)s
-        """,
-    ),
-    "over_budget": (
-        "projects_budget",
-        "SELECT count(*) FROM projects_budget WHERE project_id = %(project)s AND spent + reserved > amount",
-    ),
+    "double_paid": "SELECT count(*) - count(DISTINCT vote_id) FROM projects_payment WHERE project_id = %(project)s",
+    # Not only above it: what is spent, reserved and available makes up the budget, to the last digit.
+    "over_budget": """
+    SELECT count(*) FROM projects_project p WHERE id = %(project)s AND budget <>
+           coalesce((SELECT sum(amount) FROM projects_payment WHERE project_id = p.id), 0)
+         + coalesce((SELECT sum(price) FROM projects_assignment WHERE project_id = p.id AND status = 'open'), 0)
+         + (SELECT sum(available) FROM projects_budgetshare WHERE project_id = p.id)
+    """,
 }
+COSTS = "SELECT count(*) FROM projects_budgetshare WHERE project_id = %(project)s"
 
 
 def violations(connection: Any, project: int, acknowledged: Iterable[tuple[str, str]]) -> dict[str, int | None]:
@@ -57,14 +55,9 @@ def violations(connection: Any, project: int, acknowledged: Iterable[tuple[str, 
                 copy.write_row(row)
         found = {"overfilled": OVERFILLED, "repeats": REPEATS, "lost": LOST}
         counted = {name: count(cursor, sql, project) for name, sql in found.items()}
-        return counted | {
-            name: count(cursor, sql, project) if exists(cursor, table) else None for name, (table, sql) in MONEY.items()
-        }
+        costs = count(cursor, COSTS, project) > 0
+        return counted | {name: count(cursor, sql, project) if costs else None for name, sql in MONEY.items()}
 
 
 def count(cursor: Any, sql: str, project: int) -> int:
     return int(cursor.execute(sql, {"project": project}).fetchone()[0])
-
-
-def exists(cursor: Any, table: str) -> bool:
-    return cursor.execute("SELECT to_regclass(%s) IS NOT NULL", [table]).fetchone() == (True,)
