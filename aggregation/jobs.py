@@ -11,6 +11,7 @@ from celery import shared_task
 from aggregation import queries
 from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
+from aggregation.services import reviews
 from projects.queries import fetch
 from projects.services.hints import send_hint
 from projects.services.idempotency import forget_old_keys
@@ -45,6 +46,11 @@ def retrain(project_id: int) -> None:
             retrainings.retrain(project_id=project_id)
 
 
+@shared_task(name="aggregation.publish_reviews")
+def publish_reviews(project_id: int) -> None:
+    reviews.publish_reviews(project_id=project_id)
+
+
 @shared_task(name="aggregation.sweep")
 def sweep() -> None:
     """Beat's heartbeat: end leases, forget old keys, and re-send the hint for whatever the rows say is due."""
@@ -53,5 +59,7 @@ def sweep() -> None:
     forget_old_keys()
     for (project_id,) in fetch(queries.REFIT_DUE):
         send_hint("aggregation.refit", project_id)
+    for (project_id,) in fetch(queries.REVIEWS_DUE):
+        send_hint("aggregation.publish_reviews", project_id)
     for project_id in retrainings.retraining_due():
         send_hint("aggregation.retrain", project_id)

@@ -46,6 +46,7 @@ class ConsensusSource(models.TextChoices):
     VOTES = "votes"
     GOLD = "gold"
     VOTES_AND_MACHINE = "votes+machine"
+    REVIEW = "review"
 
 
 class Consensus(models.Model):

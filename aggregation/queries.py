@@ -6,22 +6,22 @@ SELECT task_id, annotator_id, label FROM projects_vote
 WHERE project_id = %(project)s AND status = 'counted'
 """
 
-# The tasks a refit publishes, those with votes or gold (-1 where there is none), and the version of their votes; copied
-# in binary. Gold comes twice: all of it, and what was drawn at random, as uploaded gold is taken to be.
+# The tasks a refit publishes, those that have or had votes or gold (-1 where there is none), and the version of their
+# votes; copied in binary. Gold comes twice: all of it, and what was drawn at random, as uploaded gold is taken to be.
 LOAD_TASKS = """
 SELECT s.task_id, s.version, coalesce(g.label, -1::smallint),
        CASE WHEN g.origin IN ('uploaded', 'audit') THEN g.label ELSE -1::smallint END
 FROM projects_task t
 JOIN projects_taskstate s ON s.task_id = t.id
 LEFT JOIN projects_gold g ON g.task_id = t.id
-WHERE t.project_id = %(project)s AND (s.votes > 0 OR g.label IS NOT NULL)
+WHERE t.project_id = %(project)s AND (s.votes > 0 OR g.label IS NOT NULL OR s.version > 0)
 ORDER BY s.task_id
 """
 
 # A chunk of tasks to publish, as they are. Those that a vote or a lease holds right now are left for the next round.
 LOCK_TASKS = """
-SELECT s.task_id, s.version, s.votes, s.redundancy, s.retired IS NOT DISTINCT FROM 'flagged', g.label, p.posterior,
-       t.posterior
+SELECT s.task_id, s.version, s.votes, s.redundancy, CASE WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired END,
+       g.label, p.posterior, t.posterior
 FROM projects_taskstate s
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
 LEFT JOIN projects_prediction p ON p.task_id = s.task_id
@@ -97,6 +97,12 @@ WHERE (c.label, c.votes, c.source, c.retired) IS DISTINCT FROM
    OR (SELECT r.status <> 'done' OR (coalesce(r.metrics->'calibration', 'null') <> 'null') <> %(calibrated)s
        FROM aggregation_run r WHERE r.id = c.run_id)
 """
+
+# Tasks that experts have decided since the last refit began; and the projects that have any. Index event_review.
+REVIEWED = """
+SELECT DISTINCT task FROM projects_event WHERE project_id = %(project)s AND kind = 'review' ORDER BY task
+"""
+REVIEWS_DUE = "SELECT DISTINCT project_id FROM projects_event WHERE kind = 'review'"
 
 # The feed: published rows after a cursor, oldest change first. Only rows of transactions that ended before every
 # transaction still running: a slower writer's rows, which will carry a smaller revision, can't be jumped over.

@@ -9,6 +9,7 @@ from projects.models import ApiToken, Member, Project, Role, User
 
 MANAGER = frozenset({Role.MANAGER})
 ANNOTATORS = frozenset({Role.MANAGER, Role.ANNOTATOR})
+REVIEWERS = frozenset({Role.MANAGER, Role.REVIEWER})
 READERS = frozenset({Role.MANAGER, Role.CONSUMER})
 ANYONE = frozenset(Role)
 

@@ -104,6 +104,24 @@ class VoteConflict(Conflict):
     code = "vote_conflict"
 
 
+class ReviewedMeanwhile(Conflict):
+    """Somebody else has reviewed this task since you looked: look again and decide whether yours should replace it."""
+
+    code = "reviewed_meanwhile"
+
+
+class AnswerKnown(Conflict):
+    """The answer to this task is known as gold that was uploaded: it needs no review."""
+
+    code = "answer_known"
+
+
+class NothingToUndo(Conflict):
+    """There is no review of this task that could be undone."""
+
+    code = "nothing_to_undo"
+
+
 class UnknownLabel(Invalid):
     """This is not one of the project's labels."""
 

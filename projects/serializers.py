@@ -64,6 +64,13 @@ class ProjectSettings(StrictSerializer):
     price_per_vote = AmountField(min_value=Decimal("0.0001"), max_value=1_000_000, allow_null=True, required=False)
     budget = AmountField(min_value=0, allow_null=True, required=False)
     currency = serializers.CharField(max_length=12, allow_blank=True, required=False)
+    flag_below = serializers.FloatField(
+        min_value=0.01,
+        max_value=0.9999,
+        allow_null=True,
+        required=False,
+        help_text="A task that has all its votes and is less sure than this goes to an expert; null: none does.",
+    )
     label_model = serializers.ChoiceField(sorted(OURS), default=DEFAULT_LABEL_MODEL)
     acquisition = serializers.ChoiceField(Acquisition.choices, required=False)
     learner = serializers.ChoiceField(Learner.choices, allow_null=True, required=False)
@@ -113,6 +120,7 @@ class ProjectOut(serializers.Serializer[Any]):
         required=False, allow_null=True, help_text="Never exceeded. In the price's money; without a price, in votes."
     )
     currency = serializers.CharField(required=False, help_text="A name for people.")
+    flag_below = serializers.FloatField(required=False, allow_null=True)
     label_model = serializers.CharField(required=False)
     acquisition = serializers.CharField(required=False)
     learner = serializers.CharField(required=False, allow_null=True)
@@ -128,6 +136,7 @@ PROJECT_FIELDS = {
     Role.MANAGER: tuple(ProjectOut().fields),
     Role.ANNOTATOR: ("id", "name", "labels", "status", "role", "instructions", "label_type"),
     Role.CONSUMER: ("id", "name", "labels", "status", "role"),
+    Role.REVIEWER: ("id", "name", "labels", "status", "role", "instructions", "label_type"),
 }
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects.api import accounts, payments, projects, work
+from projects.api import accounts, payments, projects, reviews, work
 
 urlpatterns = [
     path("session", accounts.SessionView.as_view()),
@@ -27,5 +27,7 @@ urlpatterns = [
     path("projects/<int:project_id>/payments", payments.PaymentsView.as_view()),
     path("projects/<int:project_id>/payments.csv", payments.PaymentsCsvView.as_view()),
     path("projects/<int:project_id>/payments/summary", payments.EarningsView.as_view()),
+    path("projects/<int:project_id>/reviews", reviews.ReviewsView.as_view()),
+    path("projects/<int:project_id>/reviews/<int:task_id>", reviews.ReviewView.as_view()),
     path("projects/<int:project_id>/me", work.ProgressView.as_view()),
 ]

@@ -127,10 +127,12 @@ def _as_fitted(
 ) -> Summaries:
     """Summaries of tasks with the fit's posteriors, in the rows of the fit that are given; notes their drift."""
     model, label_prior, counts = refitted.model, refitted.fit.label_prior, refitted.loaded.vote_counts[rows]
+    # As it is now: whoever changes its settings changes all its tasks, and these are locked.
+    project = Project.objects.get(id=refitted.project.id)
     tasks = TaskRows.of([(id_, *columns) for id_, _version, *columns, _posterior in locked])
     priors, predicted = task_priors(tasks, label_prior, model.prediction_weight)
     posterior = live.with_prior(refitted.fit.posterior[rows], label_prior, priors)
-    summaries = summaries_of(refitted.project, model, tasks, posterior, counts, predicted)
+    summaries = summaries_of(project, model, tasks, posterior, counts, predicted)
     before = [row for row, (id_, *_) in enumerate(locked) if id_ in refitted.voted]
     drifted = decode_posteriors([locked[row][-1] for row in before], len(label_prior))
     published.drifts.append(live.drift(drifted, summaries.posterior[before]))
@@ -167,9 +169,10 @@ def _lines(summaries: Summaries) -> Iterator[str]:
 
 
 def _sources(summaries: Summaries) -> Iterator[str]:
-    for gold, predicted in zip(summaries.has_gold, summaries.has_prediction, strict=True):
+    for gold, predicted, retired in zip(summaries.has_gold, summaries.has_prediction, summaries.retired, strict=True):
         votes = ConsensusSource.VOTES_AND_MACHINE if predicted else ConsensusSource.VOTES
-        yield (ConsensusSource.GOLD if gold else votes).value
+        known = ConsensusSource.REVIEW if retired == "reviewed" else ConsensusSource.GOLD
+        yield (known if gold else votes).value
 
 
 def _as_json(posterior: Floats) -> list[str]:

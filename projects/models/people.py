@@ -51,6 +51,7 @@ class Role(models.TextChoices):
     MANAGER = "manager"  # configures, uploads, watches; may also vote
     ANNOTATOR = "annotator"  # votes
     CONSUMER = "consumer"  # reads consensus only
+    REVIEWER = "reviewer"  # decides what is flagged or disputed
 
 
 class Member(models.Model):

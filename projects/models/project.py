@@ -49,6 +49,8 @@ class Project(models.Model):
     # Stop collecting votes for a task at this confidence; null = never before its redundancy is reached.
     target_confidence = models.FloatField(null=True)
     min_votes = models.PositiveIntegerField(default=1)
+    # Ask an expert about a task that has all its votes and is less sure than this; null = never.
+    flag_below = models.FloatField(null=True)
 
     # What a counted vote earns; null = nothing. The budget is in the same money, without a price in votes; null = none.
     price_per_vote = models.DecimalField(max_digits=12, decimal_places=4, null=True)
@@ -98,6 +100,10 @@ class Project(models.Model):
                 condition=(Q(price_per_vote__isnull=True) | Q(price_per_vote__gt=0))
                 & (Q(budget__isnull=True) | Q(budget__gte=0)),
                 name="project_money_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(flag_below__isnull=True) | (Q(flag_below__gt=0) & Q(flag_below__lt=1)),
+                name="project_flag_below_0_to_1",
             ),
         ]
 

@@ -61,9 +61,12 @@ class TaskQueue(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
     open = models.BooleanField(default=True)
     priority = models.SmallIntegerField(default=1000)  # 0..1000, the most uncertain first
+    review = models.BooleanField(db_default=False)  # retired for an expert to look at
 
     class Meta:
         indexes = [
+            # Read by the experts' queue: the most uncertain first.
+            models.Index("project", F("priority").desc(), "task", name="queue_review", condition=Q(review=True)),
             # Read by the lease statement: open tasks, the most uncertain first, then in upload order.
             models.Index("project", F("priority").desc(), "task", name="queue_next", condition=Q(open=True)),
         ]
@@ -182,11 +185,40 @@ class Gold(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
 
+class ReviewAction(models.TextChoices):
+    LABEL = "label"  # the expert's answer
+    REOPEN = "reopen"  # more votes, please
+    UNDO = "undo"  # of the review before
+
+
+class Review(models.Model):
+    """What an expert decided about a task: append-only. The last one is in force."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="reviews", db_index=False)
+    number = models.IntegerField()  # 1, 2, … of its task
+    reviewer = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="+", db_index=False)
+    action = models.CharField(max_length=6, choices=ReviewAction.choices)
+    label = models.SmallIntegerField(null=True)  # after it: the expert's answer, if there is one
+    label_before = models.SmallIntegerField(null=True)
+    votes = models.IntegerField(null=True)  # asked for by "reopen"
+    own_redundancy_before = models.IntegerField(null=True)  # of the task, for undoing a "reopen"
+    comment = models.CharField(max_length=1000, blank=True, default="")
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            # Of two experts who decide at once, one is told. Read by whoever shows a task's reviews.
+            models.UniqueConstraint(fields=["task", "number"], name="review_in_turn"),
+        ]
+
+
 class EventKind(models.TextChoices):
     VOTE = "vote"
     IMPORT = "import"
     GOLD = "gold"
     FLAG = "flag"
+    REVIEW = "review"
 
 
 class Event(models.Model):
@@ -196,3 +228,9 @@ class Event(models.Model):
     kind = models.CharField(max_length=8, choices=EventKind.choices)
     task = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            # Read by the sweeper and by whoever publishes what experts decided.
+            models.Index(fields=["project"], name="event_review", condition=Q(kind="review")),
+        ]

@@ -10,6 +10,7 @@ from projects.queries.budget import *  # noqa: F403  # one name space of stateme
 from projects.queries.keys import *  # noqa: F403  # one name space of statements
 from projects.queries.leases import *  # noqa: F403  # one name space of statements
 from projects.queries.recompute import *  # noqa: F403  # one name space of statements
+from projects.queries.reviews import *  # noqa: F403  # one name space of statements
 from projects.queries.settings import *  # noqa: F403  # one name space of statements
 from projects.queries.uploads import *  # noqa: F403  # one name space of statements
 from projects.queries.votes import *  # noqa: F403  # one name space of statements

@@ -122,7 +122,7 @@ WITH flagged AS (
     INSERT INTO projects_event (project_id, kind, task, created_at)
     SELECT project_id, 'flag', task_id, now() FROM flagged
 )
-UPDATE projects_taskqueue q SET open = false
+UPDATE projects_taskqueue q SET open = false, review = true
 FROM flagged WHERE q.task_id = flagged.task_id
 RETURNING q.task_id
 """

@@ -2,7 +2,8 @@
 
 # What a set of tasks' posteriors are made of, read under the tasks' locks. Indexes: primary keys.
 TASKS_TO_RECOMPUTE = """
-SELECT s.task_id, s.votes, s.redundancy, s.retired IS NOT DISTINCT FROM 'flagged', g.label, p.posterior
+SELECT s.task_id, s.votes, s.redundancy, CASE WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired END,
+       g.label, p.posterior
 FROM projects_taskstate s
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
 LEFT JOIN projects_prediction p ON p.task_id = s.task_id
@@ -34,10 +35,12 @@ WITH new AS (
       AND (s.label, s.runner_up, s.confidence, s.retired)
           IS DISTINCT FROM (new.label, new.runner_up, new.confidence, new.retired)
 ), queue AS (
-    UPDATE projects_taskqueue q SET open = new.retired IS NULL, priority = new.priority
+    UPDATE projects_taskqueue q
+    SET open = new.retired IS NULL, priority = new.priority, review = new.retired IN ('flagged', 'disputed') IS TRUE
     FROM new
     WHERE q.task_id = new.task_id
-      AND (q.open, q.priority) IS DISTINCT FROM (new.retired IS NULL, new.priority)
+      AND (q.open, q.priority, q.review)
+          IS DISTINCT FROM (new.retired IS NULL, new.priority, new.retired IN ('flagged', 'disputed') IS TRUE)
 )
 INSERT INTO projects_taskposterior AS p (task_id, posterior)
 SELECT task_id, posterior FROM new

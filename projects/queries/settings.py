@@ -10,20 +10,35 @@ SELECT count(*) FROM (
 ) locked
 """
 
-# Every task wants a new number of votes, at once. The tasks are locked.
+# Every task wants a new number of votes, at once. The tasks are locked; RETIRE_ANEW follows.
 CHANGE_REDUNDANCY = """
-WITH changed AS (
-    UPDATE projects_taskstate s
-    SET redundancy = greatest(%(redundancy)s, s.votes + s.leases),
-        retired = CASE WHEN s.retired = 'flagged' THEN 'flagged'
-                       WHEN s.votes >= greatest(%(redundancy)s, s.votes + s.leases) THEN 'redundancy'
-                       WHEN s.retired = 'redundancy' THEN NULL ELSE s.retired END
-    FROM projects_task t
-    WHERE t.project_id = %(project)s AND s.task_id = t.id AND s.own_redundancy IS NULL
-    RETURNING s.task_id, s.retired
+UPDATE projects_taskstate s SET redundancy = greatest(%(redundancy)s, s.votes + s.leases)
+FROM projects_task t
+WHERE t.project_id = %(project)s AND s.task_id = t.id AND s.own_redundancy IS NULL
+"""
+
+# What core.stopping.retire_reason says of every task without gold, from the project's settings and the confidence that
+# the task has. The tasks are locked.
+RETIRE_ANEW = """
+WITH said AS (
+    SELECT s.task_id, CASE
+        WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired
+        WHEN s.votes >= s.redundancy AND s.votes > 0 AND s.confidence < p.flag_below THEN 'disputed'
+        WHEN s.votes >= s.redundancy THEN 'redundancy'
+        WHEN s.votes >= p.min_votes AND s.confidence >= p.target_confidence THEN 'target'
+    END AS retired
+    FROM projects_project p
+    JOIN projects_task t ON t.project_id = p.id
+    JOIN projects_taskstate s ON s.task_id = t.id
+    WHERE p.id = %(project)s AND (s.votes = 0 OR NOT EXISTS (SELECT FROM projects_gold g WHERE g.task_id = t.id))
+), changed AS (
+    UPDATE projects_taskstate s SET retired = said.retired
+    FROM said WHERE s.task_id = said.task_id AND s.retired IS DISTINCT FROM said.retired
 )
-UPDATE projects_taskqueue q SET open = changed.retired IS NULL
-FROM changed WHERE q.task_id = changed.task_id AND q.open IS DISTINCT FROM (changed.retired IS NULL)
+UPDATE projects_taskqueue q SET open = said.retired IS NULL, review = said.retired IN ('flagged', 'disputed') IS TRUE
+FROM said
+WHERE q.task_id = said.task_id
+  AND (q.open, q.review) IS DISTINCT FROM (said.retired IS NULL, said.retired IN ('flagged', 'disputed') IS TRUE)
 """
 
 # A learner is gone: so are its predictions, and what they made of tasks without votes. The tasks are locked.
@@ -39,22 +54,18 @@ WITH gone AS (
 UPDATE projects_taskqueue q SET priority = 1000 FROM unknown WHERE q.task_id = unknown.task_id
 """
 
-# The project allows another number of skips: tasks with as many are flagged at once, flagged ones with fewer go on.
+# The project allows another number of skips: tasks with as many are flagged at once, flagged ones with fewer are not.
+# The tasks are locked; RETIRE_ANEW follows.
 CHANGE_MAX_SKIPS = """
 WITH skipped AS (
     SELECT a.task_id, count(*) AS n
     FROM projects_task t JOIN projects_assignment a ON a.task_id = t.id
     WHERE t.project_id = %(project)s AND a.status = 'skipped' AND a.skip_reason IN ('broken', 'unclear')
     GROUP BY a.task_id
-), changed AS (
-    UPDATE projects_taskstate s
-    SET retired = CASE WHEN s.retired IS NULL THEN 'flagged' WHEN s.votes >= s.redundancy THEN 'redundancy' END
-    FROM skipped
-    WHERE s.task_id = skipped.task_id
-      AND (s.retired IS NULL AND skipped.n >= %(max_skips)s::int
-           OR s.retired = 'flagged' AND (skipped.n >= %(max_skips)s::int) IS NOT TRUE)
-    RETURNING s.task_id, s.retired
 )
-UPDATE projects_taskqueue q SET open = changed.retired IS NULL
-FROM changed WHERE q.task_id = changed.task_id
+UPDATE projects_taskstate s SET retired = CASE WHEN s.retired IS NULL THEN 'flagged' END
+FROM skipped
+WHERE s.task_id = skipped.task_id
+  AND (s.retired IS NULL AND skipped.n >= %(max_skips)s::int
+       OR s.retired = 'flagged' AND (skipped.n >= %(max_skips)s::int) IS NOT TRUE)
 """

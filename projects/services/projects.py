@@ -15,11 +15,13 @@ from projects.errors import Conflict, EditedMeanwhile, Invalid
 from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, TaskState, User
 from projects.services import budget
 from projects.services.hints import hint_after_commit
+from projects.services.recompute import recompute_tasks
 from projects.services.uploads import lock_tasks_of
 
 #: Settings that what is published depends on.
 STEERING = {
     "acquisition",
+    "flag_below",
     "label_model",
     "learner",
     "learner_fields",
@@ -28,6 +30,10 @@ STEERING = {
     "redundancy",
     "target_confidence",
 }
+#: Settings that say when a task stops.
+STOPPING = {"flag_below", "max_skips", "min_votes", "redundancy", "target_confidence"}
+#: Tasks recomputed at a time.
+CHUNK = 1000
 #: Label models that draw what few votes say of an annotator towards what all votes say of everybody.
 CAUTIOUS = {"auto", "difficulty_dawid_skene", "hierarchical_dawid_skene"}
 #: What an annotator nobody knows yet is taken to be, before the first refit measures it.
@@ -99,12 +105,10 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         if Task.objects.filter(project=project).exists():
             raise Conflict("Labels can't be changed once there are tasks.", field="labels", code="labels_fixed")
         _make_live_model(project)
-    if changes.keys() & {"redundancy", "max_skips", "learner", "learner_fields"}:
+    if changes.keys() & (STOPPING | {"learner", "learner_fields"}):
         queries.fetch(queries.LOCK_STATES, project=project.id)
-    if "redundancy" in changes:
-        _change_redundancy(project)
-    if "max_skips" in changes:
-        queries.fetch(queries.CHANGE_MAX_SKIPS, project=project.id, max_skips=project.max_skips)
+    if changes.keys() & STOPPING:
+        _retire_anew(project, changes)
     if changes.keys() & {"learner", "learner_fields"}:
         _forget_learner(project)
     if changes.keys() & budget.SETTINGS:
@@ -114,9 +118,21 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
     return project
 
 
-def _change_redundancy(project: Project) -> None:
-    """Every task without a redundancy of its own wants the new one at once, but never less than it has handed out."""
-    queries.fetch(queries.CHANGE_REDUNDANCY, project=project.id, redundancy=project.redundancy)
+def _retire_anew(project: Project, changes: Mapping[str, Any]) -> None:
+    """Every task, all of them locked, stops or goes on as the new settings have it.
+
+    A task without a redundancy of its own wants the project's, but never less than it has handed out. What its votes
+    make of a gold task is stored nowhere, so gold tasks are recomputed.
+    """
+    if "redundancy" in changes:
+        queries.fetch(queries.CHANGE_REDUNDANCY, project=project.id, redundancy=project.redundancy)
+    if "max_skips" in changes:
+        queries.fetch(queries.CHANGE_MAX_SKIPS, project=project.id, max_skips=project.max_skips)
+    queries.fetch(queries.RETIRE_ANEW, project=project.id)
+    gold = TaskState.objects.filter(project=project, votes__gt=0, task__gold__isnull=False)
+    ids = list(gold.values_list("task_id", flat=True))
+    for start in range(0, len(ids), CHUNK):
+        recompute_tasks(project=project, task_ids=ids[start : start + CHUNK])
 
 
 def _forget_learner(project: Project) -> None:

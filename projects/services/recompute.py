@@ -28,16 +28,16 @@ class TaskRows:
     ids: Sequence[int]
     votes: Sequence[int]
     redundancy: Sequence[int]
-    flagged: Sequence[bool]
+    settled: Sequence[str | None]  # a reason to have retired that no vote undoes
     gold: Ints
     predictions: Sequence[Any]
 
     @classmethod
     def of(cls, rows: Sequence[tuple[Any, ...]]) -> TaskRows:
-        """From rows of id, votes, redundancy, whether it is flagged, gold and prediction."""
-        ids, votes, redundancy, flagged, gold, predictions = zip(*rows, strict=True) if rows else ((),) * 6
+        """From rows of id, votes, redundancy, what has settled it, gold and prediction."""
+        ids, votes, redundancy, settled, gold, predictions = zip(*rows, strict=True) if rows else ((),) * 6
         known = np.array([-1 if label is None else label for label in gold], np.int32)
-        return cls(ids, votes, redundancy, flagged, known, predictions)
+        return cls(ids, votes, redundancy, settled, known, predictions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,16 +79,19 @@ def summarise(*, project: Project, task_ids: Sequence[int]) -> tuple[Summaries, 
         counts[row, voted] += 1
     priors, predicted = task_priors(tasks, np.asarray(model.label_prior), model.prediction_weight)
     posterior = live.posteriors(priors, evidence, kinds)
-    return summaries_of(project, model, tasks, posterior, counts, predicted), model.run
+    return summaries_of(model.project, model, tasks, posterior, counts, predicted), model.run
 
 
 def _current(project: Project, task_ids: Sequence[int]) -> tuple[LiveModel, list[tuple[Any, ...]]]:
     """The live model, and the tasks' votes with what the same refit has made of their annotators.
 
+    The project comes anew with it: a setting may have changed since the caller read it, but not any more once the
+    caller had locked the tasks.
+
     If another refit becomes current between the two statements, both are read again.
     """
     while True:
-        model = LiveModel.objects.get(project=project)
+        model = LiveModel.objects.select_related("project").get(project=project)
         votes = fetch(queries.VOTES_TO_RECOMPUTE, tasks=list(task_ids))
         if all(run == model.run for run, *_ in votes):
             return model, votes
@@ -136,7 +139,7 @@ def summaries_of(
     """The summaries of tasks from the label model's posteriors f8[n, K] and their votes for each label f8[n, K].
 
     A gold label is certain, but its task goes on collecting by the rules of any other: its votes measure people, and
-    nobody can tell it apart. A flagged task stays so, whatever votes still come in.
+    nobody can tell it apart. A flagged or reviewed task stays so, whatever votes still come in.
     """
     posterior = _calibrated(model, posterior, counts)
     score = priority(ACQUISITIONS[project.acquisition](posterior))
@@ -151,8 +154,11 @@ def summaries_of(
         confidence=confidence,
         priority=score,
         retired=[
-            "flagged" if flagged else retire_reason(votes, wanted, p, project.target_confidence, project.min_votes)
-            for votes, wanted, flagged, p in zip(tasks.votes, tasks.redundancy, tasks.flagged, sure, strict=True)
+            settled
+            or retire_reason(
+                votes, wanted, p, project.target_confidence, project.min_votes, flag_below=project.flag_below
+            )
+            for votes, wanted, settled, p in zip(tasks.votes, tasks.redundancy, tasks.settled, sure, strict=True)
         ],
         posterior=certain,
         has_gold=tasks.gold >= 0,

@@ -38,9 +38,10 @@ def new_link(stack: Stack, _django_on_the_stack: None) -> Callable[[str], str]:
 def cast(manager: Client, new_link: Callable[[str], str]) -> Iterator[Cast]:
     olga = sign_in_by_link(new_link("olga.of.api"))
     lobby = create_project(manager, name="Lobby")
-    ada, bob, cole, fred = (join(manager, lobby, f"{name}.of.api") for name in ("ada", "bob", "cole", "fred"))
-    yield Cast(mary=manager, ada=ada, bob=bob, cole=cole, olga=olga, fred=fred)
-    for person in (ada, bob, cole, olga, fred):
+    names = ("ada", "bob", "cole", "rita", "fred")
+    ada, bob, cole, rita, fred = (join(manager, lobby, f"{name}.of.api") for name in names)
+    yield Cast(mary=manager, ada=ada, bob=bob, cole=cole, rita=rita, olga=olga, fred=fred)
+    for person in (ada, bob, cole, rita, olga, fred):
         person.close()
 
 

@@ -22,12 +22,16 @@ CSV = {"Content-Type": "text/csv"}
 
 @dataclass(frozen=True)
 class Cast:
-    """Mary manages, Ada and Bob annotate, Cole consumes; Olga manages elsewhere, Fred annotates for her."""
+    """Mary manages, Ada and Bob annotate, Cole consumes, Rita reviews.
+
+    Olga manages elsewhere, Fred annotates for her.
+    """
 
     mary: Client
     ada: Client
     bob: Client
     cole: Client
+    rita: Client
     olga: Client
     fred: Client
 

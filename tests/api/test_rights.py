@@ -17,8 +17,9 @@ from tests.support.stack import Stack
 MANAGERS = frozenset({"mary"})
 ANNOTATORS = frozenset({"mary", "ada"})
 READERS = frozenset({"mary", "cole"})
-MEMBERS = frozenset({"mary", "ada", "cole"})
-SIGNED_IN = frozenset({"mary", "ada", "cole", "olga"})
+REVIEWERS = frozenset({"mary", "rita"})
+MEMBERS = frozenset({"mary", "ada", "cole", "rita"})
+SIGNED_IN = MEMBERS | {"olga"}
 EVERYBODY = SIGNED_IN | {"nobody"}
 
 
@@ -31,6 +32,7 @@ class World:
     project: int
     member: int = 0
     run: int = 0
+    task: int = 0
     assignments: Iterator[str] = field(default_factory=lambda: iter(()))
 
     def new_invite(self) -> int:
@@ -40,7 +42,7 @@ class World:
         """Ids that fit a route, of things that are there to be used up."""
         names = set(re.findall(r"<\w+:(\w+)>", route))
         ids: dict[str, Any] = {"project_id": self.project, "member_id": self.member, "annotator_id": self.member}
-        ids["run_id"] = self.run
+        ids |= {"run_id": self.run, "task_id": self.task}
         if "invite_id" in names:
             ids["invite_id"] = self.new_invite()
         if "assignment_id" in names:
@@ -68,6 +70,11 @@ def edit(world: World) -> dict[str, Any]:
 
 def a_vote(world: World) -> dict[str, Any]:
     return {"json": {"votes": [{"assignment": next(world.assignments), "label": "cat"}]}}
+
+
+def a_review(world: World) -> dict[str, Any]:
+    seen = world.manager.ok("GET", f"/api/projects/{world.project}/reviews/{world.task}")
+    return {"json": {"label": "cat", "after": len(seen["reviews"])}}
 
 
 SETTINGS = {"name": "New", "labels": ["cat", "dog"]}
@@ -103,6 +110,9 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", f"{P}/assignments/<uuid:assignment_id>/release"): Endpoint(frozenset({"ada"})),
     ("POST", f"{P}/assignments/<uuid:assignment_id>/renew"): Endpoint(frozenset({"ada"})),
     ("POST", f"{P}/votes"): Endpoint(frozenset({"ada"}), 200, a_vote),
+    ("GET", f"{P}/reviews"): Endpoint(REVIEWERS),
+    ("GET", f"{P}/reviews/<int:task_id>"): Endpoint(REVIEWERS),
+    ("POST", f"{P}/reviews/<int:task_id>"): Endpoint(REVIEWERS, 201, a_review),
     ("GET", f"{P}/me"): Endpoint(ANNOTATORS),
     ("GET", f"{P}/statistics"): Endpoint(MANAGERS),
     ("GET", f"{P}/payments"): Endpoint(MANAGERS),
@@ -144,6 +154,7 @@ def make_world(manager: Client, annotator: Client, **settings: Any) -> World:
     world = World(manager, annotator, project)
     upload(manager, project, [{"key": "first", "data": {"text": "A"}, "gold": "cat"}])
     upload(manager, project, [{"data": {"text": str(i)}} for i in range(60)])
+    world.task = list(manager.pages(f"/api/projects/{project}/tasks"))[-1]["id"]
     world.member = enrol(manager, project, annotator, "annotator")
     leased = lease(annotator, project, 30)
     assert vote(annotator, project, leased[0]["id"], "dog").status_code == 200
@@ -160,19 +171,21 @@ def make_world(manager: Client, annotator: Client, **settings: Any) -> World:
 def mine(cast: Cast) -> World:
     world = make_world(cast.mary, cast.ada, learner="text", learner_fields=["text"])
     enrol(cast.mary, world.project, cast.cole, "consumer")
+    enrol(cast.mary, world.project, cast.rita, "reviewer")
     return world
 
 
 @pytest.fixture(scope="module")
 def hers(cast: Cast) -> World:
-    """Olga's world, in which Mary, Ada and Cole are nobody."""
+    """Olga's world, in which Mary, Ada, Cole and Rita are nobody."""
     return make_world(cast.olga, cast.fred)
 
 
 @pytest.fixture(scope="module")
 def actors(cast: Cast, stack: Stack) -> Iterator[dict[str, Client]]:
     with Client(stack.url) as nobody:
-        yield {"nobody": nobody, "olga": cast.olga, "cole": cast.cole, "ada": cast.ada, "mary": cast.mary}
+        members = {"rita": cast.rita, "cole": cast.cole, "ada": cast.ada, "mary": cast.mary}
+        yield {"nobody": nobody, "olga": cast.olga, **members}
 
 
 def filled(route: str, ids: dict[str, Any]) -> str:
@@ -224,7 +237,7 @@ def test_an_endpoint_answers_those_who_may_and_is_404_to_all_others(
     assert snapshot(db, mine.project) == before
 
     for name in sorted(endpoint.who):
-        response = actors[name].request(method, path, **arguments)
+        response = actors[name].request(method, path, **endpoint.send(mine))
         assert response.status_code == endpoint.status, f"{name}: {response.status_code} {response.text[:300]}"
 
 

@@ -60,9 +60,26 @@ def test_when_a_task_retires(votes, confidence, target, min_votes, reason):
     redundancy=st.integers(1, 5),
     target=st.sampled_from([None, 0.5, 0.9]),
     min_votes=st.integers(0, 3),
+    flag_below=st.sampled_from([None, 0.5, 0.9]),
 )
-def test_many_tasks_retire_as_each_alone_would(rows, redundancy, target, min_votes):
+def test_many_tasks_retire_as_each_alone_would(rows, redundancy, target, min_votes, flag_below):
     votes = np.array([row[0] for row in rows], dtype=np.int32)
     confidence = np.array([row[1] for row in rows])
-    expected = [retire_reason(v, redundancy, c, target, min_votes) for v, c in rows]
-    assert retire_reasons(votes, redundancy, confidence, target, min_votes).tolist() == expected
+    expected = [retire_reason(v, redundancy, c, target, min_votes, flag_below) for v, c in rows]
+    found = retire_reasons(votes, redundancy, confidence, target, min_votes, flag_below)
+    assert found.tolist() == expected
+
+
+@given(
+    votes=st.integers(0, 6),
+    redundancy=st.integers(0, 5),
+    confidence=st.floats(0, 1),
+    target=st.one_of(st.none(), st.floats(0.5, 0.99)),
+    flag_below=st.floats(0.01, 0.99),
+)
+def test_only_what_would_have_stopped_unsure_is_disputed(votes, redundancy, confidence, target, flag_below):
+    """An expert is asked neither while votes may still settle it nor about what was never asked."""
+    plain = retire_reason(votes, redundancy, confidence, target)
+    flagged = retire_reason(votes, redundancy, confidence, target, flag_below=flag_below)
+    unsure = votes > 0 and confidence < flag_below
+    assert flagged == ("disputed" if plain == "redundancy" and unsure else plain)

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from projects.models import TaskQueue
 from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from tests.services.campaign import Campaign, assert_counters_are_true
+from projects.services.voting import VoteInput, submit_votes
+from tests.services.campaign import Campaign, assert_counters_are_true, recomputed
 
 Make = Callable[..., Campaign]
 
@@ -92,20 +95,61 @@ def test_a_dissenting_late_vote_opens_the_task_again(campaign: Make) -> None:
     assert c.state(0).retired is None and is_open(c)
 
 
-def test_a_higher_target_opens_tasks_at_the_next_refit(campaign: Make) -> None:
+def test_another_target_opens_and_retires_tasks_at_once(campaign: Make) -> None:
     c = campaign(tasks=1, annotators=2, redundancy=5, target_confidence=0.6)
     c.vote(0, "cat")
     assert c.state(0).retired == "target"
+
     configure(c, target_confidence=0.999)
-
-    c.refit()
-
     assert c.state(0).retired is None and is_open(c)
-    assert c.consensus(0).retired is None
-    configure(c, target_confidence=0.5)
     c.refit()
+    assert c.state(0).retired is c.consensus(0).retired is None
+
+    configure(c, target_confidence=0.5)
     assert c.state(0).retired == "target" and not is_open(c)
+    c.refit()
     assert c.consensus(0).retired == "target", "consumers are told why it stopped"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target_confidence": 0.55},
+        {"target_confidence": 0.99},
+        {"target_confidence": None},
+        {"target_confidence": 0.55, "min_votes": 3},
+        {"flag_below": 0.9},
+        {"redundancy": 2, "flag_below": 0.6},
+        {"redundancy": 9, "target_confidence": 0.8},
+    ],
+)
+def test_changed_settings_leave_every_task_as_its_votes_would_have_it(
+    campaign: Make, changes: dict[str, object]
+) -> None:
+    """The statement that goes over all tasks says what the vote's own way says of each, gold or not."""
+    c = campaign(annotators=4, redundancy=4, target_confidence=0.8)
+    c.upload([{"data": {"n": n}, **({"gold": "cat"} if n % 2 else {})} for n in range(10)])
+    for n in range(10):
+        for annotator in range(n % 5):
+            if c.state(n).retired is None:
+                c.vote(annotator, "cat" if annotator * n % 3 else "dog", n)
+
+    configure(c, **changes)
+
+    said = {c.state(n).task_id: (c.state(n).retired, is_open(c, n)) for n in range(10)}
+    assert said == {task: (row.retired, row.retired is None) for task, row in recomputed(c.fresh()).items()}
+    assert_counters_are_true(c.fresh())
+
+
+def test_whoever_read_the_settings_before_they_changed_goes_by_the_new_ones(campaign: Make) -> None:
+    c = campaign(tasks=1, annotators=2, redundancy=5)
+    member, assignment = c.member(0), c.lease(0)
+    configure(c, target_confidence=0.6)
+
+    submit_votes(member=member, votes=[VoteInput(assignment.id, "cat")])
+
+    assert member.project.target_confidence is None
+    assert c.state(0).retired == "target"
 
 
 def test_redundancy_raised_and_lowered(campaign: Make) -> None:

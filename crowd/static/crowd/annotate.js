@@ -17,7 +17,7 @@ function Page() {
 
 function Choose({ user }) {
   const projects = useLoad(() => api.all("/api/projects"), []);
-  const mine = projects.value?.filter((project) => project.role !== "consumer");
+  const mine = projects.value?.filter((project) => ["manager", "annotator"].includes(project.role));
   const only = mine?.length === 1 ? `/annotate/?project=${mine[0].id}` : null;
   useEffect(() => {
     if (only) location.replace(only);

@@ -8,10 +8,10 @@ const DOUBLE_CLICK_MS = 300;
 
 export const ANSWERS = { choice: Choice };
 
-function Choice({ task, labels, onAnswer, onSkip }) {
-  return labels.length > MOST_KEYS
-    ? html`<${Search} key=${task.id} labels=${labels} onAnswer=${onAnswer} onSkip=${onSkip} />`
-    : html`<${Buttons} task=${task} labels=${labels} onAnswer=${onAnswer} onSkip=${onSkip} />`;
+/** `below`: what follows the labels, given `onSkip` and the hint of its key. */
+function Choice({ task, labels, onAnswer, onSkip, below = Skip }) {
+  const given = { labels, onAnswer, onSkip, below };
+  return labels.length > MOST_KEYS ? html`<${Search} key=${task.id} ...${given} />` : html`<${Buttons} task=${task} ...${given} />`;
 }
 
 /** The labels' keys: their own names where each is a single key of ours (a digit is answered by itself), else in order. */
@@ -22,7 +22,7 @@ function keysOf(labels) {
 }
 
 /** A button for each label; a key of its own for each button. */
-function Buttons({ task, labels, onAnswer, onSkip }) {
+function Buttons({ task, labels, onAnswer, onSkip, below: Below }) {
   const shownAt = useRef(0);
   const keys = keysOf(labels);
   useEffect(() => {
@@ -45,11 +45,11 @@ function Buttons({ task, labels, onAnswer, onSkip }) {
         </button>`,
       )}
     </section>
-    <${Skip} hint="S" onSkip=${onSkip} />`;
+    <${Below} hint="S" onSkip=${onSkip} />`;
 }
 
 /** Too many labels for keys: typing finds them, Enter takes the marked one. */
-function Search({ labels, onAnswer, onSkip }) {
+function Search({ labels, onAnswer, onSkip, below: Below }) {
   const [typed, setTyped] = useState("");
   const [marked, setMarked] = useState(0);
   const field = useRef(null);
@@ -88,7 +88,7 @@ function Search({ labels, onAnswer, onSkip }) {
       )}
       ${found.length === 0 && html`<p class="muted">No label contains “${typed}”.</p>`}
     </section>
-    <${Skip} hint="Esc, S" onSkip=${onSkip} />`;
+    <${Below} hint="Esc, S" onSkip=${onSkip} />`;
 }
 
 const Skip = ({ hint, onSkip }) =>
@@ -108,7 +108,7 @@ function matching(labels, typed) {
 }
 
 /** Calls the action that `actionOf(key)` names, unless the key belongs to a field, a shortcut of the browser, or is held down. */
-function useKeys(actionOf) {
+export function useKeys(actionOf) {
   const latest = useRef();
   latest.current = actionOf;
   // Before the task is painted: whoever can see it can answer it.

@@ -58,13 +58,14 @@ function Projects({ user }) {
 
 function ProjectCard({ project }) {
   const annotate = `/annotate/?project=${project.id}`;
+  const review = `/projects/${project.id}/review/`;
   const exported = `/api/projects/${project.id}/consensus`;
   return html`<li>
     <article>
       <h2>
         ${project.role === "manager" && html`<a href="/projects/${project.id}/">${project.name}</a>`}
         ${project.role === "annotator" && html`<a href=${annotate}>${project.name}</a>`}
-        ${project.role === "consumer" && project.name}
+        ${project.role === "reviewer" && html`<a href=${review}>${project.name}</a>`} ${project.role === "consumer" && project.name}
       </h2>
       <p class="muted">
         <span class="badge ${project.status}">${project.status}</span> you are ${project.role === "annotator" ? "an" : "a"} ${project.role}, ${" "}
@@ -72,7 +73,8 @@ function ProjectCard({ project }) {
       </p>
       <p class="actions">
         ${project.role === "manager" && html`<a href="/projects/${project.id}/">Manage</a>`}
-        ${project.role !== "consumer" && html`<a href=${annotate}>Annotate</a>`}
+        ${["manager", "annotator"].includes(project.role) && html`<a href=${annotate}>Annotate</a>`}
+        ${project.role === "reviewer" && html`<a href=${review}>Review</a>`}
         ${project.role === "consumer" &&
         html`<a href="${exported}.csv" download>Consensus as CSV</a> <a href="${exported}.jsonl" download>Consensus as JSONL</a>`}
       </p>

@@ -51,6 +51,6 @@ function Join() {
 }
 
 const firstPage = ({ role, project }) =>
-  ({ annotator: `/annotate/?project=${project}`, manager: `/projects/${project}/` })[role] ?? "/";
+  ({ reviewer: `/projects/${project}/review/`, annotator: `/annotate/?project=${project}`, manager: `/projects/${project}/` })[role] ?? "/";
 
 mount(Join);

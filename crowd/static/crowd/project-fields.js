@@ -9,6 +9,7 @@ export const DEFAULTS = {
   target_confidence: null,
   min_votes: 1,
   lease_seconds: 600,
+  flag_below: null,
   max_skips: null,
   acquisition: "entropy",
   learner: null,
@@ -81,6 +82,12 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
       <div class="grid">
         ${number("min_votes", "Votes before a task may stop early", { min: 1, required: true })}
         ${number("lease_seconds", "Seconds to answer a task", { min: 10, max: 86400, required: true })}
+        ${number(
+          "flag_below",
+          "Ask an expert below this confidence (optional)",
+          { min: 0.01, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "0.8" },
+          "About a task that has all its votes and is less sure.",
+        )}
         ${number("max_skips", "Flag a task after so many skips (optional)", { min: 1, max: 1000 }, "Only those as broken or unclear.")}
         <${Field} name="acquisition" label="Which tasks come first" error=${error}>
           ${(field) => html`<select ...${field} onChange=${set("acquisition")}>

@@ -22,6 +22,7 @@ function Project({ user }) {
   const role = project.value?.role;
   useEffect(() => {
     if (role === "annotator") location.replace(`/annotate/?project=${id}`);
+    if (role === "reviewer") location.replace(`/projects/${id}/review/`);
   }, [role]);
   if (project.error?.status === 404) {
     return html`<${Frame} user=${user} title="No such project" narrow>
@@ -101,6 +102,7 @@ function PauseButton({ project, onChange }) {
   return html`<div class="status">
     <span class="badge ${project.status}" role="status">${project.status}</span>
     <a role="button" class="outline secondary" href="/annotate/?project=${id}">Annotate</a>
+    <a role="button" class="outline secondary" href="/projects/${id}/review/">Review</a>
     <button class=${verb === "pause" ? "secondary" : ""} onClick=${run} aria-busy=${busy} disabled=${busy}>
       ${verb === "pause" ? "Pause" : "Resume"}
     </button>
@@ -108,7 +110,7 @@ function PauseButton({ project, onChange }) {
   </div>`;
 }
 
-const RETIRED = { redundancy: "all votes in", target: "sure enough", flagged: "flagged as broken or unclear" };
+const RETIRED = { redundancy: "all votes in", target: "sure enough", flagged: "flagged as broken or unclear", disputed: "disputed", reviewed: "decided by an expert" };
 
 function Progress({ project, statistics }) {
   if (!statistics) return html`<${Busy} />`;
@@ -164,7 +166,7 @@ function Learning({ project, runs }) {
 
 // --- People ---------------------------------------------------------------------------------------------------------
 
-const ROLES = { annotator: "Annotator: labels tasks", consumer: "Consumer: reads consensus", manager: "Manager: does all of this" };
+const ROLES = { annotator: "Annotator: labels tasks", reviewer: "Reviewer: decides disputed tasks", consumer: "Consumer: reads consensus", manager: "Manager: does all of this" };
 
 function Invite() {
   const [role, setRole] = useState("annotator");
