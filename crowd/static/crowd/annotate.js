@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { ANSWERS } from "./answers.js";
 import { TaskData } from "./task-view.js";
-import { Busy, Frame, Problem, SignedIn, count, html, mount, useEffect, useLoad, useRef, useState } from "./ui.js";
+import { Busy, Frame, Problem, SignedIn, count, html, money, mount, useEffect, useLoad, useRef, useState } from "./ui.js";
 import { Work } from "./work.js";
 
 const MOST_NOTICES = 3;
@@ -61,7 +61,8 @@ function Annotate({ user, project }) {
   const manage = project.role === "manager" && html`<a href="/projects/${project.id}/">Manage</a>`;
   return html`<${Frame} user=${user} title=${project.name} aside=${manage} narrow>
     <p class="mine muted">
-      ${progress && html`<span>Today <strong>${count(progress.votes_today)}</strong></span> <span>in all <strong>${count(progress.votes)}</strong></span>`}
+      ${progress && html`<span>Today <strong>${count(progress.votes_today)}</strong></span> <span>in all <strong>${count(progress.votes)}</strong></span>
+      ${progress.earned !== null && html`<span>earned <strong>${money(progress.earned)} ${progress.currency}</strong></span>`}`}
     </p>
     <${Instructions} project=${project} />
     <div role="status" class="notices">
@@ -147,6 +148,11 @@ function stateOf(work) {
       : html`<button class="secondary" onClick=${() => work.refill()}>Look again</button>`;
   return {
     finished: { title: "All done", text: "There is nothing left for you here. Thank you!", action: again },
+    budget_spent: {
+      title: "That is all for now",
+      text: "There are more tasks, but nothing is left to spend on them. If the manager adds to it, it goes on here by itself. Thank you!",
+      action: again,
+    },
     waiting: { title: "Others are working on the last tasks", text: "If one becomes free it appears here.", action: again },
     error: { title: "No task right now", text: work.error?.message, action: again },
   }[work.status] ?? { title: "", text: html`<span aria-busy="true">Looking for a task …</span>` };

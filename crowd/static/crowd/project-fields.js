@@ -8,6 +8,9 @@ export const DEFAULTS = {
   redundancy: 3,
   target_confidence: null,
   min_votes: 1,
+  budget: null,
+  price_per_vote: null,
+  currency: "",
   lease_seconds: 600,
   flag_below: null,
   max_skips: null,
@@ -47,6 +50,11 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
   const number = (name, label, attributes, hint) => html`<${Field} name=${name} label=${label} hint=${hint} error=${error}>
     ${(field) => html`<input ...${field} type="number" inputmode="numeric" ...${attributes} value=${value[name] ?? ""} onInput=${setNumber(name)} />`}
   <//>`;
+  // Amounts stay texts: they are exact, and numbers of a browser are not.
+  const amount = (name, label, hint, placeholder) => html`<${Field} name=${name} label=${label} hint=${hint} error=${error}>
+    ${(field) => html`<input ...${field} type="number" inputmode="decimal" min="0" step="any" placeholder=${placeholder}
+        value=${value[name] ?? ""} onInput=${(event) => onChange({ [name]: event.target.value.trim() || null })} />`}
+  <//>`;
   return html`
     <${Field} name="name" label="Name" error=${error}>
       ${(field) => html`<input ...${field} required maxlength="200" autocomplete="off" value=${value.name} onInput=${set("name")} />`}
@@ -63,6 +71,19 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
         { min: 0.5, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "0.95" },
         "A task that reaches it stops early.",
       )}
+    </div>
+    <div class="grid">
+      ${amount(
+        "budget",
+        "Budget (optional)",
+        value.price_per_vote ? `In ${value.currency || "the same money"}: never exceeded.` : "In votes: never exceeded.",
+        value.price_per_vote ? "250.00" : "5000",
+      )}
+      ${amount("price_per_vote", "Pay for a vote (optional)", "What a counted vote earns.", "0.05")}
+      ${value.price_per_vote &&
+      html`<${Field} name="currency" label="Currency" error=${error}>
+        ${(field) => html`<input ...${field} maxlength="12" autocomplete="off" placeholder="EUR" value=${value.currency} onInput=${set("currency")} />`}
+      <//>`}
     </div>
     <div class="grid">
       <${Field} name="learner" label="Learner" hint="A classifier that is retrained as votes arrive." error=${error}>

@@ -4,7 +4,7 @@ import * as api from "./api.js";
 import { ConfidenceHistogram, LearningCurve } from "./charts.js";
 import { SettingsForm } from "./settings-form.js";
 import { UploadTasks } from "./upload.js";
-import { Busy, CopyText, Field, Frame, Problem, SignedIn, count, html, moment, mount, percent, useAction, useEffect, usePoll, useState } from "./ui.js";
+import { Busy, CopyText, Field, Frame, Problem, SignedIn, count, html, moment, money, mount, percent, useAction, useEffect, usePoll, useState } from "./ui.js";
 
 const STATISTICS_MS = 2_500;
 const TABLES_MS = 5_000;
@@ -132,6 +132,7 @@ function Progress({ project, statistics }) {
     <dl class="figures">
       ${figures.map(([name, value, note]) => html`<div key=${name}><dt>${name}</dt><dd><strong>${value}</strong> <small>${note}</small></dd></div>`)}
     </dl>
+    <${Budget} budget=${s.budget} />
     <p class="muted small">
       ${project.labels.length} labels · ${project.redundancy} votes per task${project.target_confidence
         ? ` · a task stops at ${percent(project.target_confidence, 1)} confidence`
@@ -139,6 +140,27 @@ function Progress({ project, statistics }) {
     </p>
   </section>`;
 }
+
+/** Where the budget is: what is spent, what open leases may still spend, and what is left. */
+function Budget({ budget }) {
+  if (!budget) return null;
+  const { budget: whole, spent, reserved, available, unit, currency } = budget;
+  const show = unit === "votes" ? count : money;
+  const ledger = html`<a href="${path}/payments.csv" download>Download the ledger</a>`;
+  const title = `${whole == null ? "Paid" : "Budget"} in ${unit === "votes" ? "votes" : currency || "money"}`;
+  if (whole == null) return html`<p class="small">${title}: <strong>${show(spent)}</strong>, and ${show(reserved)} reserved by open leases. ${ledger}</p>`;
+  const share = Number(whole) ? Number(spent) / Number(whole) : 1;
+  return html`<div class="bar">
+      <progress value=${share} max="1" aria-label="Budget spent"></progress>
+      <strong>${percent(share)}</strong>
+    </div>
+    <p class="small">
+      ${title}: <strong>${show(spent)} of ${show(whole)} spent</strong>, ${show(reserved)} reserved by open leases, ${show(available)} left. ${ledger}
+    </p>
+    ${isSpent(budget) && html`<p class="unsent">The budget is spent: nobody gets a task. To go on, raise it under Settings.</p>`}`;
+}
+
+const isSpent = ({ reserved, available, price_per_vote: price }) => Number(reserved) === 0 && Number(available) < Number(price ?? 1);
 
 function Confidence({ statistics }) {
   const { calibration, notes } = statistics;

@@ -218,6 +218,10 @@ export function CopyText({ label, text }) {
 
 export const count = (value) => (value == null ? "–" : Number(value).toLocaleString("en"));
 
+/** Money, from the API's decimal text. */
+export const money = (value) =>
+  value == null ? "–" : Number(value).toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 4 });
+
 /** Rounded down: nothing is called 100 % that is not. */
 export function percent(value, digits = 0) {
   if (value == null) return "–";

@@ -7,11 +7,12 @@ const KEEP = 3;
 const TICK_MS = 1_000;
 const PROJECT_POLL_MS = 3_000;
 const SPARE_MS = 1_500; // A lease this close to its end is given up: the task may be somebody else's when the answer comes.
-const PAUSE_MS = { ok: 500, retry: 200, waiting: 3_000, finished: 15_000, error: 3_000 };
+const PAUSE_MS = { ok: 500, retry: 200, waiting: 3_000, finished: 15_000, budget_spent: 15_000, error: 3_000 };
 
 export const REFUSALS = {
   vote_conflict: "You had already answered that task, perhaps in another tab. The first answer stays.",
   late_vote_no_room: "The time for that task ran out and others have answered it since, so your answer was not counted.",
+  late_vote_no_budget: "The time for that task ran out and the project's budget has gone to others since, so your answer was not counted.",
   assignment_closed: "That task was no longer yours, so the answer was not counted.",
   unknown_assignment: "That task was no longer yours, so the answer was not counted.",
   unknown_label: "The labels of this project have changed. That answer was not counted.",
@@ -26,7 +27,7 @@ export class Work {
     this.onNotice = onNotice;
     this.tasks = []; // leased and not yet answered; the first is on the screen
     this.seen = new Set(); // assignments that were in the queue
-    this.status = "loading"; // of the last request for tasks: ok, retry, waiting, finished; or loading, error
+    this.status = "loading"; // of the last request for tasks: ok, retry, waiting, finished, budget_spent; or loading, error
     this.paused = project.status === "paused";
     this.gone = false;
     this.error = null;
@@ -158,6 +159,9 @@ export class Work {
     else {
       this.progress.votes += 1;
       this.progress.votes_today += 1;
+      // At the present price; a task leased at another one is set right with the next page.
+      const { earned, price_per_vote: price } = this.progress;
+      if (earned !== null) this.progress.earned = (Number(earned) + Number(price)).toFixed(4);
     }
   }
 }
