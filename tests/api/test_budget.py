@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 from tests.api.support import Cast, enrol, refused
 from tests.support.client import Client, create_project, lease, upload, vote
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/budget.md").read_text()
 
 
 def make(cast: Cast, tasks: int = 6, **settings: Any) -> tuple[int, str]:
@@ -59,6 +64,17 @@ def test_a_budget_is_reserved_spent_and_over(cast: Cast) -> None:
 
     assert edit(cast.mary, path, budget="0.2").status_code == 200
     assert cast.ada.ok("POST", f"{path}/assignments", ask)["status"] == "ok"
+
+
+def test_the_page_about_budgets_shows_what_the_statistics_say(cast: Cast) -> None:
+    (shown,) = re.findall(r"```json\n(.*?)```", PAGE, flags=re.DOTALL)
+    project, path = make(cast, price_per_vote="0.05", budget="0.50", currency="EUR")
+    (first,) = lease(cast.ada, project, 1)
+    vote(cast.ada, project, first["id"], "cat")
+    lease(cast.bob, project, 2)
+    assert cast.mary.ok("GET", f"{path}/statistics")["budget"] == json.loads(shown)
+    for name in re.findall(r"^\| `([a-z./]+)` \|", PAGE.partition("## The ledger")[2], flags=re.MULTILINE):
+        assert cast.mary.get(f"{path}/{name}").status_code == 200, name
 
 
 def test_the_vote_that_spends_the_last_of_it_says_so_with_next(cast: Cast) -> None:
