@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 
+from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, LateVoteNoBudget, LateVoteNoRoom
 from projects.models import Assignment, Payment, Vote
+from projects.services import budget, leases, recompute, voting
 from projects.services.leases import expire_leases, lease_tasks, release_assignment
 from projects.services.projects import configure_project
 from projects.services.voting import VoteInput, submit_votes
 from tests.concurrency.races import meanwhile, together
-from tests.services.campaign import Campaign, assert_counters_are_true
+from tests.services.campaign import Campaign, assert_counters_are_true, other_connection
 from tests.services.money import assert_budget_adds_up, assert_money_adds_up, spent_reserved_available
 from tests.services.test_leases import expire, let_time_pass
 from tests.support.client import wait_for
@@ -65,8 +69,8 @@ def test_leases_that_end_in_every_way_at_once_lose_nothing_of_the_budget(campaig
     """Votes, late votes, releases and the sweeper, on leases that end at that moment, while others lease."""
     c = campaign(tasks=60, annotators=12, redundancy=3, price_per_vote=Decimal("0.07"), budget=Decimal("4.5"))
     held = {a: lease_tasks(member=c.member(a), count=5)[0] for a in range(10)}
-    for leases in held.values():
-        for lease in leases[1:3]:
+    for theirs in held.values():
+        for lease in theirs[1:3]:
             let_time_pass(lease.id)
 
     def finish(annotator: int) -> None:
@@ -192,3 +196,50 @@ def test_of_managers_who_lower_it_at_once_one_wins(campaign: Make) -> None:
 
     assert sorted(together([partial(lower, budget) for budget in range(10, 16)])) == ["told"] * 5 + ["won"]
     assert_money_adds_up(c.project)
+
+
+def kill_before(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The server ends our connection before the statement of this number, counted from 0."""
+    seen = []
+
+    def fetch(sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        seen.append(sql)
+        if len(seen) == number + 1:
+            with other_connection(autocommit=True) as somebody:
+                pid = connection.connection.info.backend_pid
+                somebody.execute("SELECT pg_terminate_backend(%s, 60000)", [pid])
+        return queries.fetch(sql, **parameters)
+
+    for module in (budget, leases, voting, recompute):
+        monkeypatch.setattr(module, "fetch", fetch)
+
+
+@pytest.mark.parametrize("number", range(7))
+@pytest.mark.parametrize("step", ["lease", "the last lease", "vote", "late vote", "release"])
+def test_a_connection_that_is_killed_between_two_statements_leaves_everything_where_it_was_or_will_be(
+    campaign: Make, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    c = campaign(tasks=8, annotators=2, redundancy=8, price_per_vote=Decimal("0.3"), budget=Decimal(500))
+    lease = c.lease(0)
+    if step == "the last lease":
+        configure_project(project_id=c.id, version=1, changes={"budget": Decimal("2.9")})
+    if step == "late vote":
+        let_time_pass(lease.id)
+    member = c.member(0)
+    vote = partial(submit_votes, member=member, votes=[VoteInput(lease.id, "cat")])
+    steps = {
+        "lease": partial(lease_tasks, member=member, count=3),
+        "the last lease": partial(lease_tasks, member=member, count=8),
+        "vote": vote,
+        "late vote": vote,
+        "release": partial(release_assignment, member=member, assignment_id=lease.id),
+    }
+
+    with monkeypatch.context() as patched:
+        kill_before(patched, number)
+        with suppress(OperationalError):
+            steps[step]()
+    connection.close()
+
+    assert_money_adds_up(c.project)
+    assert_counters_are_true(c.project)

@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,15 @@ class Crowd:
             self.project,
         )
         assert wrong == []
+        unpaid = self.doomed.rows(
+            "SELECT v.id FROM projects_vote v LEFT JOIN projects_payment p ON p.vote_id = v.id"
+            " WHERE v.project_id = %s AND p.id IS NULL",
+            self.project,
+        )
+        assert unpaid == []
+        budget = self.doomed.manager.ok("GET", f"/api/projects/{self.project}/statistics")["budget"]
+        parts = (Decimal(budget[part]) for part in ("spent", "reserved", "available"))
+        assert sum(parts) == Decimal(budget["budget"])
 
     def assert_consensus_has_arrived(self) -> None:
         """What is exported stands on all votes that are stored: their number, the label, and a refit that is done."""
@@ -173,6 +183,7 @@ def crowd(doomed: Doomed, request: pytest.FixtureRequest) -> Iterator[Crowd]:
     """Thirty tasks for six people, who take all of them."""
     name = "".join(filter(str.isalnum, request.node.name))[:60]
     settings = {"redundancy": 6, "learner": "numeric", "learner_fields": ["n"], "retrain_after_votes": 1_000_000}
+    settings |= {"price_per_vote": "0.07", "budget": "500"}
     project = create_project(doomed.manager, name=name, **settings)
     upload(doomed.manager, project, [{"key": str(n), "data": {"key": str(n), "n": n}} for n in range(30)])
     people = [join(doomed.manager, project, f"{name}{n}") for n in range(6)]

@@ -51,12 +51,14 @@ def test_it_measures_a_stack_of_its_own_beside_the_ceiling_and_leaves_nothing(tm
 
 @pytest.mark.parametrize("mode", ["combined", "batch", "veteran", "publishing"])
 def test_each_mode_stores_what_it_acknowledges(stack: Stack, manager: Client, mode: str) -> None:
+    settings = ["lease_seconds=60", *(["budget=100000"] if mode == "combined" else [])]
     wanted = argparse.Namespace(
-        tasks=400, clients=2, mode=mode, seconds=1.0, slices=1, labels=3, redundancy=3, setting=["lease_seconds=60"]
+        tasks=400, clients=2, mode=mode, seconds=1.0, slices=1, labels=3, redundancy=3, setting=settings
     )
     figures = server.measure(stack, manager, wanted)  # type: ignore[arg-type]
     assert (figures["refused"], figures["first_refusal"]) == (0, None)
     assert not any(figures["violations"].values())
+    assert figures["violations"]["over_budget"] == (0 if mode == "combined" else None)
     assert figures["cycles_per_s"] > 0
     assert "finished" not in figures["told"] or mode in ("batch", "combined")
     if mode == "veteran":
@@ -93,6 +95,29 @@ def test_it_counts_what_must_never_happen(manager: Client, connection: psycopg.C
         [project],
     )
     assert counted(connection, project) == {"overfilled": 1, "repeats": 1, "lost": 0}
+
+
+def test_it_counts_what_is_paid_twice_and_budgets_that_do_not_add_up(
+    manager: Client, connection: psycopg.Connection[Any]
+) -> None:
+    project = create_project(manager, redundancy=1, budget=5)
+    upload(manager, project, [{"data": {"n": n}} for n in range(3)])
+    (leased, _) = manager.ok("POST", f"/api/projects/{project}/assignments", {"count": 2})["assignments"]
+    vote = {"assignment": leased["id"], "label": "cat"}
+    manager.ok("POST", f"/api/projects/{project}/votes", {"votes": [vote]})
+
+    def money() -> list[int | None]:
+        found = violations(connection, project, ())
+        return [found["double_paid"], found["over_budget"]]
+
+    assert money() == [0, 0]
+    connection.execute("ALTER TABLE projects_payment DROP CONSTRAINT projects_payment_vote_id_key")
+    connection.execute(
+        "INSERT INTO projects_payment (project_id, annotator_id, vote_id, amount)"
+        " SELECT project_id, annotator_id, vote_id, amount FROM projects_payment WHERE project_id = %s",
+        [project],
+    )
+    assert money() == [1, 1]
 
 
 def counted(connection: psycopg.Connection[Any], project: int, *acknowledged: tuple[str, str]) -> dict[str, int | None]:
