@@ -91,11 +91,12 @@ def _database() -> dict[str, Any]:
     database = dict(env.db_url_config(url))
     if database["ENGINE"] != "django.db.backends.postgresql":
         raise ImproperlyConfigured("DATABASE_URL must start with postgresql://: Crowd runs on PostgreSQL alone.")
+    database["ENGINE"] = "crowd.database"
     # One persistent connection per worker thread (docs/decisions/0004-web-server.md).
     database["CONN_MAX_AGE"] = None
     database["CONN_HEALTH_CHECKS"] = True
-    # Named SQL (`projects.queries.fetch`) is prepared when a connection runs it again.
-    database["OPTIONS"] = {**database.get("OPTIONS", {}), "prepare_threshold": 1}
+    # What is prepared, `projects.queries` prepares: psycopg would deallocate it with its own after every rollback.
+    database["OPTIONS"] = {**database.get("OPTIONS", {}), "prepare_threshold": None}
     return database
 
 

@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from aggregation.core import choice
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, OURS
-from projects.models import MOST_LEASES, Acquisition, LabelType, Learner, Role, SkipReason
+from projects.models import MOST_LEASES, Acquisition, LabelType, Learner, Order, Role, SkipReason
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -58,6 +58,7 @@ class ProjectSettings(StrictSerializer):
     redundancy = serializers.IntegerField(min_value=1, max_value=1000, required=False)
     lease_seconds = serializers.IntegerField(min_value=10, max_value=86400, required=False)
     max_leases = serializers.IntegerField(min_value=1, max_value=MOST_LEASES, required=False)
+    order = serializers.ChoiceField(Order.choices, required=False)
     max_skips = serializers.IntegerField(min_value=1, max_value=1000, allow_null=True, required=False)
     target_confidence = serializers.FloatField(min_value=0.5, max_value=0.9999, allow_null=True, required=False)
     min_votes = serializers.IntegerField(min_value=1, max_value=1000, required=False)
@@ -112,6 +113,7 @@ class ProjectOut(serializers.Serializer[Any]):
     redundancy = serializers.IntegerField(required=False)
     lease_seconds = serializers.IntegerField(required=False)
     max_leases = serializers.IntegerField(required=False)
+    order = serializers.CharField(required=False)
     max_skips = serializers.IntegerField(required=False, allow_null=True)
     target_confidence = serializers.FloatField(required=False, allow_null=True)
     min_votes = serializers.IntegerField(required=False)

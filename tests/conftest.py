@@ -57,6 +57,7 @@ def _django_on_the_stack(stack: Stack) -> None:
 
     environment = stack.environment()
     database = {**connections.settings["default"], **environ.Env.db_url_config(environment["DATABASE_URL"])}
+    database["ENGINE"] = "crowd.database"
     connections.settings = connections.configure_settings({"default": database})
     del connections["default"]
 

@@ -13,8 +13,9 @@ from aggregation.core.calibration_report import cross_validate
 from aggregation.core.fit import Fit
 from aggregation.core.votes import Floats, Ints, Votes
 from aggregation.services.fitting import Loaded, fit_label_model
-from projects.models import LiveModel, Project
+from projects.models import Project
 from projects.queries import TASKS_TO_RECOMPUTE, fetch
+from projects.services.live_model import live_model
 from projects.services.recompute import TaskRows, task_priors
 
 #: Gold that everybody is shown has many more votes than tasks usually have: so many times more than nearly all of them.
@@ -76,7 +77,7 @@ def thinned(votes: Votes, gold: Ints) -> Votes:
 def _without_their_gold(project: Project, loaded: Loaded, votes: Votes, fit: Fit, known: Ints) -> Floats:
     """The posterior f8[T, K] in whose known rows the gold of the task itself has no part, nor have its extra votes."""
     gold, other_gold = loaded.random_gold, np.where(loaded.random_gold < 0, loaded.gold, np.int32(-1))
-    model = LiveModel.objects.get(project=project)
+    model = live_model(project_id=project.id)
     ids = loaded.task_ids[known].tolist()
     stored = {row[0]: row for row in fetch(TASKS_TO_RECOMPUTE, tasks=ids)}
     tasks = TaskRows.of([stored[id_] for id_ in ids])

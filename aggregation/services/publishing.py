@@ -19,8 +19,9 @@ from aggregation.core.votes import Floats
 from aggregation.models import ConsensusSource, Run
 from aggregation.services.bulk import as_text, copy_rows
 from aggregation.services.fitting import Loaded
-from projects.models import LiveModel, Project
+from projects.models import Project
 from projects.queries import WRITE_TASKS, fetch
+from projects.services.live_model import Live, live_model
 from projects.services.recompute import (
     Summaries,
     TaskRows,
@@ -45,7 +46,7 @@ class Refitted:
 
     project: Project
     run: Run
-    model: LiveModel
+    model: Live
     loaded: Loaded
     fit: Fit
     voted: frozenset[int]
@@ -76,7 +77,7 @@ def publish(*, project: Project, run: Run, loaded: Loaded, fit: Fit, voted: Iter
 
     voted: ids of the tasks that votes have recomputed since the refit before, of which drift is measured.
     """
-    refitted = Refitted(project, run, LiveModel.objects.get(project=project), loaded, fit, frozenset(voted))
+    refitted = Refitted(project, run, live_model(project_id=project.id), loaded, fit, frozenset(voted))
     fetch(queries.REFITTED_TABLE)
     published, left, rounds = Published(), np.arange(len(loaded.task_ids)), 0
     while len(left):
@@ -139,7 +140,7 @@ def _as_fitted(
     return summaries
 
 
-def write(project: Project, run: Run, model: LiveModel, summaries: Sequence[Summaries]) -> None:
+def write(project: Project, run: Run, model: Live, summaries: Sequence[Summaries]) -> None:
     """State, posterior, queue and consensus of tasks that the present transaction holds, each where it changes."""
     copy_rows("refitted", (line for each in summaries for line in _lines(each)))
     fetch(WRITE_TASKS.format(rows="refitted"), run=run.id)
@@ -159,7 +160,7 @@ def _lines(summaries: Summaries) -> Iterator[str]:
         summaries.runner_up.tolist(),
         map(repr, summaries.confidence.tolist()),
         [reason or "\\N" for reason in summaries.retired],
-        summaries.priority.tolist(),
+        ["\\N" if rank is None else rank for rank in summaries.priority],
         summaries.votes,
         _sources(summaries),
         _as_json(summaries.posterior),

@@ -7,8 +7,9 @@ from django.db import transaction
 from aggregation import queries
 from aggregation.models import Run
 from aggregation.services.publishing import CHUNK, write
-from projects.models import LiveModel, Project, TaskState
+from projects.models import Project, TaskState
 from projects.queries import fetch
+from projects.services.live_model import live_model
 from projects.services.recompute import summarise
 
 
@@ -28,7 +29,7 @@ def _publish(project: Project, tasks: list[int]) -> None:
     fetch(queries.REFITTED_TABLE)
     held = TaskState.objects.select_for_update().filter(task__in=tasks).order_by("task")
     mine = list(held.values_list("task_id", flat=True))
-    model = LiveModel.objects.get(project=project)
+    model = live_model(project_id=project.id)
     if model.run is not None and mine:
         summaries, run = summarise(project=project, task_ids=mine)
         write(project, Run(id=run), model, [summaries])

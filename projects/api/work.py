@@ -140,7 +140,7 @@ class VotesView(APIView):
         member = access_member(user_of(request), project_id, ANNOTATORS)
         count = _next_of(request)
         votes = [voting.VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]]
-        refusals = voting.submit_votes(member=member, votes=votes)
+        refusals, (given, why) = voting.submit_votes_and_lease(member=member, votes=votes, count=count or 0)
         located = [_located(error, index) for index, error in enumerate(refusals)]
         refused = [error for error in located if error is not None]
         if len(refused) == len(votes):
@@ -155,7 +155,6 @@ class VotesView(APIView):
         ]
         answer: dict[str, Any] = {"results": results}
         if count is not None:
-            given, why = leases.lease_next(member=member, count=count)
             answer |= LeaseOut({"assignments": given, "status": why}).data
         return Response(answer, status=status.HTTP_207_MULTI_STATUS if refused else status.HTTP_200_OK)
 

@@ -43,7 +43,7 @@ DROP FUNCTION projects_refuse_change();
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('projects', '0003_late_votes_skips_and_idempotency_keys'),
+        ('projects', '0004_pools_orders_and_cursors'),
     ]
 
     operations = [

@@ -4,10 +4,11 @@ from projects.models.budget import BudgetShare, Payment
 from projects.models.idempotency import IdempotencyKey
 from projects.models.live import Confusion, LiveModel, PooledError, Prediction, Skill, TaskPosterior
 from projects.models.people import ApiToken, Invite, Member, Role, SignInLink, User
-from projects.models.project import MOST_LEASES, Acquisition, LabelType, Learner, Project, ProjectStatus
+from projects.models.project import MOST_LEASES, Acquisition, LabelType, Learner, Order, Project, ProjectStatus
 from projects.models.work import (
     Assignment,
     AssignmentStatus,
+    Cursor,
     Event,
     Gold,
     GoldOrigin,
@@ -30,6 +31,7 @@ __all__ = [
     "AssignmentStatus",
     "BudgetShare",
     "Confusion",
+    "Cursor",
     "Event",
     "Gold",
     "GoldOrigin",
@@ -39,6 +41,7 @@ __all__ = [
     "Learner",
     "LiveModel",
     "Member",
+    "Order",
     "Payment",
     "PooledError",
     "Prediction",

@@ -23,6 +23,16 @@ class Acquisition(models.TextChoices):
     LEAST_CONFIDENCE = "least_confidence"
 
 
+class Order(models.TextChoices):
+    """Which open task is handed out first."""
+
+    PRIORITY = "priority"  # the most uncertain
+    BREADTH_FIRST = "breadth_first"  # that with the fewest votes
+    DEPTH_FIRST = "depth_first"  # that with the most votes
+    SEQUENTIAL = "sequential"  # the one uploaded first
+    RANDOM = "random"
+
+
 class Learner(models.TextChoices):
     TEXT = "text"
     NUMERIC = "numeric"
@@ -44,6 +54,7 @@ class Project(models.Model):
     redundancy = models.PositiveIntegerField(default=3)
     lease_seconds = models.PositiveIntegerField(default=600)
     max_leases = models.PositiveIntegerField(default=100)  # tasks that one annotator may hold
+    order = models.CharField(max_length=16, choices=Order.choices, default=Order.PRIORITY)
     # Flag a task for an expert once so many annotators have skipped it as broken or unclear; null = never.
     max_skips = models.PositiveIntegerField(null=True)
     # Stop collecting votes for a task at this confidence; null = never before its redundancy is reached.

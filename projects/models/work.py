@@ -59,17 +59,32 @@ class TaskQueue(models.Model):
 
     task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="queue")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    pool = models.CharField(max_length=50, default="")  # who may have it
     open = models.BooleanField(default=True)
-    priority = models.SmallIntegerField(default=1000)  # 0..1000, the most uncertain first
+    priority = models.SmallIntegerField(default=1000)  # 0..1000, the highest first; by the project's order
     review = models.BooleanField(db_default=False)  # retired for an expert to look at
 
     class Meta:
         indexes = [
-            # Read by the experts' queue: the most uncertain first.
+            # Read by the experts' queue.
             models.Index("project", F("priority").desc(), "task", name="queue_review", condition=Q(review=True)),
-            # Read by the lease statement: open tasks, the most uncertain first, then in upload order.
-            models.Index("project", F("priority").desc(), "task", name="queue_next", condition=Q(open=True)),
+            # Read by the lease statement: open tasks, the highest priority first, then in upload order. Negated and not
+            # descending, so that a row comparison can begin a scan anywhere.
+            models.Index("project", "pool", F("priority") * -1, "task", name="queue_next", condition=Q(open=True)),
         ]
+
+
+class Cursor(models.Model):
+    """How far down the queue an annotator has had everything, for some minutes: a lease need not look there again."""
+
+    annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="+", db_index=False)
+    pool = models.CharField(max_length=50)
+    rank = models.IntegerField()  # -priority
+    task_id = models.BigIntegerField()
+    begun_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["annotator", "pool"], name="cursor_once")]
 
 
 class AssignmentStatus(models.TextChoices):

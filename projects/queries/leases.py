@@ -1,9 +1,15 @@
 """Assignments out and back."""
 
-# Lease: what the annotator holds and, up to "count", new assignments of the highest-priority open tasks that have room
-# and that this annotator has not had.
+# Lease: what the annotator holds and, up to "count", new assignments of the open tasks of a pool that come first, have
+# room, and that this annotator has not had. Tried in this order, each only when the one before gave too few:
+# - LEASE looks at the first tasks of the queue alone, so that its cost is the same for any number of tasks, and for
+#   somebody who has had a hundred thousand of them;
+# - LEASE_BEYOND goes on where it stopped the last time for this annotator (projects_cursor), for some minutes. What
+#   comes to lie behind that place meanwhile waits until it is forgotten, or rises to the first tasks;
+# - LEASE_ANYWHERE looks at all open tasks.
 # Tasks that nobody is answering right now come first: an answer on its way will lower a task's priority, so handing the
-# same task to everybody who asks in the meantime would spend votes on what is about to be known.
+# same task to everybody who asks in the meantime would spend votes on what is about to be known. Not so in an order
+# that finishes tasks one after the other (IN_TURN).
 # Scans index queue_next in its own order; the assignment look-up stands on assignment_once_per_annotator.
 # - projects_held (a function of the database) lets one request of an annotator lease at a time: "count" is a bound of
 #   what a person holds, whatever is asked at once.
@@ -15,39 +21,31 @@
 # - LIMIT 1000, the most that a project allows: tells the planner that few are wanted, which "so many as are missing"
 #   does not. Rows are locked one by one as they are taken.
 # - ON CONFLICT: a task that this annotator was given since the statement began is not given again.
-_CANDIDATES = """
-    SELECT task_id FROM (
-        SELECT s.task_id
-        FROM projects_taskqueue q
-        JOIN projects_taskstate s ON s.task_id = q.task_id
-        WHERE q.project_id = %(project)s AND q.open AND {which} AND s.votes + s.leases < s.redundancy
-          AND s.retired IS NULL
+_QUEUE = """
+    SELECT task_id, priority * -1 AS rank FROM projects_taskqueue
+    WHERE project_id = %(project)s AND pool = %(pool)s AND open {after}
+    ORDER BY priority * -1, task_id {first}
+"""
+_LEASE = """
+WITH held AS MATERIALIZED (
+    SELECT id, task_id, leased_at, expires_at FROM projects_held(%(annotator)s)
+), candidate AS (
+    SELECT task_id, rank FROM (
+        SELECT s.task_id, q.rank
+        FROM ({queue}) q JOIN projects_taskstate s ON s.task_id = q.task_id
+        WHERE s.votes + s.leases < s.redundancy AND s.retired IS NULL {idle}
           AND (SELECT 1 FROM projects_assignment a
                WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s
                  AND a.status NOT IN ('expired', 'released')) IS NULL
-        ORDER BY q.priority DESC, q.task_id
+        ORDER BY q.rank, q.task_id
         LIMIT 1000
         FOR UPDATE OF s SKIP LOCKED
     ) few
-    LIMIT greatest(0, {missing})
-"""
-# What the budget affords is counted in new assignments: those held are reserved already.
-_MISSING = "least(%(affordable)s, %(count)s - (SELECT count(*) FROM held))"
-LEASE = f"""
-WITH held AS MATERIALIZED (
-    SELECT id, task_id, leased_at, expires_at FROM projects_held(%(annotator)s)
-), idle AS ({_CANDIDATES.format(which="s.leases = 0", missing=_MISSING)}
-), busy AS ({
-    _CANDIDATES.format(
-        which="s.leases > 0",
-        missing=_MISSING + " - (SELECT count(*) FROM idle)",
-    )
-}
-), candidate AS (
-    SELECT task_id FROM idle UNION ALL SELECT task_id FROM busy
+    LIMIT greatest(0, %(count)s - (SELECT count(*) FROM held))
 ), leased AS (
     INSERT INTO projects_assignment (id, project_id, task_id, annotator_id, status, leased_at, expires_at, price)
-    SELECT gen_random_uuid(), %(project)s, task_id, %(annotator)s, 'open', now(), now() + %(lease)s, %(price)s::numeric
+    SELECT gen_random_uuid(), %(project)s, task_id, %(annotator)s, 'open', now(), now() + %(lease)s::interval,
+           %(price)s::numeric
     FROM candidate
     ON CONFLICT DO NOTHING
     RETURNING id, task_id, expires_at
@@ -55,19 +53,48 @@ WITH held AS MATERIALIZED (
     UPDATE projects_taskstate s SET leases = s.leases + 1
     FROM leased WHERE s.task_id = leased.task_id
     RETURNING s.task_id
-), given AS (
-    SELECT id, task_id, expires_at, leased_at, 0 AS priority FROM held
+{reached}, given AS (
+    SELECT id, task_id, expires_at, leased_at, 0 AS rank FROM held
     UNION ALL
-    SELECT leased.id, leased.task_id, leased.expires_at, NULL, q.priority
-    FROM leased
-    JOIN counted ON counted.task_id = leased.task_id
-    JOIN projects_taskqueue q ON q.task_id = leased.task_id
+    SELECT leased.id, leased.task_id, leased.expires_at, NULL, candidate.rank
+    FROM leased JOIN counted USING (task_id) JOIN candidate USING (task_id)
 )
 SELECT given.id, t.data, given.expires_at
 FROM given JOIN projects_task t ON t.id = given.task_id
-ORDER BY given.leased_at NULLS LAST, given.priority DESC, given.task_id
+ORDER BY given.leased_at NULLS LAST, given.rank, given.task_id
 LIMIT %(count)s
 """
+# A row comparison, which the index takes for the beginning of its scan.
+_OLD = "now() - interval '10 minutes'"
+_CURSOR = f"""
+    SELECT {{column}} FROM projects_cursor
+    WHERE annotator_id = %(annotator)s AND pool = %(pool)s AND begun_at > {_OLD}
+"""
+_BEYOND = f"""AND (priority * -1, task_id) > (
+        coalesce(({_CURSOR.format(column="rank")}), -32768),
+        coalesce(({_CURSOR.format(column="task_id")}), 0)
+    )"""
+_REACHED = f"""
+), reached AS (
+    INSERT INTO projects_cursor AS c (annotator_id, pool, rank, task_id, begun_at)
+    SELECT %(annotator)s, %(pool)s, rank, task_id, now() FROM candidate ORDER BY rank DESC, task_id DESC LIMIT 1
+    ON CONFLICT (annotator_id, pool) DO UPDATE
+    SET rank = EXCLUDED.rank, task_id = EXCLUDED.task_id,
+        begun_at = CASE WHEN c.begun_at > {_OLD} THEN c.begun_at ELSE EXCLUDED.begun_at END
+)"""
+_FIRST = _QUEUE.format(after="", first="LIMIT 200")
+
+
+def _lease(idle: str) -> tuple[str, str, str]:
+    return (
+        _LEASE.format(queue=_FIRST, idle=idle, reached=")"),
+        _LEASE.format(queue=_QUEUE.format(after=_BEYOND, first=""), idle=idle, reached=_REACHED),
+        _LEASE.format(queue=_QUEUE.format(after="", first=""), idle="", reached=")"),
+    )
+
+
+LEASE, LEASE_BEYOND, LEASE_ANYWHERE = _lease("AND s.leases = 0")
+LEASE_IN_TURN, LEASE_IN_TURN_BEYOND, _ = _lease("")
 
 # Why a lease found nothing: is there an open task this annotator has not answered, with room (true: locked just now),
 # or at least without (false: leased by others)? Null: nothing is left for this person. Stops at the first such task.
@@ -76,7 +103,7 @@ WITH unseen AS NOT MATERIALIZED (
     SELECT s.votes + s.leases < s.redundancy AS has_room
     FROM projects_taskqueue q
     JOIN projects_taskstate s ON s.task_id = q.task_id
-    WHERE q.project_id = %(project)s AND q.open
+    WHERE q.project_id = %(project)s AND q.pool = %(pool)s AND q.open
       AND (SELECT 1 FROM projects_assignment a
            WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s
              AND a.status IN ('voted', 'skipped')) IS NULL

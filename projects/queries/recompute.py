@@ -10,17 +10,38 @@ LEFT JOIN projects_prediction p ON p.task_id = s.task_id
 WHERE s.task_id = ANY(%(tasks)s)
 """
 
-# The counted votes of a set of tasks, each with what a refit, and which one, has made of its annotator, or of people
-# whom it does not know. Index vote_once_per_task_and_annotator.
-VOTES_TO_RECOMPUTE = """
-SELECT m.run, v.task_id, v.label, coalesce(c.vector, e.confusion), k.accuracy, e.vector
-FROM projects_vote v
-JOIN projects_livemodel m ON m.project_id = v.project_id
-JOIN projects_poolederror e ON e.project_id = v.project_id AND e.voted = v.label
+# The same with the tasks' counted votes, a row for each (or one without), each with what a refit has made of its
+# annotator; and the versions of the settings and of the live model. One snapshot: they can't be of different refits.
+# Indexes: primary keys, vote_once_per_task_and_annotator, confusion_once.
+_TASKS_WITH_VOTES = """
+SELECT s.task_id, s.votes, s.redundancy, CASE WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired END,
+       g.label, p.posterior, o.version, m.xmin::text || m.ctid::text, v.label, c.vector, k.accuracy
+FROM projects_taskstate s
+JOIN projects_project o ON o.id = s.project_id
+JOIN projects_livemodel m ON m.project_id = s.project_id
+LEFT JOIN projects_gold g ON g.task_id = s.task_id
+LEFT JOIN projects_prediction p ON p.task_id = s.task_id
+LEFT JOIN projects_vote v ON v.task_id = s.task_id AND v.status = 'counted'
 LEFT JOIN projects_confusion c ON c.annotator_id = v.annotator_id AND c.voted = v.label
 LEFT JOIN projects_skill k ON k.annotator_id = v.annotator_id
-WHERE v.task_id = ANY(%(tasks)s) AND v.status = 'counted'
-ORDER BY v.task_id, v.id
+WHERE s.task_id = ANY({tasks})
+ORDER BY s.task_id, v.id
+"""
+TASKS_WITH_VOTES = _TASKS_WITH_VOTES.format(tasks="%(tasks)s::bigint[]")
+# Of the tasks of some assignments.
+TASKS_VOTED_ON = _TASKS_WITH_VOTES.format(
+    tasks="ARRAY(SELECT task_id FROM projects_assignment WHERE id = ANY(%(assignments)s::uuid[]))"
+)
+
+# A project's live model: its version, its row, and how people err by voted label. Few rows: read when it has changed.
+LIVE_MODEL = """
+SELECT m.xmin::text || m.ctid::text, m.run, m.label_prior, m.kind_prior, m.pooled_accuracy, m.prediction_weight,
+       m.calibration, e.errors, e.confusions
+FROM projects_livemodel m, LATERAL (
+    SELECT json_agg(vector ORDER BY voted) AS errors, json_agg(confusion ORDER BY voted) AS confusions
+    FROM projects_poolederror WHERE project_id = m.project_id
+) e
+WHERE m.project_id = %(project)s
 """
 
 # Write recomputed tasks: hot row, posterior and queue row, each only where it changes.
@@ -29,26 +50,30 @@ WITH new AS (
     SELECT * FROM {rows}
 ), state AS (
     UPDATE projects_taskstate s
-    SET label = new.label, runner_up = new.runner_up, confidence = new.confidence, retired = new.retired, run = %(run)s
+    SET label = new.label, runner_up = new.runner_up, confidence = new.confidence, retired = new.retired,
+        run = %(run)s::bigint
     FROM new
     WHERE s.task_id = new.task_id
       AND (s.label, s.runner_up, s.confidence, s.retired)
           IS DISTINCT FROM (new.label, new.runner_up, new.confidence, new.retired)
 ), queue AS (
     UPDATE projects_taskqueue q
-    SET open = new.retired IS NULL, priority = new.priority, review = new.retired IN ('flagged', 'disputed') IS TRUE
+    SET open = new.retired IS NULL, priority = coalesce(new.priority, q.priority),
+        review = new.retired IN ('flagged', 'disputed') IS TRUE
     FROM new
     WHERE q.task_id = new.task_id
       AND (q.open, q.priority, q.review)
-          IS DISTINCT FROM (new.retired IS NULL, new.priority, new.retired IN ('flagged', 'disputed') IS TRUE)
+          IS DISTINCT FROM (new.retired IS NULL, coalesce(new.priority, q.priority),
+                            new.retired IN ('flagged', 'disputed') IS TRUE)
 )
 INSERT INTO projects_taskposterior AS p (task_id, posterior)
 SELECT task_id, posterior FROM new
 ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior WHERE p.posterior IS DISTINCT FROM EXCLUDED.posterior
 """
 ROWS_OF_JSON = """
-    jsonb_to_recordset(%(rows)s) AS n(
+    jsonb_to_recordset(%(rows)s::jsonb) AS n(
         task_id bigint, label smallint, runner_up smallint, confidence float8, retired text, priority smallint,
         posterior jsonb
     )
 """
+WRITE_TASKS_OF_JSON = WRITE_TASKS.format(rows=ROWS_OF_JSON)

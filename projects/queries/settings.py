@@ -51,7 +51,9 @@ WITH gone AS (
     FROM gone WHERE s.task_id = gone.task_id AND s.votes = 0
     RETURNING s.task_id
 )
-UPDATE projects_taskqueue q SET priority = 1000 FROM unknown WHERE q.task_id = unknown.task_id
+UPDATE projects_taskqueue q SET priority = 1000
+FROM unknown, projects_project p
+WHERE q.task_id = unknown.task_id AND p.id = %(project)s AND p."order" = 'priority'
 """
 
 # The project allows another number of skips: tasks with as many are flagged at once, flagged ones with fewer are not.
@@ -68,4 +70,23 @@ FROM skipped
 WHERE s.task_id = skipped.task_id
   AND (s.retired IS NULL AND skipped.n >= %(max_skips)s::int
        OR s.retired = 'flagged' AND (skipped.n >= %(max_skips)s::int) IS NOT TRUE)
+"""
+
+# Another order, at once. By priority, it is the uncertainty of the labels that the tasks have; a refit then makes of it
+# what the project's acquisition function does. The tasks are locked.
+CHANGE_ORDER = """
+WITH new AS (
+    SELECT s.task_id,
+           CASE p."order" WHEN 'sequential' THEN 0
+                          WHEN 'random' THEN trunc(1001 * random())
+                          WHEN 'breadth_first' THEN greatest(1000 - s.votes, 0)
+                          WHEN 'depth_first' THEN least(s.votes, 1000)
+                          ELSE coalesce(round(1000 * (1 - s.confidence) * n / (n - 1)), 1000) END AS priority
+    FROM projects_taskstate s
+    JOIN projects_task t ON t.id = s.task_id
+    JOIN projects_project p ON p.id = t.project_id, LATERAL (SELECT cardinality(p.labels) AS n) labels
+    WHERE t.project_id = %(project)s
+)
+UPDATE projects_taskqueue q SET priority = new.priority
+FROM new WHERE q.task_id = new.task_id AND q.priority <> new.priority
 """

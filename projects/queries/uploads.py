@@ -37,9 +37,13 @@ SELECT task_id, %(project)s, 0, 0, coalesce(redundancy, %(redundancy)s), redunda
 FROM upload WHERE NOT known ORDER BY line
 """
 
+# As CHANGE_ORDER, of tasks that have no votes yet.
 UPLOAD_QUEUE = """
-INSERT INTO projects_taskqueue (task_id, project_id, open, priority)
-SELECT task_id, %(project)s, redundancy IS DISTINCT FROM 0, 1000 FROM upload WHERE NOT known ORDER BY line
+INSERT INTO projects_taskqueue (task_id, project_id, pool, open, priority)
+SELECT task_id, %(project)s, '', redundancy IS DISTINCT FROM 0,
+       CASE %(order)s WHEN 'depth_first' THEN 0 WHEN 'sequential' THEN 0 WHEN 'random' THEN trunc(1001 * random())
+                      ELSE 1000 END
+FROM upload WHERE NOT known ORDER BY line
 """
 
 UPLOAD_GOLD = """

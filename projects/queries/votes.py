@@ -1,36 +1,48 @@
 """Votes in."""
 
-# Store a vote: close the assignment if it is still this annotator's, open, in time and in a running project; insert
-# the vote, write what it cost to the ledger, move the task's count from leases to votes, append the event. All of it or
-# (no row) nothing.
-STORE_VOTE = """
-WITH closed AS (
+# Before anybody votes or leases as this annotator: every other request of theirs that does waits.
+LOCK_ANNOTATOR = "SELECT pg_advisory_xact_lock(%(annotator)s)"
+
+# Store votes: close those assignments that are still this annotator's, open, in time and in a running project; insert
+# their votes, write what they cost to the ledger, move their tasks' counts from leases to votes, append the events. For
+# each assignment all of it or (no row) nothing. The tasks are locked by id, as the sweeper does; the annotator is
+# locked already.
+STORE_VOTES = """
+WITH given AS (
+    SELECT * FROM jsonb_to_recordset(%(votes)s::jsonb)
+        AS v(assignment uuid, answer jsonb, label smallint, seconds float8)
+), closed AS (
     UPDATE projects_assignment a SET status = 'voted', closed_at = now()
     FROM projects_project p
-    WHERE a.id = %(assignment)s AND a.annotator_id = %(annotator)s AND a.status = 'open' AND a.expires_at > now()
-      AND p.id = a.project_id AND p.status = 'active'
+    WHERE a.id = ANY(%(assignments)s::uuid[]) AND a.annotator_id = %(annotator)s AND a.status = 'open'
+      AND a.expires_at > now() AND p.id = a.project_id AND p.status = 'active'
     RETURNING a.id, a.task_id, a.project_id, a.annotator_id, a.price
 ), stored AS (
     INSERT INTO projects_vote
         (project_id, task_id, annotator_id, assignment_id, answer, label, status, seconds, created_at)
-    SELECT project_id, task_id, annotator_id, id, %(answer)s, %(label)s, 'counted', %(seconds)s, now() FROM closed
-    RETURNING id
+    SELECT closed.project_id, closed.task_id, closed.annotator_id, closed.id, given.answer, given.label, 'counted',
+           given.seconds, now()
+    FROM closed JOIN given ON given.assignment = closed.id
+    RETURNING id, assignment_id
 ), paid AS (
     INSERT INTO projects_payment (project_id, annotator_id, vote_id, amount, created_at)
     SELECT closed.project_id, closed.annotator_id, stored.id, closed.price, now()
-    FROM closed CROSS JOIN stored WHERE closed.price > 0
+    FROM closed JOIN stored ON stored.assignment_id = closed.id WHERE closed.price > 0
 ), noted AS (
     INSERT INTO projects_event (project_id, kind, task, created_at)
     SELECT project_id, 'vote', task_id, now() FROM closed
+), locked AS (
+    SELECT task_id FROM projects_taskstate WHERE task_id IN (SELECT task_id FROM closed) ORDER BY task_id FOR UPDATE
+), counted AS (
+    UPDATE projects_taskstate s SET votes = s.votes + 1, leases = s.leases - 1, version = s.version + 1
+    FROM locked WHERE s.task_id = locked.task_id
+    RETURNING s.task_id
 )
-UPDATE projects_taskstate s SET votes = s.votes + 1, leases = s.leases - 1, version = s.version + 1
-FROM closed WHERE s.task_id = closed.task_id
-RETURNING s.task_id, NULL
+SELECT closed.id, closed.task_id FROM closed JOIN counted USING (task_id)
 """
 
-# A late vote, three statements in one transaction. First keep every other request of this annotator out that could
-# lease or vote late; then end the lease if no sweeper has, so that what follows does not depend on when it comes.
-LOCK_ANNOTATOR = "SELECT pg_advisory_xact_lock(%(annotator)s)"
+# A late vote, three statements in one transaction, of which LOCK_ANNOTATOR is the first; then end the lease if no
+# sweeper has, so that what follows does not depend on when it comes.
 END_LEASE = """
 WITH closed AS (
     UPDATE projects_assignment SET status = 'expired', closed_at = now()

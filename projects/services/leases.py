@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -12,13 +13,20 @@ from django.db import transaction
 
 from projects import queries
 from projects.errors import AssignmentClosed, AssignmentExpired, ProjectPaused, UnknownAssignment
-from projects.models import Assignment, AssignmentStatus, Member, ProjectStatus, SkipReason
-from projects.queries import fetch, from_json
+from projects.models import Assignment, AssignmentStatus, Member, Order, Project, ProjectStatus, SkipReason
+from projects.queries import Rows, fetch, fetch_together, from_json
 from projects.services import budget
 from projects.services.hints import hint_after_commit
 
 #: Skips that say something of the task, and not of the annotator alone.
 TELLING = {SkipReason.BROKEN, SkipReason.UNCLEAR}
+
+#: Orders in which annotators are spread over tasks; in the others a task is finished before the next is begun.
+SPREAD = {Order.PRIORITY, Order.BREADTH_FIRST, Order.RANDOM}
+SPREAD_STATEMENTS = (queries.LEASE, queries.LEASE_BEYOND, queries.LEASE_ANYWHERE)
+IN_TURN_STATEMENTS = (queries.LEASE_IN_TURN, queries.LEASE_IN_TURN_BEYOND, queries.LEASE_ANYWHERE)
+#: The pool of tasks that were put into none.
+POOL = ""
 
 
 @dataclass(frozen=True)
@@ -42,15 +50,45 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
     if project.status != ProjectStatus.ACTIVE:
         raise ProjectPaused()
     count = min(count, project.max_leases)
-    leases = _lease_within_budget(member, count) if project.costs else _lease(member, count, affordable=count)
-    return (leases, "ok") if leases else ([], _why_nothing(member))
+    leased = _lease_within_budget(member, count) if project.costs else _lease(member, count)
+    return (leased, "ok") if leased else ([], _why_nothing(member))
 
 
-def _lease(member: Member, count: int, *, affordable: int, price: Decimal | None = None) -> list[Lease]:
-    seconds = timedelta(seconds=member.project.lease_seconds)
-    who = {"project": member.project_id, "annotator": member.id}
-    rows = fetch(queries.LEASE, **who, count=count, lease=seconds, affordable=affordable, price=price)
+def leasing(*, member: Member, count: int) -> tuple[str, dict[str, Any]] | None:
+    """The statement, and its parameters, that leases from the first tasks of the queue alone: perhaps too few.
+
+    None where that is not all there is to it: the project is paused, or its leases cost something.
+    """
+    project = member.project
+    if project.status != ProjectStatus.ACTIVE or project.costs:
+        return None
+    return _statements(project)[0], _wanted(member, min(count, project.max_leases))
+
+
+def leases_of(rows: Rows) -> list[Lease]:
+    """What one of the lease statements has found."""
     return [Lease(id_, from_json(data), expires_at) for id_, data, expires_at in rows]
+
+
+def _lease(member: Member, count: int, price: Decimal | None = None) -> list[Lease]:
+    leased: list[Lease] = []
+    for statement in _statements(member.project):
+        (rows,) = fetch_together((statement, _wanted(member, count, price)))
+        leased = leases_of(rows)
+        if len(leased) == count:
+            break
+    return leased
+
+
+def _statements(project: Project) -> Sequence[str]:
+    """What is tried, one after the other, until enough is found."""
+    return SPREAD_STATEMENTS if project.order in SPREAD else IN_TURN_STATEMENTS
+
+
+def _wanted(member: Member, count: int, price: Decimal | None = None) -> dict[str, Any]:
+    lease = timedelta(seconds=member.project.lease_seconds)
+    who = {"project": member.project_id, "pool": POOL, "annotator": member.id}
+    return {**who, "count": count, "lease": lease, "price": price}
 
 
 def _lease_within_budget(member: Member, count: int) -> list[Lease]:
@@ -59,15 +97,16 @@ def _lease_within_budget(member: Member, count: int) -> list[Lease]:
         with transaction.atomic():
             funds = fund(member=member, count=count)
             if funds is not None:
-                leases = _lease(member, count, affordable=funds.leases, price=funds.price)
-                used = sum(lease.id not in funds.held for lease in leases)
+                leased = _lease(member, min(count, len(funds.held) + funds.leases), funds.price)
+                used = sum(lease.id not in funds.held for lease in leased)
                 budget.put_back(project_id=member.project_id, funds=funds, leases=funds.leases - used)
-                return leases
+                return leased
     return []
 
 
 def _why_nothing(member: Member) -> str:
-    ((has_room,),) = fetch(queries.LEFT_OVER, project=member.project_id, annotator=member.id)
+    who = {"project": member.project_id, "pool": POOL, "annotator": member.id}
+    ((has_room,),) = fetch(queries.LEFT_OVER, **who)
     if has_room is None:
         return "finished"
     short = budget.shortage(member.project_id) if member.project.costs else None

@@ -26,6 +26,7 @@ STEERING = {
     "learner",
     "learner_fields",
     "max_skips",
+    "order",
     "min_votes",
     "redundancy",
     "target_confidence",
@@ -91,7 +92,7 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
     Raises EditedMeanwhile if somebody else changed the project since, Conflict if labels can't be changed any more or
     the budget is spent already (``configure_budget``).
     """
-    if changes.keys() & {"labels", "redundancy"}:
+    if changes.keys() & {"labels", "redundancy", "order"}:
         lock_tasks_of(project_id)  # an upload that is being merged ends first; the next one reads the new settings
     before = Project.objects.filter(id=project_id).first() if changes.keys() & budget.SETTINGS else None
     # The conditional update is the rule: of two managers who edit at once, one is told.
@@ -105,10 +106,12 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         if Task.objects.filter(project=project).exists():
             raise Conflict("Labels can't be changed once there are tasks.", field="labels", code="labels_fixed")
         _make_live_model(project)
-    if changes.keys() & (STOPPING | {"learner", "learner_fields"}):
+    if changes.keys() & (STOPPING | {"order", "learner", "learner_fields"}):
         queries.fetch(queries.LOCK_STATES, project=project.id)
     if changes.keys() & STOPPING:
         _retire_anew(project, changes)
+    if "order" in changes:
+        queries.fetch(queries.CHANGE_ORDER, project=project.id)
     if changes.keys() & {"learner", "learner_fields"}:
         _forget_learner(project)
     if changes.keys() & budget.SETTINGS:

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from aggregation.core import live
-from aggregation.core.acquisition import ACQUISITIONS, priority
-from aggregation.core.calibration import Calibration
+from aggregation.core.acquisition import ACQUISITIONS, PRIORITY_STEPS, priority
+from aggregation.core.fit import LIKELIHOOD_FLOOR
 from aggregation.core.stopping import retire_reason
 from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints
 from projects import queries
-from projects.models import LiveModel, Project
+from projects.models import Order, Project
 from projects.queries import fetch, from_json
+from projects.services.live_model import Live, live_model
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,7 @@ class Summaries:
     label: Ints
     runner_up: Ints
     confidence: Floats
-    priority: NDArray[np.integer]
+    priority: Sequence[int | None]
     retired: Sequence[str | None]
     posterior: Floats
     has_gold: NDArray[np.bool_]
@@ -62,39 +63,43 @@ def recompute_tasks(*, project: Project, task_ids: Sequence[int]) -> None:
     The caller holds the tasks' rows (``projects_taskstate``) locked, so that no vote comes in between.
     """
     summaries, run = summarise(project=project, task_ids=task_ids)
-    write_summaries(summaries=summaries, run=run)
+    if summaries.ids:
+        statement, parameters = writing(summaries=summaries, run=run)
+        fetch(statement, **parameters)
 
 
 def summarise(*, project: Project, task_ids: Sequence[int]) -> tuple[Summaries, int | None]:
     """The summaries of these tasks and the refit that they stand on; nothing written."""
-    model, votes = _current(project, task_ids)
-    tasks = TaskRows.of(fetch(queries.TASKS_TO_RECOMPUTE, tasks=list(task_ids)))
-    K, place = len(project.labels), {task_id: row for row, task_id in enumerate(tasks.ids)}
-    kinds = None if model.kind_prior is None else live.kind_shares(np.array(model.kind_prior))
-    evidence = np.zeros((len(place), K if kinds is None else kinds.size))
+    return summarise_rows(project=project, rows=fetch(queries.TASKS_WITH_VOTES, tasks=list(task_ids)))
+
+
+def summarise_rows(*, project: Project, rows: Sequence[tuple[Any, ...]]) -> tuple[Summaries, int | None]:
+    """As ``summarise``, from the rows of ``queries.TASKS_WITH_VOTES``, read after the tasks were locked."""
+    settings, version = rows[0][6:8] if rows else (project.version, None)
+    if settings != project.version:
+        # A setting has changed since the caller read it. It can't any more: whoever changes one locks the tasks.
+        project = Project.objects.get(id=project.id)
+    model = live_model(project_id=project.id, version=version)
+    if rows and model.version != version:
+        # Another refit has become current since they were read.
+        return summarise(project=project, task_ids=[row[0] for row in rows])
+    tasks = TaskRows.of(list({row[0]: row[:6] for row in rows}.values()))
+    place = {task_id: row for row, task_id in enumerate(tasks.ids)}
+    votes = [
+        (place[task_id], voted, model.likelihood(voted, vector, accuracy))
+        for task_id, *_, voted, vector, accuracy in rows
+        if voted is not None
+    ]
+    K = len(model.label_prior)
+    evidence = np.zeros((len(place), K if model.kinds is None else model.kinds.size))
     counts = np.zeros((len(place), K))
-    for _run, task_id, voted, vector, accuracy, errors in votes:
-        row = place[task_id]
-        evidence[row] += np.log(live.vote_likelihood(voted, K, vector, accuracy, model.pooled_accuracy, errors))
-        counts[row, voted] += 1
-    priors, predicted = task_priors(tasks, np.asarray(model.label_prior), model.prediction_weight)
-    posterior = live.posteriors(priors, evidence, kinds)
-    return summaries_of(model.project, model, tasks, posterior, counts, predicted), model.run
-
-
-def _current(project: Project, task_ids: Sequence[int]) -> tuple[LiveModel, list[tuple[Any, ...]]]:
-    """The live model, and the tasks' votes with what the same refit has made of their annotators.
-
-    The project comes anew with it: a setting may have changed since the caller read it, but not any more once the
-    caller had locked the tasks.
-
-    If another refit becomes current between the two statements, both are read again.
-    """
-    while True:
-        model = LiveModel.objects.select_related("project").get(project=project)
-        votes = fetch(queries.VOTES_TO_RECOMPUTE, tasks=list(task_ids))
-        if all(run == model.run for run, *_ in votes):
-            return model, votes
+    if votes:
+        task, voted, likelihoods = map(list, zip(*votes, strict=True))
+        np.add.at(evidence, task, np.log(np.maximum(np.array(likelihoods), LIKELIHOOD_FLOOR)))
+        np.add.at(counts, (task, voted), 1)
+    priors, predicted = task_priors(tasks, model.label_prior, model.prediction_weight)
+    posterior = live.posteriors(priors, evidence, model.kinds)
+    return summaries_of(project, model, tasks, posterior, counts, predicted), model.run
 
 
 def task_priors(tasks: TaskRows, label_prior: Floats, weight: float) -> tuple[Floats, NDArray[np.bool_]]:
@@ -115,7 +120,7 @@ def decode_posteriors(stored: Sequence[Any], n_labels: int) -> Floats:
     return np.array([live.decode_posterior(from_json(each), n_labels) for each in stored]).reshape(-1, n_labels)
 
 
-def _calibrated(model: LiveModel, posterior: Floats, counts: Floats) -> Floats:
+def _calibrated(model: Live, posterior: Floats, counts: Floats) -> Floats:
     """The posterior f8[n, K] as the project's gold has taught to believe it, or as it is while there is too little.
 
     counts: f8[n, K], the tasks' votes for each label. Where there are none, nothing was learnt that could be applied.
@@ -124,13 +129,13 @@ def _calibrated(model: LiveModel, posterior: Floats, counts: Floats) -> Floats:
     if model.calibration is None or not voted.any():
         return posterior
     believed = posterior.copy()
-    believed[voted] = Calibration.from_json(model.calibration).apply(posterior[voted], counts[voted])
+    believed[voted] = model.calibration.apply(posterior[voted], counts[voted])
     return believed
 
 
 def summaries_of(
     project: Project,
-    model: LiveModel,
+    model: Live,
     tasks: TaskRows,
     posterior: Floats,
     counts: Floats,
@@ -142,7 +147,6 @@ def summaries_of(
     nobody can tell it apart. A flagged or reviewed task stays so, whatever votes still come in.
     """
     posterior = _calibrated(model, posterior, counts)
-    score = priority(ACQUISITIONS[project.acquisition](posterior))
     sure = posterior.max(axis=1).tolist()
     certain = clamp(posterior, tasks.gold)
     label, confidence, runner_up = live.summary(certain)
@@ -152,7 +156,7 @@ def summaries_of(
         label=label,
         runner_up=runner_up,
         confidence=confidence,
-        priority=score,
+        priority=_priorities(project, tasks.votes, posterior),
         retired=[
             settled
             or retire_reason(
@@ -166,19 +170,29 @@ def summaries_of(
     )
 
 
-def write_summaries(*, summaries: Summaries, run: int | None) -> None:
-    """Write summaries to the hot row, the posterior's row and the queue, each where it changes, in one statement."""
+def _priorities(project: Project, votes: Sequence[int], posterior: Floats) -> Sequence[int | None]:
+    """0..1000, the highest is handed out first; None keeps a task's place in the queue."""
+    if project.order == Order.PRIORITY:
+        return list(priority(ACQUISITIONS[project.acquisition](posterior)).tolist())
+    if project.order == Order.BREADTH_FIRST:
+        return [max(PRIORITY_STEPS - n, 0) for n in votes]
+    if project.order == Order.DEPTH_FIRST:
+        return [min(n, PRIORITY_STEPS) for n in votes]
+    return [None] * len(votes)
+
+
+def writing(*, summaries: Summaries, run: int | None) -> tuple[str, dict[str, Any]]:
+    """The statement, and its parameters, that writes summaries to hot row, posterior and queue, where each changes."""
     columns = zip(
         summaries.ids,
         summaries.label.tolist(),
         summaries.runner_up.tolist(),
         summaries.confidence.tolist(),
         summaries.retired,
-        summaries.priority.tolist(),
+        summaries.priority,
         map(live.encode_posterior, summaries.posterior),
         strict=True,
     )
     names = ("task_id", "label", "runner_up", "confidence", "retired", "priority", "posterior")
     rows = [dict(zip(names, row, strict=True)) for row in columns]
-    if rows:
-        fetch(queries.WRITE_TASKS.format(rows=queries.ROWS_OF_JSON), rows=Jsonb(rows), run=run)
+    return queries.WRITE_TASKS_OF_JSON, {"rows": Jsonb(rows), "run": run}

@@ -101,7 +101,7 @@ def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -
         ((known,),) = fetch("SELECT count(*) FROM upload WHERE known")
         fetch(queries.UPLOAD_TASKS, project=project.id)
         fetch(queries.UPLOAD_STATES, project=project.id, redundancy=project.redundancy)
-        fetch(queries.UPLOAD_QUEUE, project=project.id)
+        fetch(queries.UPLOAD_QUEUE, project=project.id, order=project.order)
         ((gold,),) = fetch(queries.UPLOAD_GOLD, project=project.id)
         if count >= MANY:
             # Not in a minute, when PostgreSQL would do it by itself: the next lease is planned with these numbers.

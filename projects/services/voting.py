@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,12 +22,20 @@ from projects.errors import (
     UnknownLabel,
     VoteConflict,
 )
-from projects.models import Assignment, AssignmentStatus, Member, ProjectStatus, UncountedReason, VoteStatus
-from projects.queries import fetch
+from projects.models import (
+    Assignment,
+    AssignmentStatus,
+    Member,
+    Project,
+    ProjectStatus,
+    UncountedReason,
+    VoteStatus,
+)
+from projects.queries import Rows, fetch, fetch_together
 from projects.services import budget
-from projects.services.hints import hint_after_commit
-from projects.services.leases import CLOSED
-from projects.services.recompute import recompute_tasks
+from projects.services.hints import hint_after_commit, send_hint
+from projects.services.leases import CLOSED, Lease, lease_next, leases_of, leasing
+from projects.services.recompute import recompute_tasks, summarise_rows, writing
 
 #: What a late vote that does not count is answered with.
 UNCOUNTED = {UncountedReason.ROOM: LateVoteNoRoom, UncountedReason.BUDGET: LateVoteNoBudget}
@@ -40,6 +48,16 @@ class VoteInput:
     seconds: float | None = None
 
 
+@dataclass(frozen=True)
+class Canonical:
+    """A vote whose answer the label type has understood."""
+
+    assignment: UUID
+    answer: dict[str, Any]
+    label: int
+    seconds: float | None
+
+
 def submit_votes(*, member: Member, votes: Sequence[VoteInput]) -> list[DomainError | None]:
     """Store votes, each on its own: for each, None or the reason why it was refused.
 
@@ -47,37 +65,100 @@ def submit_votes(*, member: Member, votes: Sequence[VoteInput]) -> list[DomainEr
     other while its task has a place for it and the budget affords it; LateVoteNoRoom or LateVoteNoBudget say that it
     was recorded, but does not count. An acknowledged vote is committed.
     """
-    results: list[DomainError | None] = []
-    for vote in votes:
-        try:
-            results.append(_submit_vote(member=member, vote=vote))
-        except DomainError as error:
-            results.append(error)
+    results, _leased = submit_votes_and_lease(member=member, votes=votes, count=0)
     return results
 
 
-@transaction.atomic
-def _submit_vote(*, member: Member, vote: VoteInput) -> DomainError | None:
-    """None: stored. What is raised stores nothing; what is returned has left an uncounted vote."""
-    project = member.project
+def submit_votes_and_lease(
+    *, member: Member, votes: Sequence[VoteInput], count: int
+) -> tuple[list[DomainError | None], tuple[list[Lease], str]]:
+    """As ``submit_votes``; and, once a vote is stored, what ``leases.lease_next`` gives for ``count`` after it.
+
+    Votes in time, and the lease, are one transaction. All others follow, each in its own.
+    """
+    checked = [_canonical(member.project, vote) for vote in votes]
+    first = {vote.assignment: vote for vote in reversed(checked) if isinstance(vote, Canonical)}
+    leased: list[Lease] = []
+    with transaction.atomic():
+        next_ = leasing(member=member, count=count) if count else None
+        stored, rows = _store_votes(member, first, *([next_] if next_ else []))
+        leased = leases_of(rows)
+    if stored:
+        send_hint("aggregation.refit", member.project_id)
+    results = [
+        vote if isinstance(vote, UnknownLabel) else _result_of(member, vote, stored.get(vote.assignment))
+        for vote in checked
+    ]
+    if len(leased) < count and None in results:
+        return results, lease_next(member=member, count=count)
+    return results, (leased, "ok")
+
+
+def _canonical(project: Project, vote: VoteInput) -> Canonical | UnknownLabel:
     try:
         answer, label = choice.canonical({"label": vote.label}, project.labels)
     except ValueError as error:
-        raise UnknownLabel(f"{str(error).capitalize()}.", field="label") from error
+        return UnknownLabel(f"{str(error).capitalize()}.", field="label")
+    return Canonical(vote.assignment, answer, label, vote.seconds)
+
+
+def _store_votes(
+    member: Member, votes: Mapping[UUID, Canonical], *then: tuple[str, dict[str, Any]]
+) -> tuple[dict[UUID, Canonical], Rows]:
+    """Those votes that are stored now, by assignment, their tasks recomputed: all whose lease is open and in time.
+
+    ``then``: a statement that follows if there are any; its rows.
+    """
+    if not votes:
+        return {}, []
+    rows = [
+        {"assignment": str(vote.assignment), "answer": vote.answer, "label": vote.label, "seconds": vote.seconds}
+        for vote in votes.values()
+    ]
+    which = {"assignments": list(votes)}
+    _, closed, read = fetch_together(
+        (queries.LOCK_ANNOTATOR, {"annotator": member.id}),
+        (queries.STORE_VOTES, {**which, "annotator": member.id, "votes": Jsonb(rows)}),
+        (queries.TASKS_VOTED_ON, which),
+    )
+    if not closed:
+        return {}, []
+    tasks = {task_id for _, task_id in closed}
+    summaries, run = summarise_rows(project=member.project, rows=[row for row in read if row[0] in tasks])
+    _, *found = fetch_together(writing(summaries=summaries, run=run), *then)
+    return {assignment: votes[assignment] for assignment, _ in closed}, found[0] if found else []
+
+
+def _result_of(member: Member, vote: Canonical, stored: Canonical | None) -> DomainError | None:
+    """None if this is the vote that was stored; else it is late, a repeat, or wrong, and tried by itself."""
+    if vote is stored:
+        return None
+    try:
+        return _submit_vote(member=member, vote=vote)
+    except DomainError as error:
+        return error
+
+
+@transaction.atomic
+def _submit_vote(*, member: Member, vote: Canonical) -> DomainError | None:
+    """None: stored. What is raised stores nothing; what is returned has left an uncounted vote."""
     who = {"assignment": vote.assignment, "annotator": member.id}
-    what = {"answer": Jsonb(answer), "label": label, "seconds": vote.seconds}
-    rows = fetch(queries.STORE_VOTE, **who, **what)
+    rows = _store_late_vote(
+        member.project_id, who, {"answer": Jsonb(vote.answer), "label": vote.label, "seconds": vote.seconds}
+    )
     if not rows:
-        rows = _store_late_vote(project.id, who, what)
-    if not rows:
-        if _was_stored(member=member, assignment_id=vote.assignment, label=label):
+        # Neither late nor stored: it was renewed or resumed since we looked.
+        if (
+            _was_stored(member=member, assignment_id=vote.assignment, label=vote.label)
+            or _store_votes(member, {vote.assignment: vote})[0]
+        ):
             return None
-        return _submit_vote(member=member, vote=vote)  # it was renewed or resumed since we looked
+        return _submit_vote(member=member, vote=vote)
     ((task_id, uncounted_for),) = rows
     if uncounted_for is not None:
         return UNCOUNTED[uncounted_for](field="assignment")
-    recompute_tasks(project=project, task_ids=[task_id])
-    hint_after_commit("aggregation.refit", project.id)
+    recompute_tasks(project=member.project, task_ids=[task_id])
+    hint_after_commit("aggregation.refit", member.project_id)
     return None
 
 

@@ -261,7 +261,7 @@ def test_another_limit_flags_and_frees_tasks_at_once(campaign: Make) -> None:
     configure_project(project_id=c.id, version=c.fresh().version, changes={"redundancy": 5})
     assert c.state(2).retired == "flagged", "more votes make it no clearer"
     assert flagged_at(None) == [None, None, None]
-    assert numbers(c, 3, 3) == [0, 1, 2]
+    assert sorted(numbers(c, 3, 3)) == [0, 1, 2]
 
 
 def test_nobody_holds_more_than_the_project_allows(campaign: Make) -> None:

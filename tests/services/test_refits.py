@@ -18,10 +18,11 @@ from aggregation.services.current import LabelsChanged, make_current
 from aggregation.services.fitting import fit_label_model, load_votes
 from aggregation.services.publishing import publish
 from aggregation.services.runs import recorded_run
-from projects import queries
 from projects.models import Confusion, LiveModel, Member, PooledError, Skill, TaskPosterior, TaskState, Vote
 from projects.queries import fetch
 from projects.services import recompute
+from projects.services.live_model import _kept as remembered
+from projects.services.live_model import live_model
 from projects.services.projects import configure_project, request_refit
 from tests.concurrency.races import beside, together
 from tests.services.campaign import Campaign, assert_state_is_fresh, other_connection
@@ -88,17 +89,18 @@ def test_somebody_new_votes_on_hard_tasks_as_everybody_does(campaign: Make) -> N
 def test_a_refit_with_other_kinds_between_two_statements_of_a_vote(
     campaign: Make, first: str, then: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The live model is read, the other refit becomes current, the votes are read: they go together nevertheless."""
+    """The votes are read, the other refit becomes current, the live model is read: they go together nevertheless."""
     c = voted(campaign, labels=["cat", "dog", "bird"], label_model=first)
     c.refit()
     meanwhile = [partial(make_current_again, c, label_model=then)]
 
-    def fetch_after(sql: str, **parameters: Any) -> Any:
-        if sql == queries.VOTES_TO_RECOMPUTE and meanwhile:
+    def live_model_after(**which: Any) -> Any:
+        if meanwhile:
             assert together([meanwhile.pop()]) == [None]  # in a session of its own
-        return fetch(sql, **parameters)
+            remembered.clear()  # by a process that has not seen this project yet
+        return live_model(**which)
 
-    monkeypatch.setattr(recompute, "fetch", fetch_after)
+    monkeypatch.setattr(recompute, "live_model", live_model_after)
     c.vote(0, "bird", 5)
 
     assert not meanwhile and TaskState.objects.get(task=c.task(5)).run == LiveModel.objects.get(project=c.id).run

@@ -1,0 +1,13 @@
+"""Who is asking: read by every request."""
+
+# The person behind an API token. Unique index of its digest.
+USER_BY_TOKEN = """
+SELECT {columns} FROM projects_apitoken t JOIN projects_user u ON u.id = t.user_id
+WHERE t.digest = %(digest)s AND t.revoked_at IS NULL AND u.is_active
+"""
+
+# A membership with its project. Constraint member_once_per_project.
+MEMBERSHIP = """
+SELECT {columns} FROM projects_member m JOIN projects_project p ON p.id = m.project_id
+WHERE m.project_id = %(project)s AND m.user_id = %(user)s AND m.role = ANY(%(roles)s)
+"""
