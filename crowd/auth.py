@@ -10,21 +10,22 @@ from rest_framework.authentication import SessionAuthentication as DrfSessionAut
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from projects.access import user_by_api_token
-from projects.models import User
+from projects.access import who_by_api_token
+from projects.models import Member, User
 
 
 class TokenAuthentication(BaseAuthentication):
     """``Authorization: Bearer crowd_…`` (RFC 6750)."""
 
-    def authenticate(self, request: Request) -> tuple[User, None] | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    def authenticate(self, request: Request) -> tuple[User, Member | None] | None:
+        """The user and, as ``request.auth``, their membership of the project that the address names, if any."""
+        scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
             return None
-        user = user_by_api_token(token.strip())
-        if user is None:
+        found = who_by_api_token(token.strip(), (request.parser_context or {})["kwargs"].get("project_id"))
+        if found is None:
             raise AuthenticationFailed("This API token is unknown or was revoked.", code="invalid_token")
-        return user, None
+        return found
 
     def authenticate_header(self, request: Request) -> str:
         return 'Bearer realm="crowd"'

@@ -62,6 +62,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.common.CommonMiddleware",  # Content-Length: an answer in one piece
     "crowd.middleware.ContentSecurityPolicyMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -141,7 +142,7 @@ UPLOAD_MAX_LINE_BYTES = env.int("CROWD_UPLOAD_MAX_LINE_BYTES", default=1024 * 10
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["crowd.auth.TokenAuthentication", "crowd.auth.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["crowd.renderers.FastJSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["crowd.parsers.BoundedJSONParser"],
     "EXCEPTION_HANDLER": "crowd.errors.exception_handler",
     "URL_FORMAT_OVERRIDE": None,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from django.db.models import Model
 
 from projects.errors import NotFound
 from projects.models import Member, Project, Role, User
-from projects.queries import MEMBERSHIP, USER_BY_TOKEN, fetch_together
+from projects.queries import MEMBERSHIP, MEMBERSHIP_BY_TOKEN, USER_BY_TOKEN, fetch_together
 
 MANAGER = frozenset({Role.MANAGER})
 ANNOTATORS = frozenset({Role.MANAGER, Role.ANNOTATOR})
@@ -23,10 +24,11 @@ def _columns(model: type[Model]) -> list[str]:
 
 # Every request asks for these rows: composing the same SQL anew each time would cost more than running it.
 USER_COLUMNS, MEMBER_COLUMNS, PROJECT_COLUMNS = _columns(User), _columns(Member), _columns(Project)
-WHO_BY_TOKEN = USER_BY_TOKEN.format(columns=", ".join(f"u.{name}" for name in USER_COLUMNS))
-MEMBERSHIP_WITH_PROJECT = MEMBERSHIP.format(
-    columns=", ".join([f"m.{name}" for name in MEMBER_COLUMNS] + [f"p.{name}" for name in PROJECT_COLUMNS])
-)
+_USER = ", ".join(f"u.{name}" for name in USER_COLUMNS)
+_MEMBER = ", ".join([f"m.{name}" for name in MEMBER_COLUMNS] + [f"p.{name}" for name in PROJECT_COLUMNS])
+WHO_BY_TOKEN = USER_BY_TOKEN.format(columns=_USER)
+MEMBER_BY_TOKEN = MEMBERSHIP_BY_TOKEN.format(columns=_MEMBER)
+MEMBER_BY_USER = MEMBERSHIP.format(columns=_MEMBER)
 
 
 def digest(secret: str) -> bytes:
@@ -34,9 +36,16 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def user_by_api_token(token: str) -> User | None:
-    (rows,) = fetch_together((WHO_BY_TOKEN, {"digest": digest(token)}))
-    return User.from_db("default", USER_COLUMNS, rows[0]) if rows else None
+def who_by_api_token(token: str, project_id: int | None = None) -> tuple[User, Member | None] | None:
+    """The person behind a token, and their membership of this project in whatever role, if they have one."""
+    known = {"digest": digest(token)}
+    if project_id is None:
+        users, members = *fetch_together((WHO_BY_TOKEN, known)), []
+    else:
+        users, members = fetch_together((WHO_BY_TOKEN, known), (MEMBER_BY_TOKEN, {**known, "project": project_id}))
+    if not users:
+        return None
+    return User.from_db("default", USER_COLUMNS, users[0]), _member(members[0]) if members else None
 
 
 def access_member(user: User, project_id: int, roles: frozenset[Role] = ANYONE) -> Member:
@@ -44,12 +53,20 @@ def access_member(user: User, project_id: int, roles: frozenset[Role] = ANYONE) 
 
     Raises NotFound both when there is no such project and when the role is not enough.
     """
-    who = {"project": project_id, "user": user.id, "roles": [role.value for role in roles]}
-    (rows,) = fetch_together((MEMBERSHIP_WITH_PROJECT, who))
-    if not rows:
+    (rows,) = fetch_together((MEMBER_BY_USER, {"project": project_id, "user": user.id}))
+    return in_role(_member(rows[0]) if rows else None, roles)
+
+
+def in_role(member: Member | None, roles: frozenset[Role]) -> Member:
+    """The membership if there is one in one of these roles. Raises NotFound otherwise."""
+    if member is None or member.role not in roles:
         raise NotFound("There is no such project, or your role in it does not allow this.")
-    member = Member.from_db("default", MEMBER_COLUMNS, rows[0][: len(MEMBER_COLUMNS)])
-    member.project = Project.from_db("default", PROJECT_COLUMNS, rows[0][len(MEMBER_COLUMNS) :])
+    return member
+
+
+def _member(row: tuple[Any, ...]) -> Member:
+    member = Member.from_db("default", MEMBER_COLUMNS, row[: len(MEMBER_COLUMNS)])
+    member.project = Project.from_db("default", PROJECT_COLUMNS, row[len(MEMBER_COLUMNS) :])
     return member
 
 

@@ -277,6 +277,8 @@ class ImportOut(serializers.Serializer[Any]):
     annotators = serializers.IntegerField(help_text="Annotators not seen before.")
 
 
+#: Votes in one request.
+MAX_VOTES = 100
 #: Assignments that may come with the answer to votes.
 MAX_NEXT = 100
 #: Why a lease gave no more than it did (``services.leases.lease_tasks``).
@@ -305,7 +307,7 @@ class VoteIn(StrictSerializer):
 
 
 class VotesIn(StrictSerializer):
-    votes = serializers.ListField(child=VoteIn(), min_length=1, max_length=100)
+    votes = serializers.ListField(child=VoteIn(), min_length=1, max_length=MAX_VOTES)
 
 
 class VoteResult(serializers.Serializer[Any]):

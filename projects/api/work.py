@@ -13,8 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from projects.access import ANNOTATORS, MANAGER, access_member, access_project
-from projects.api.base import checked, user_of
+from projects.access import ANNOTATORS, MANAGER, access_project
+from projects.api import shapes
+from projects.api.base import checked, member_of, user_of
 from projects.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from projects.api.paging import PARAMETERS, page_schema, paginated
 from projects.errors import DomainError, FieldError, Invalid, UnsupportedMediaType
@@ -118,9 +119,9 @@ class AssignmentsView(APIView):
         ask again in some seconds); "finished" (nothing is left for you); "budget_spent" (there are tasks, but nothing
         is left to spend on them unless a manager raises the budget).
         """
-        member = access_member(user_of(request), project_id, ANNOTATORS)
+        member = member_of(request, project_id, ANNOTATORS)
         given, why = leases.lease_tasks(member=member, count=checked(LeaseIn, request)["count"])
-        return Response(LeaseOut({"assignments": given, "status": why}).data)
+        return Response(shapes.leased(given, why))
 
 
 class VotesView(APIView):
@@ -137,9 +138,11 @@ class VotesView(APIView):
         With `next` the answer holds what a lease of that `count` would have answered right afterwards, too, unless no
         vote was stored.
         """
-        member = access_member(user_of(request), project_id, ANNOTATORS)
+        member = member_of(request, project_id, ANNOTATORS)
         count = _next_of(request)
-        votes = [voting.VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]]
+        votes = shapes.plain_votes(request.data) or [
+            voting.VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]
+        ]
         refusals, (given, why) = voting.submit_votes_and_lease(member=member, votes=votes, count=count or 0)
         located = [_located(error, index) for index, error in enumerate(refusals)]
         refused = [error for error in located if error is not None]
@@ -155,7 +158,7 @@ class VotesView(APIView):
         ]
         answer: dict[str, Any] = {"results": results}
         if count is not None:
-            answer |= LeaseOut({"assignments": given, "status": why}).data
+            answer |= shapes.leased(given, why)
         return Response(answer, status=status.HTTP_207_MULTI_STATUS if refused else status.HTTP_200_OK)
 
 
@@ -186,7 +189,7 @@ class SkipView(APIView):
         Once the project's `max_skips` annotators have skipped a task as "broken" or "unclear" it is flagged for an
         expert and goes to nobody.
         """
-        member = access_member(user_of(request), project_id, ANNOTATORS)
+        member = member_of(request, project_id, ANNOTATORS)
         leases.skip_assignment(member=member, assignment_id=assignment_id, **checked(SkipIn, request))
         return Response({"assignment": assignment_id, "status": "skipped"})
 
@@ -196,7 +199,7 @@ class ReleaseView(APIView):
     @idempotent
     def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
         """Give a task back without an opinion: it goes to somebody, who may be you."""
-        member = access_member(user_of(request), project_id, ANNOTATORS)
+        member = member_of(request, project_id, ANNOTATORS)
         leases.release_assignment(member=member, assignment_id=assignment_id)
         return Response({"assignment": assignment_id, "status": "released"})
 
@@ -206,7 +209,7 @@ class RenewView(APIView):
     @idempotent
     def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
         """Keep a task for the project's `lease_seconds` from now on, if its lease has not ended."""
-        member = access_member(user_of(request), project_id, ANNOTATORS)
+        member = member_of(request, project_id, ANNOTATORS)
         expires_at = leases.renew_assignment(member=member, assignment_id=assignment_id)
         return Response(RenewedOut({"assignment": assignment_id, "expires_at": expires_at}).data)
 
@@ -215,4 +218,4 @@ class ProgressView(APIView):
     @extend_schema(operation_id="my_progress", responses=ProgressOut)
     def get(self, request: Request, project_id: int) -> Response:
         """My own work in this project."""
-        return Response(ProgressOut(own_progress(access_member(user_of(request), project_id, ANNOTATORS))).data)
+        return Response(ProgressOut(own_progress(member_of(request, project_id, ANNOTATORS))).data)

@@ -6,8 +6,15 @@ SELECT {columns} FROM projects_apitoken t JOIN projects_user u ON u.id = t.user_
 WHERE t.digest = %(digest)s AND t.revoked_at IS NULL AND u.is_active
 """
 
-# A membership with its project. Constraint member_once_per_project.
+# A membership with its project, by the user or by their API token. Constraint member_once_per_project.
 MEMBERSHIP = """
 SELECT {columns} FROM projects_member m JOIN projects_project p ON p.id = m.project_id
-WHERE m.project_id = %(project)s AND m.user_id = %(user)s AND m.role = ANY(%(roles)s)
+WHERE m.project_id = %(project)s AND m.user_id = %(user)s
+"""
+MEMBERSHIP_BY_TOKEN = """
+SELECT {columns}
+FROM projects_apitoken t
+JOIN projects_member m ON m.user_id = t.user_id
+JOIN projects_project p ON p.id = m.project_id
+WHERE t.digest = %(digest)s AND m.project_id = %(project)s
 """

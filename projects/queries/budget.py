@@ -1,8 +1,8 @@
 """A project's budget and its ledger.
 
 At every moment: budget = sum of shares + prices of open assignments + sum of the ledger. A lease moves its price out of
-a share, a vote from its assignment to the ledger (STORE_VOTES); whatever else ends a lease puts it back into a share, by
-the trigger assignment_unspent.
+a share, a vote from its assignment to the ledger (STORE_VOTES); whatever else ends a lease puts it back into a share,
+by the trigger assignment_unspent.
 
 Who locks several shares holds LOCK_BUDGET first; who locks one waits for nothing more. So nobody waits in a circle.
 """
