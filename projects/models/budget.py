@@ -35,7 +35,9 @@ class BudgetShare(models.Model):
 class Payment(models.Model):
     """A line of the ledger: what one counted vote cost. Append-only: a trigger refuses everything else."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
+    )
     annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="payments", db_index=False)
     vote = models.OneToOneField(Vote, on_delete=models.CASCADE, related_name="payment")
     amount = models.DecimalField(max_digits=12, decimal_places=PLACES)

@@ -1,4 +1,8 @@
-"""Work: tasks in three places (wide payload, narrow hot state, indexed queue), assignments, votes, gold, events."""
+"""Work: tasks in three places (wide payload, narrow hot state, indexed queue), assignments, votes, gold, events.
+
+What is written with every lease and vote names its project without a constraint of the database: each row would lock
+the project's one row, which all transactions share. Its task or annotator, which are constrained, are of that project.
+"""
 
 import uuid
 
@@ -32,7 +36,9 @@ class TaskState(models.Model):
     """The hot row: scalars that change with every vote. No column of it is indexed, so every update can be HOT."""
 
     task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="state")
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
+    )
     votes = models.IntegerField(default=0)  # counted votes
     leases = models.IntegerField(default=0)  # open assignments
     redundancy = models.IntegerField()  # votes wanted
@@ -58,7 +64,9 @@ class TaskQueue(models.Model):
     """What the lease statement scans: apart from the hot row because an update of an indexed column is never HOT."""
 
     task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="queue")
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
+    )
     pool = models.CharField(max_length=50, default="")  # who may have it
     open = models.BooleanField(default=True)
     priority = models.SmallIntegerField(default=1000)  # 0..1000, the highest first; by the project's order
@@ -105,7 +113,9 @@ class Assignment(models.Model):
     """A task reserved for an annotator until its lease ends. Its id is random: it tells an annotator nothing."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
+    )
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments", db_index=False)
     annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="assignments", db_index=False)
     status = models.CharField(max_length=8, choices=AssignmentStatus.choices, default=AssignmentStatus.OPEN)
@@ -156,7 +166,9 @@ class UncountedReason(models.TextChoices):
 class Vote(models.Model):
     """One annotator's answer to one task: append-only, with a status."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
+    )
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="votes", db_index=False)
     annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="votes", db_index=False)
     assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, null=True, related_name="vote")
@@ -239,7 +251,9 @@ class EventKind(models.TextChoices):
 class Event(models.Model):
     """Something that a refit has not seen yet. Append-only; the refit that saw it deletes it."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")  # the sweeper: who has news?
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )  # the sweeper: who has news?
     kind = models.CharField(max_length=8, choices=EventKind.choices)
     task = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(db_default=Now())
