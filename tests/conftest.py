@@ -14,6 +14,7 @@ from pathlib import Path
 
 import django
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.client import Client, sign_in_by_link
 from tests.support.stack import Stack, start_stack
@@ -22,6 +23,9 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "crowd.settings"
 # The suite meets its own stack only, never one that happens to run on this machine.
 for _name in ("DATABASE_URL", "BROKER_URL", "CROWD_SECRET_KEY", "CROWD_PUBLIC_URL"):
     os.environ.pop(_name, None)
+# An example takes as long as it takes: a busy machine is no failure.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 # Compiled once for all stacks that this session starts.
 BYTECODE = tempfile.mkdtemp(prefix="crowd-tests-bytecode-")
 atexit.register(shutil.rmtree, BYTECODE, ignore_errors=True)

@@ -140,7 +140,9 @@ def test_a_session_needs_the_csrf_token_for_whatever_changes_something(browser: 
     for path in ("/api/tokens", "/api/projects", "/api/projects/1/tasks", "/api/projects/1/pause"):
         form = {"csrfmiddlewaretoken": "x" * 32, "name": "by another site"}
         assert browser.http.post(path, data=form).status_code in (403, 415), path
-        assert browser.http.post(path, data={**form, "filling": "x" * 2_000_000}).status_code in (403, 413, 415), path
+        # A connection of its own: the server may close one whose body it does not read.
+        filled = browser.http.post(path, data={**form, "filling": "x" * 2_000_000}, headers={"Connection": "close"})
+        assert filled.status_code in (403, 413, 415), path
         response = browser.http.post(path, content=b'{"name": "x"}', headers={"Content-Type": "text/plain"})
         assert response.status_code in (403, 415), path
 
