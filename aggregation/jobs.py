@@ -11,11 +11,12 @@ from celery import shared_task
 from aggregation import queries
 from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
-from aggregation.services import reviews
+from aggregation.services import reviews, rules
 from projects.queries import fetch
 from projects.services.hints import send_hint
 from projects.services.idempotency import forget_old_keys
 from projects.services.leases import expire_leases
+from projects.services.sanctions import end_pauses, resume_pending
 
 #: Long jobs leave one of a worker's three threads to the sweeper, so that leases end on time. Whoever finds no room
 #: goes away: the sweeper sends the hint again.
@@ -36,6 +37,7 @@ def _room_for_a_long_job() -> Iterator[bool]:
 def refit(project_id: int) -> None:
     with _room_for_a_long_job() as found:
         if found and refits.refit(project_id=project_id):
+            rules.apply_rules(project_id=project_id)
             retrainings.hint_if_due(project_id=project_id)
 
 
@@ -57,6 +59,8 @@ def sweep() -> None:
     while expire_leases() > 0:
         continue
     forget_old_keys()
+    end_pauses()
+    resume_pending()
     for (project_id,) in fetch(queries.REFIT_DUE):
         send_hint("aggregation.refit", project_id)
     for (project_id,) in fetch(queries.REVIEWS_DUE):

@@ -104,6 +104,28 @@ SELECT DISTINCT task FROM projects_event WHERE project_id = %(project)s AND kind
 """
 REVIEWS_DUE = "SELECT DISTINCT project_id FROM projects_event WHERE kind = 'review'"
 
+# Answers on gold, of annotators with so many. What experts reviewed was disputed and measures nobody.
+GOLD_FIGURES = """
+SELECT v.annotator_id, count(*) FILTER (WHERE v.label = g.label), count(*)
+FROM projects_gold g JOIN projects_vote v ON v.task_id = g.task_id
+WHERE g.project_id = %(project)s AND g.origin <> 'review' AND v.status = 'counted'
+GROUP BY v.annotator_id HAVING count(*) >= %(minimum)s
+ORDER BY v.annotator_id
+"""
+
+# The median time of everybody's last votes, as many as asked for. Index vote_of_annotator.
+SPEED_FIGURES = """
+SELECT m.id, count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY last.seconds)
+FROM projects_member m
+CROSS JOIN LATERAL (
+    SELECT v.seconds FROM projects_vote v
+    WHERE v.annotator_id = m.id AND v.seconds IS NOT NULL AND v.status = 'counted'
+    ORDER BY v.created_at DESC LIMIT %(minimum)s
+) last
+WHERE m.project_id = %(project)s
+GROUP BY m.id ORDER BY m.id
+"""
+
 # The feed: published rows after a cursor, oldest change first. Only rows of transactions that ended before every
 # transaction still running: a slower writer's rows, which will carry a smaller revision, can't be jumped over.
 # Index consensus_feed.

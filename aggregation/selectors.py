@@ -18,7 +18,7 @@ ANNOTATORS = """
 SELECT m.id, m.name, count(v.id), k.skill, avg((v.label = g.label)::int), count(g.task_id)
 FROM projects_member m
 JOIN projects_vote v ON v.annotator_id = m.id AND v.status = 'counted'
-LEFT JOIN projects_gold g ON g.task_id = v.task_id
+LEFT JOIN projects_gold g ON g.task_id = v.task_id AND g.origin <> 'review'
 LEFT JOIN projects_skill k ON k.annotator_id = m.id
 WHERE m.project_id = %(project)s AND m.id > %(after)s AND (%(only)s::bigint IS NULL OR m.id = %(only)s)
 GROUP BY m.id, m.name, k.skill

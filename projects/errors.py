@@ -68,6 +68,30 @@ class ProjectPaused(Conflict):
     code = "project_paused"
 
 
+class AnnotatorPaused(DomainError):
+    """You can get no new tasks in this project for now. What you hold you can still answer; its manager knows more."""
+
+    status, code = 403, "annotator_paused"
+
+
+class AnnotatorBlocked(DomainError):
+    """You can't work in this project any more. Its manager knows more."""
+
+    status, code = 403, "annotator_blocked"
+
+
+class AlreadyLifted(Conflict):
+    """This sanction is lifted already, or is no sanction but the lifting of one."""
+
+    code = "already_lifted"
+
+
+class ManagerNotSanctioned(Conflict):
+    """Managers are not sanctioned: give them another role first."""
+
+    code = "is_manager"
+
+
 class UnknownAssignment(NotFound):
     """This assignment does not exist or is not yours: ask for assignments of your own."""
 

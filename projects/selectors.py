@@ -54,7 +54,7 @@ def own_progress(member: Member) -> dict[str, Any]:
         skipped=Count("id", filter=Q(status=AssignmentStatus.SKIPPED)),
         open_leases=Count("id", filter=Q(status=AssignmentStatus.OPEN)),
     )
-    return {**votes, **assignments, **_own_earnings(member)}
+    return {**votes, **assignments, **_own_earnings(member), "standing": member.standing}
 
 
 def _own_earnings(member: Member) -> dict[str, Any]:

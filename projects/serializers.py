@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 from aggregation.core import choice
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, OURS
-from projects.models import MOST_LEASES, Acquisition, LabelType, Learner, Order, Role, SkipReason
+from projects.models import MOST_LEASES, Acquisition, LabelType, Learner, Order, Role, SkipReason, Standing
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -218,6 +218,8 @@ class MemberOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     name = serializers.CharField()
     role = serializers.CharField()
+    standing = serializers.ChoiceField(Standing.choices, help_text="As the sanctions in force have it.")
+    paused_until = serializers.DateTimeField(allow_null=True, help_text="null: until a manager lifts it.")
     created_at = serializers.DateTimeField()
     votes = serializers.IntegerField(source="vote_count")
     uncounted_votes = serializers.IntegerField(source="uncounted_count", help_text="Came late and found no room.")
@@ -338,6 +340,7 @@ class RenewedOut(serializers.Serializer[Any]):
 
 
 class ProgressOut(serializers.Serializer[Any]):
+    standing = serializers.ChoiceField(Standing.choices)
     votes = serializers.IntegerField()
     votes_today = serializers.IntegerField()
     skipped = serializers.IntegerField()

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from projects.api import accounts, payments, projects, reviews, work
+from projects.api import accounts, conduct, payments, projects, reviews, work
 
 urlpatterns = [
     path("session", accounts.SessionView.as_view()),
@@ -27,6 +27,11 @@ urlpatterns = [
     path("projects/<int:project_id>/payments", payments.PaymentsView.as_view()),
     path("projects/<int:project_id>/payments.csv", payments.PaymentsCsvView.as_view()),
     path("projects/<int:project_id>/payments/summary", payments.EarningsView.as_view()),
+    path("projects/<int:project_id>/rules", conduct.RulesView.as_view()),
+    path("projects/<int:project_id>/rules/<int:rule_id>", conduct.RuleView.as_view()),
+    path("projects/<int:project_id>/sanctions", conduct.SanctionsView.as_view()),
+    path("projects/<int:project_id>/sanctions/<int:sanction_id>/lift", conduct.LiftView.as_view()),
+    path("projects/<int:project_id>/members/<int:member_id>/sanctions", conduct.MemberSanctionsView.as_view()),
     path("projects/<int:project_id>/reviews", reviews.ReviewsView.as_view()),
     path("projects/<int:project_id>/reviews/<int:task_id>", reviews.ReviewView.as_view()),
     path("projects/<int:project_id>/me", work.ProgressView.as_view()),

@@ -17,6 +17,7 @@ from django.utils import timezone
 from aggregation import queries
 from aggregation.models import Run, RunKind, RunStatus
 from aggregation.services.calibrating import learn_calibration
+from aggregation.services.conduct import record_conduct
 from aggregation.services.current import make_current
 from aggregation.services.fitting import Loaded, fit_label_model, load_votes
 from aggregation.services.locks import Lock, advisory_lock
@@ -69,6 +70,7 @@ def _refit(project: Project) -> Run:
         voted = [task for _, task in news if task is not None]
         published = publish(project=project, run=run, loaded=loaded, fit=fit, voted=voted)
         times.append(time.monotonic())
+        record_conduct(project=project, run=run, loaded=loaded, fit=fit)
         with transaction.atomic():
             fetch(queries.NO_NEWS, events=[event for event, _ in news])
             # Only the request that this refit has seen: a newer one stays due.

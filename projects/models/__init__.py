@@ -1,9 +1,10 @@
 """The tables of people and work, and everything the way of a vote reads or writes."""
 
 from projects.models.budget import BudgetShare, Payment
+from projects.models.conduct import Action, Condition, Conduct, Rule, Sanction
 from projects.models.idempotency import IdempotencyKey
 from projects.models.live import Confusion, LiveModel, PooledError, Prediction, Skill, TaskPosterior
-from projects.models.people import ApiToken, Invite, Member, Role, SignInLink, User
+from projects.models.people import ApiToken, Invite, Member, Role, SignInLink, Standing, User
 from projects.models.project import MOST_LEASES, Acquisition, LabelType, Learner, Order, Project, ProjectStatus
 from projects.models.work import (
     Assignment,
@@ -26,10 +27,13 @@ from projects.models.work import (
 __all__ = [
     "MOST_LEASES",
     "Acquisition",
+    "Action",
     "ApiToken",
     "Assignment",
     "AssignmentStatus",
     "BudgetShare",
+    "Condition",
+    "Conduct",
     "Confusion",
     "Cursor",
     "Event",
@@ -50,9 +54,12 @@ __all__ = [
     "Review",
     "ReviewAction",
     "Role",
+    "Rule",
+    "Sanction",
     "SignInLink",
     "Skill",
     "SkipReason",
+    "Standing",
     "Task",
     "TaskPosterior",
     "TaskQueue",

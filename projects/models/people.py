@@ -54,6 +54,15 @@ class Role(models.TextChoices):
     REVIEWER = "reviewer"  # decides what is flagged or disputed
 
 
+class Standing(models.TextChoices):
+    """What an annotator may do, as the sanctions in force have it."""
+
+    ACTIVE = "active"
+    WARNED = "warned"  # all that others may
+    PAUSED = "paused"  # vote on what they hold, lease nothing
+    BLOCKED = "blocked"  # neither
+
+
 class Member(models.Model):
     """A person in a project. Annotators of imported votes have a name and no user."""
 
@@ -61,9 +70,14 @@ class Member(models.Model):
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="memberships")
     name = models.CharField(max_length=200)
     role = models.CharField(max_length=12, choices=Role.choices)
+    standing = models.CharField(max_length=7, choices=Standing.choices, db_default=Standing.ACTIVE)
+    paused_until = models.DateTimeField(null=True)  # when the sweeper ends a pause; null = a manager does
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
+        indexes = [
+            models.Index(fields=["paused_until"], name="member_paused", condition=Q(standing="paused")),  # the sweeper
+        ]
         constraints = [
             models.UniqueConstraint(fields=["project", "user"], name="member_once_per_project"),
             # An import finds its annotators by name.

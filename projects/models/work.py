@@ -177,6 +177,9 @@ class Vote(models.Model):
     status = models.CharField(max_length=10, choices=VoteStatus.choices, default=VoteStatus.COUNTED)
     uncounted_for = models.CharField(max_length=6, choices=UncountedReason.choices, null=True)  # want of what
     seconds = models.FloatField(null=True)  # time taken, as the page measured it
+    discarded_by = models.ForeignKey(
+        "projects.Sanction", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -246,6 +249,7 @@ class EventKind(models.TextChoices):
     GOLD = "gold"
     FLAG = "flag"
     REVIEW = "review"
+    DISCARD = "discard"  # of votes, or its undoing
 
 
 class Event(models.Model):

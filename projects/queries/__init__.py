@@ -17,6 +17,7 @@ from projects.queries.keys import *  # noqa: F403
 from projects.queries.leases import *  # noqa: F403
 from projects.queries.recompute import *  # noqa: F403
 from projects.queries.reviews import *  # noqa: F403
+from projects.queries.sanctions import *  # noqa: F403
 from projects.queries.settings import *  # noqa: F403
 from projects.queries.uploads import *  # noqa: F403
 from projects.queries.votes import *  # noqa: F403

@@ -3,18 +3,21 @@
 # Before anybody votes or leases as this annotator: every other request of theirs that does waits.
 LOCK_ANNOTATOR = "SELECT pg_advisory_xact_lock(%(annotator)s)"
 
-# Store votes: close those assignments that are still this annotator's, open, in time and in a running project; insert
-# their votes, write what they cost to the ledger, move their tasks' counts from leases to votes, append the events. For
-# each assignment all of it or (no row) nothing. The tasks are locked by id, as the sweeper does; the annotator is
-# locked already.
+# Store votes: close those assignments that are still this annotator's, open, in time and in a running project, if the
+# annotator is not blocked; insert their votes, write what they cost to the ledger, move their tasks' counts from leases
+# to votes, append the events. For each assignment all of it or (no row) nothing. The tasks are locked by id, as the
+# sweeper does; the annotator is locked already. The member's row is held until the end, so that a block has seen every
+# vote before it and lets none pass after it; the foreign key's own check would take the same lock.
 STORE_VOTES = """
 WITH given AS (
     SELECT * FROM jsonb_to_recordset(%(votes)s::jsonb)
         AS v(assignment uuid, answer jsonb, label smallint, seconds float8)
+), allowed AS MATERIALIZED (
+    SELECT id FROM projects_member WHERE id = %(annotator)s AND standing <> 'blocked' FOR KEY SHARE
 ), closed AS (
     UPDATE projects_assignment a SET status = 'voted', closed_at = now()
-    FROM projects_project p
-    WHERE a.id = ANY(%(assignments)s::uuid[]) AND a.annotator_id = %(annotator)s AND a.status = 'open'
+    FROM projects_project p, allowed
+    WHERE a.id = ANY(%(assignments)s::uuid[]) AND a.annotator_id = allowed.id AND a.status = 'open'
       AND a.expires_at > now() AND p.id = a.project_id AND p.status = 'active'
     RETURNING a.id, a.task_id, a.project_id, a.annotator_id, a.price
 ), stored AS (
@@ -56,14 +59,17 @@ FROM closed WHERE s.task_id = closed.task_id
 # Store a vote whose lease has ended: counted if the task goes on, has a place that is nobody's, and this annotator has
 # had it in no other assignment, and what it costs is there; else uncounted. All of it or (no row) nothing.
 STORE_LATE_VOTE = """
-WITH late AS (
+WITH allowed AS MATERIALIZED (
+    SELECT id FROM projects_member WHERE id = %(annotator)s AND standing <> 'blocked' FOR KEY SHARE
+), late AS (
     SELECT a.id, a.task_id, a.project_id, a.annotator_id, a.price,
            (SELECT 1 FROM projects_assignment o
             WHERE o.task_id = a.task_id AND o.annotator_id = a.annotator_id
               AND o.status NOT IN ('expired', 'released')) IS NULL AS only_one
     FROM projects_assignment a
     JOIN projects_project p ON p.id = a.project_id
-    WHERE a.id = %(assignment)s AND a.annotator_id = %(annotator)s AND a.status = 'expired' AND p.status = 'active'
+    JOIN allowed ON allowed.id = a.annotator_id
+    WHERE a.id = %(assignment)s AND a.status = 'expired' AND p.status = 'active'
       AND (SELECT 1 FROM projects_vote v WHERE v.assignment_id = a.id) IS NULL
     FOR UPDATE OF a
 ), room AS (

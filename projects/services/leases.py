@@ -12,11 +12,19 @@ from uuid import UUID
 from django.db import transaction
 
 from projects import queries
-from projects.errors import AssignmentClosed, AssignmentExpired, ProjectPaused, UnknownAssignment
+from projects.errors import (
+    AnnotatorBlocked,
+    AnnotatorPaused,
+    AssignmentClosed,
+    AssignmentExpired,
+    ProjectPaused,
+    UnknownAssignment,
+)
 from projects.models import Assignment, AssignmentStatus, Member, Order, Project, ProjectStatus, SkipReason
 from projects.queries import Rows, fetch, fetch_together, from_json
 from projects.services import budget
 from projects.services.hints import hint_after_commit
+from projects.services.sanctions import KEPT_OUT, refuse_leases
 
 #: Skips that say something of the task, and not of the annotator alone.
 TELLING = {SkipReason.BROKEN, SkipReason.UNCLEAR}
@@ -44,8 +52,9 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
     Nobody holds more than the project's ``max_leases``, however many requests they send at once. The second value says
     why there are not more: "ok" (there are), "retry" (rows were locked just now), "waiting" (all that is left is leased
     by others, or the rest of the budget is reserved by their leases), "finished" (nothing is left for this person),
-    "budget_spent". Raises ProjectPaused.
+    "budget_spent". Raises ProjectPaused, AnnotatorPaused or AnnotatorBlocked.
     """
+    refuse_leases(member)
     project = member.project
     if project.status != ProjectStatus.ACTIVE:
         raise ProjectPaused()
@@ -57,10 +66,10 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
 def leasing(*, member: Member, count: int) -> tuple[str, dict[str, Any]] | None:
     """The statement, and its parameters, that leases from the first tasks of the queue alone: perhaps too few.
 
-    None where that is not all there is to it: the project is paused, or its leases cost something.
+    None where that is not all there is to it: leases cost something, or the project or the annotator is paused.
     """
     project = member.project
-    if project.status != ProjectStatus.ACTIVE or project.costs:
+    if project.status != ProjectStatus.ACTIVE or project.costs or member.standing in KEPT_OUT:
         return None
     return _statements(project)[0], _wanted(member, min(count, project.max_leases))
 
@@ -119,7 +128,7 @@ def lease_next(*, member: Member, count: int) -> tuple[list[Lease], str]:
         return [], "ok"
     try:
         return lease_tasks(member=member, count=count)
-    except ProjectPaused:
+    except (ProjectPaused, AnnotatorPaused, AnnotatorBlocked):
         return [], "waiting"
 
 

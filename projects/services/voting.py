@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from aggregation.core import choice
 from projects import queries
 from projects.errors import (
+    AnnotatorBlocked,
     AssignmentClosed,
     DomainError,
     LateVoteNoBudget,
@@ -28,6 +29,7 @@ from projects.models import (
     Member,
     Project,
     ProjectStatus,
+    Standing,
     UncountedReason,
     VoteStatus,
 )
@@ -176,7 +178,8 @@ def _store_late_vote(project_id: int, who: dict[str, Any], what: dict[str, Any])
 
 def _was_stored(*, member: Member, assignment_id: UUID, label: int) -> bool:
     """Whether this very vote is stored and counted. Raises the reason why nothing was stored now, if there is one."""
-    assignment = Assignment.objects.filter(id=assignment_id, annotator=member).select_related("project", "vote").first()
+    mine = Assignment.objects.filter(id=assignment_id, annotator=member)
+    assignment = mine.select_related("project", "annotator", "vote").first()
     if assignment is None:
         raise UnknownAssignment(field="assignment")
     stored = getattr(assignment, "vote", None)
@@ -186,6 +189,8 @@ def _was_stored(*, member: Member, assignment_id: UUID, label: int) -> bool:
         if stored.status == VoteStatus.UNCOUNTED:
             raise UNCOUNTED[stored.uncounted_for or UncountedReason.ROOM](field="assignment")
         return True
+    if assignment.annotator.standing == Standing.BLOCKED:
+        raise AnnotatorBlocked(field="assignment")
     if assignment.status in CLOSED:
         raise AssignmentClosed(CLOSED[AssignmentStatus(assignment.status)], field="assignment")
     if assignment.project.status != ProjectStatus.ACTIVE:

@@ -47,6 +47,11 @@ class World:
             ids["invite_id"] = self.new_invite()
         if "assignment_id" in names:
             ids["assignment_id"] = next(self.assignments)
+        if "rule_id" in names:
+            ids["rule_id"] = self.manager.ok("POST", f"/api/projects/{self.project}/rules", RULE)["id"]
+        if "sanction_id" in names:
+            path = f"/api/projects/{self.project}/members/{self.member}/sanctions"
+            ids["sanction_id"] = self.manager.ok("POST", path, WARNING)["id"]
         if "token_id" in names:
             ids["token_id"] = self.manager.ok("POST", "/api/tokens", {"name": "to revoke"})["id"]
         return {name: ids[name] for name in names}
@@ -77,6 +82,8 @@ def a_review(world: World) -> dict[str, Any]:
     return {"json": {"label": "cat", "after": len(seen["reviews"])}}
 
 
+RULE = {"condition": "speed", "limit": 0.001, "action": "warn"}
+WARNING = {"action": "warn", "reason": "Take care"}
 SETTINGS = {"name": "New", "labels": ["cat", "dog"]}
 RECORDED = {"content": b"task,worker,label\nfirst,Wim,cat\n", "headers": CSV}
 P = "projects/<int:project_id>"
@@ -110,6 +117,12 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", f"{P}/assignments/<uuid:assignment_id>/release"): Endpoint(frozenset({"ada"})),
     ("POST", f"{P}/assignments/<uuid:assignment_id>/renew"): Endpoint(frozenset({"ada"})),
     ("POST", f"{P}/votes"): Endpoint(frozenset({"ada"}), 200, a_vote),
+    ("GET", f"{P}/rules"): Endpoint(MANAGERS),
+    ("POST", f"{P}/rules"): Endpoint(MANAGERS, 201, body(RULE)),
+    ("DELETE", f"{P}/rules/<int:rule_id>"): Endpoint(MANAGERS, 204),
+    ("GET", f"{P}/sanctions"): Endpoint(MANAGERS),
+    ("POST", f"{P}/sanctions/<int:sanction_id>/lift"): Endpoint(MANAGERS, 201, body({})),
+    ("POST", f"{P}/members/<int:member_id>/sanctions"): Endpoint(MANAGERS, 201, body(WARNING)),
     ("GET", f"{P}/reviews"): Endpoint(REVIEWERS),
     ("GET", f"{P}/reviews/<int:task_id>"): Endpoint(REVIEWERS),
     ("POST", f"{P}/reviews/<int:task_id>"): Endpoint(REVIEWERS, 201, a_review),

@@ -2,6 +2,7 @@
 
 import * as api from "./api.js";
 import { ConfidenceHistogram, LearningCurve } from "./charts.js";
+import { Conduct } from "./conduct.js";
 import { SettingsForm } from "./settings-form.js";
 import { UploadTasks } from "./upload.js";
 import { Busy, CopyText, Field, Frame, Problem, SignedIn, count, html, moment, money, mount, percent, useAction, useEffect, usePoll, useState } from "./ui.js";
@@ -69,6 +70,12 @@ function Manage({ user, project }) {
     <section class="panel">
       <h2>Annotators</h2>
       <${AnnotatorTable} list=${annotators} />
+    </section>
+    <section class="panel">
+      <details>
+        <summary><h2>Rules and sanctions</h2></summary>
+        <${Conduct} path=${path} />
+      </details>
     </section>
     <section class="panel">
       <div class="title">

@@ -1,0 +1,171 @@
+"""A ban in the midst of votes: those before it count, those after are refused, and a discard misses none."""
+
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+
+import httpx
+
+from projects.models import Action, Assignment, Member, Rule, Sanction, Vote
+from projects.services.leases import lease_tasks
+from projects.services.sanctions import carry_out, lift, sanction
+from projects.services.voting import VoteInput, submit_votes
+from tests.concurrency.conftest import Person
+from tests.concurrency.races import beside, together
+from tests.services.campaign import (
+    Campaign,
+    assert_counters_are_true,
+    assert_state_is_fresh,
+    other_connection,
+    settle,
+)
+from tests.support.client import Client, lease, wait_for
+
+Make = Callable[..., Campaign]
+BATCHES, BATCH = 6, 10
+
+
+def in_batches(client: Client, project: int, assignments: list[str]) -> list[httpx.Response]:
+    path = f"/api/projects/{project}/votes"
+    parts = [assignments[start : start + BATCH] for start in range(0, len(assignments), BATCH)]
+    return [client.post(path, {"votes": [{"assignment": a, "label": "cat"} for a in part]}) for part in parts]
+
+
+def test_a_ban_in_the_midst_of_batches(campaign: Make, crowd: list[Person]) -> None:
+    c = campaign(tasks=BATCHES * BATCH, redundancy=2, max_leases=100)
+    c.join(crowd[0].user)
+    member = crowd[0].member_of(c)
+    held = [assignment["id"] for assignment in lease(crowd[0].client, c.id, BATCHES * BATCH)]
+
+    def ban() -> None:
+        wait_for(lambda: Vote.objects.filter(project=c.id).count() >= 15, what="fifteen votes")
+        sanction(annotator=member, action=Action.BLOCK, reason="In the midst")
+
+    answers, _ = together([partial(in_batches, crowd[0].client, c.id, held), ban])
+
+    results = Counter(result["status"] for a in answers for result in a.json().get("results", []))
+    assert {answer.status_code for answer in answers} <= {200, 207, 403}
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 403} == {"annotator_blocked"}
+    stored = Vote.objects.filter(project=c.id, status="counted").count()
+    assert 15 <= stored == results["counted"] < BATCHES * BATCH, "what was acknowledged is stored, and nothing else"
+    assert not Assignment.objects.filter(annotator=member, status="open").exists()
+    assert crowd[0].client.post(f"/api/projects/{c.id}/assignments", {"count": 1}).status_code == 403
+    assert_counters_are_true(c.project)
+
+
+def test_a_discard_among_votes_leaves_none_that_counts(campaign: Make) -> None:
+    """Votes of two others on the same tasks go on meanwhile, and lifting it brings back every vote that was stored."""
+    c = campaign(tasks=60, annotators=3, redundancy=3)
+    leases = [[c.lease(a, n).id for n in range(60)] for a in range(3)]
+
+    def vote(annotator: int) -> int:
+        votes = [VoteInput(id_, "cat") for id_ in leases[annotator]]
+        return submit_votes(member=c.member(annotator), votes=votes).count(None)
+
+    def discard() -> Sanction:
+        wait_for(lambda: Vote.objects.filter(annotator=c.annotators[0]).count() >= 10, what="ten votes")
+        done = sanction(annotator=c.member(0), action=Action.DISCARD, reason="In the midst")
+        assert done is not None
+        return done
+
+    stored, *others, done = together([*(partial(vote, a) for a in range(3)), discard])
+
+    assert others == [60, 60]
+    assert dict(Counter(Vote.objects.filter(annotator=c.annotators[0]).values_list("status", flat=True))) == {
+        "discarded": stored
+    }
+    assert_counters_are_true(c.project)
+    lift(sanction=done, by=None)
+    assert Vote.objects.filter(annotator=c.annotators[0], status="counted").count() == stored
+    settle(c.project)
+    assert_state_is_fresh(c.project)
+
+
+def test_a_ban_waits_for_the_vote_that_is_under_way(campaign: Make) -> None:
+    """The vote has looked at the standing and holds it; the ban has not returned before the vote has ended."""
+    c = campaign(tasks=1, annotators=1)
+    held = c.lease(0)
+    with other_connection() as voting, other_connection(autocommit=True) as observer:
+        voting.execute("SELECT FROM projects_member WHERE id = %s FOR KEY SHARE", [c.annotators[0].id])
+        with beside(partial(sanction, annotator=c.member(0), action=Action.BLOCK, reason="Now")) as (ban,):
+            wait_for(
+                lambda: observer.execute(
+                    "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%projects_member%'"
+                ).fetchall(),
+                seconds=20,
+                what="the ban to wait",
+            )
+            assert not ban.done()
+            voting.rollback()
+    (refused,) = submit_votes(member=c.member(0), votes=[VoteInput(held.id, "cat")])
+    assert refused is not None and refused.code == "annotator_blocked"
+
+
+def test_a_vote_that_waits_for_a_ban_is_refused(campaign: Make) -> None:
+    c = campaign(tasks=1, annotators=1)
+    held = c.lease(0)
+    with other_connection() as banning, other_connection(autocommit=True) as observer:
+        banning.execute("SELECT FROM projects_member WHERE id = %s FOR UPDATE", [c.annotators[0].id])
+        vote = partial(submit_votes, member=c.member(0), votes=[VoteInput(held.id, "cat")])
+        with beside(vote) as (voting,):
+            wait_for(
+                lambda: observer.execute(
+                    "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%WITH allowed%'"
+                ).fetchall(),
+                seconds=20,
+                what="the vote to wait",
+            )
+            banning.execute("UPDATE projects_member SET standing = 'blocked' WHERE id = %s", [c.annotators[0].id])
+            banning.commit()
+        (refused,) = voting.result()
+    assert refused is not None and refused.code == "annotator_blocked"
+    assert not Vote.objects.filter(project=c.project).exists()
+
+
+def test_leases_and_bans_at_once_leave_true_counters(campaign: Make) -> None:
+    c = campaign(tasks=40, annotators=6, redundancy=2)
+
+    def work(annotator: int) -> None:
+        for _ in range(15):
+            try:
+                leases, _why = lease_tasks(member=c.member(annotator), count=2)
+            except Exception as error:
+                assert getattr(error, "code", "") == "annotator_blocked"
+                return
+            submit_votes(member=c.member(annotator), votes=[VoteInput(lease.id, "dog") for lease in leases[:1]])
+
+    def ban(annotator: int) -> Sanction | None:
+        return sanction(annotator=c.member(annotator), action=Action.DISCARD, reason="All of them")
+
+    together([*(partial(work, a) for a in range(6)), *(partial(ban, a) for a in range(3))])
+
+    assert not Vote.objects.filter(annotator__in=c.annotators[:3], status="counted").exists()
+    settle(c.project)
+    assert_state_is_fresh(c.project)
+
+
+def test_a_rule_that_eight_jobs_apply_at_once_acts_once(campaign: Make) -> None:
+    c = campaign(tasks=1, annotators=1)
+    rule = Rule.objects.create(project=c.project, condition="speed", limit=1, minimum=1, action="warn")
+
+    def apply() -> Sanction | None:
+        return sanction(annotator=c.member(0), action=Action.WARN, rule=rule, reason="Fast")
+
+    assert len([done for done in together([apply] * 8) if done]) == 1
+
+
+def test_lifting_while_votes_are_still_being_discarded(campaign: Make) -> None:
+    c = campaign(tasks=60, annotators=1)
+    for n in range(60):
+        c.vote(0, "cat", n)
+    for _ in range(3):
+        done = Sanction.objects.create(
+            project=c.project, annotator=c.annotators[0], action=Action.DISCARD, reason="Slowly", pending=True
+        )
+
+        together([partial(carry_out, sanction_id=done.id), partial(lift, sanction=done, by=None)])
+
+        carry_out(sanction_id=done.id)
+        assert set(Vote.objects.filter(project=c.project).values_list("status", flat=True)) == {"counted"}
+        assert_counters_are_true(c.project)
+    assert Member.objects.get(id=c.annotators[0].id).standing == "active"
