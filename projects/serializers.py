@@ -62,6 +62,12 @@ class ProjectSettings(StrictSerializer):
     max_skips = serializers.IntegerField(min_value=1, max_value=1000, allow_null=True, required=False)
     target_confidence = serializers.FloatField(min_value=0.5, max_value=0.9999, allow_null=True, required=False)
     min_votes = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+    newcomer_votes = serializers.IntegerField(
+        min_value=0,
+        max_value=1000,
+        required=False,
+        help_text="Whoever has fewer votes weighs what somebody unknown weighs: the crowd's average.",
+    )
     price_per_vote = AmountField(min_value=Decimal("0.0001"), max_value=1_000_000, allow_null=True, required=False)
     budget = AmountField(min_value=0, allow_null=True, required=False)
     currency = serializers.CharField(max_length=12, allow_blank=True, required=False)
@@ -123,6 +129,7 @@ class ProjectOut(serializers.Serializer[Any]):
     )
     currency = serializers.CharField(required=False, help_text="A name for people.")
     flag_below = serializers.FloatField(required=False, allow_null=True)
+    newcomer_votes = serializers.IntegerField(required=False)
     label_model = serializers.CharField(required=False)
     acquisition = serializers.CharField(required=False)
     learner = serializers.CharField(required=False, allow_null=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from django.db import transaction
 from django.utils import timezone
+from numpy.typing import NDArray
 
 from aggregation import queries
 from aggregation.core.fit import Fit
@@ -43,10 +45,12 @@ def make_current(
     Run.objects.filter(id=run.id).update(metrics=_metrics(project, fit) | {"calibration": report})
     _replace_pooled_errors(project, fit)
     fetch(queries.FITTED_TABLES)
-    who = loaded.annotator_ids.tolist()
-    figures = zip(who, fit.accuracy.tolist(), fit.skill.tolist(), strict=True)
+    # A newcomer stays unknown: until there are votes enough to judge by, they weigh what anybody weighs.
+    known = np.flatnonzero(loaded.known(project.newcomer_votes))
+    who = loaded.annotator_ids[known].tolist()
+    figures = zip(who, fit.accuracy[known].tolist(), fit.skill[known].tolist(), strict=True)
     copy_rows("fitted_skill", (f"{id_}\t{accuracy!r}\t{skill!r}" for id_, accuracy, skill in figures))
-    copy_rows("fitted_confusion", _confusions(who, fit))
+    copy_rows("fitted_confusion", _confusions(who, known, fit))
     fetch(queries.REPLACE_SKILLS, project=project.id, run=run.id)
     fetch(queries.REPLACE_CONFUSIONS, project=project.id)
 
@@ -80,11 +84,11 @@ def _replace_pooled_errors(project: Project, fit: Fit) -> None:
     )
 
 
-def _confusions(who: list[int], fit: Fit) -> list[str]:
+def _confusions(who: list[int], known: NDArray[np.intp], fit: Fit) -> list[str]:
     """A line for each annotator and voted label; none where confusions are structured."""
     if fit.confusion is None or not who:
         return []
     K = len(fit.label_prior)
     by_vote = fit.confusion.transpose(0, 2, 1) if fit.kinds is None else fit.kinds.confusion.transpose(0, 3, 1, 2)
-    vectors = as_text(by_vote.reshape(len(who) * K, -1))
+    vectors = as_text(by_vote[known].reshape(len(who) * K, -1))
     return [f"{who[row // K]}\t{row % K}\t{{{vector}}}" for row, vector in enumerate(vectors)]

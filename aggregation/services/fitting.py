@@ -37,6 +37,16 @@ class Loaded:
         """Votes of each task for each label, f8[T, K]."""
         return self.votes.per_task()
 
+    def known(self, newcomer_votes: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which annotators have at least so many votes, bool[A]."""
+        return np.bincount(self.votes.annotator, minlength=len(self.annotator_ids)) >= newcomer_votes
+
+    def touched_by_newcomers(self, newcomer_votes: int) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which tasks have a vote of somebody with fewer, bool[T]."""
+        touched = np.zeros(len(self.task_ids), dtype=np.bool_)
+        touched[self.votes.task[~self.known(newcomer_votes)[self.votes.annotator]]] = True
+        return touched
+
     @property
     def votes_per_task(self) -> np.ndarray[Any, np.dtype[np.int64]]:
         return np.bincount(self.votes.task, minlength=len(self.task_ids))

@@ -42,7 +42,7 @@ PUBLISH_TOLERANCE = 0.001
 @dataclass(frozen=True, eq=False)
 class Refitted:
     """What is published. model: as `current.make_current` has left it. voted: tasks that votes have recomputed since
-    the refit before."""
+    the refit before. newcomers: bool[T], tasks that somebody has voted on who is not known yet."""
 
     project: Project
     run: Run
@@ -50,6 +50,7 @@ class Refitted:
     loaded: Loaded
     fit: Fit
     voted: frozenset[int]
+    newcomers: NDArray[np.bool_]
 
 
 @dataclass
@@ -77,7 +78,8 @@ def publish(*, project: Project, run: Run, loaded: Loaded, fit: Fit, voted: Iter
 
     voted: ids of the tasks that votes have recomputed since the refit before, of which drift is measured.
     """
-    refitted = Refitted(project, run, live_model(project_id=project.id), loaded, fit, frozenset(voted))
+    model, newcomers = live_model(project_id=project.id), loaded.touched_by_newcomers(project.newcomer_votes)
+    refitted = Refitted(project, run, model, loaded, fit, frozenset(voted), newcomers)
     fetch(queries.REFITTED_TABLE)
     published, left, rounds = Published(), np.arange(len(loaded.task_ids)), 0
     while len(left):
@@ -108,8 +110,9 @@ def _publish_chunk(refitted: Refitted, rows: NDArray[np.intp], published: Publis
         return rows[:0]
     mine = np.searchsorted(loaded.task_ids, np.array([task_id for task_id, *_ in locked], dtype=np.int64))
     newer = loaded.versions[mine] != [version for _, version, *_ in locked]
-    # Gold too: it is clamped in the fit, while its own votes steer its collection.
-    stale = newer | np.array([gold is not None for *_, gold, _, _ in locked], dtype=np.bool_)
+    # Gold too: it is clamped in the fit, while its own votes steer its collection. And where a newcomer has voted, whom
+    # the fit believes more or less than the live model does.
+    stale = newer | refitted.newcomers[mine] | np.array([gold is not None for *_, gold, _, _ in locked], dtype=np.bool_)
     fresh = np.flatnonzero(~stale)
     summaries = [_as_fitted(refitted, mine[fresh], [locked[row] for row in fresh], published)]
     if stale.any():

@@ -63,6 +63,9 @@ class Project(models.Model):
     # Ask an expert about a task that has all its votes and is less sure than this; null = never.
     flag_below = models.FloatField(null=True)
 
+    # Whoever has fewer counted votes weighs what somebody weighs whom nobody knows.
+    newcomer_votes = models.PositiveIntegerField(db_default=0)
+
     # What a counted vote earns; null = nothing. The budget is in the same money, without a price in votes; null = none.
     price_per_vote = models.DecimalField(max_digits=12, decimal_places=4, null=True)
     budget = models.DecimalField(max_digits=16, decimal_places=4, null=True)

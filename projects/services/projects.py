@@ -28,6 +28,7 @@ STEERING = {
     "max_skips",
     "order",
     "min_votes",
+    "newcomer_votes",
     "redundancy",
     "target_confidence",
 }

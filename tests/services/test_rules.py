@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from aggregation.services.rules import apply_rules
-from projects.models import Conduct, Member, Rule, Sanction, Vote
+from projects.models import Conduct, Confusion, Member, Rule, Sanction, Skill, Vote
 from projects.services.sanctions import lift
-from tests.services.campaign import Campaign
+from tests.services.campaign import Campaign, assert_state_is_fresh
 
 Make = Callable[..., Campaign]
 
@@ -133,6 +133,32 @@ def test_a_rule_acts_once_on_each_and_a_lifted_one_stays_lifted(campaign: Make) 
     assert apply_rules(project_id=c.id) == 0
     assert c.state(19).votes == 2
     assert Member.objects.get(project=c.project, name="Ben").standing == "active"
+
+
+def test_a_newcomer_weighs_what_anybody_weighs_until_enough_is_known(campaign: Make) -> None:
+    """Three lucky answers buy no weight; from the wanted number of votes on they count as what they are."""
+    c = campaign(label_model="dawid_skene", newcomer_votes=4)
+    c.upload([{"key": str(n), "data": {"n": n}, **({"gold": "cat"} if n < 3 else {})} for n in range(12)])
+    rows = [(str(n), f"old {a}", "cat" if (n + a) % 3 else "dog") for n in range(12) for a in range(4)]
+    c.import_votes(
+        [
+            *rows,
+            *((str(n), "new", "cat") for n in range(3)),
+        ]
+    )
+    new = Member.objects.get(project=c.project, name="new")
+
+    c.refit()
+    assert set(Skill.objects.filter(project=c.project).values_list("annotator__name", flat=True)) == {
+        f"old {a}" for a in range(4)
+    }
+    assert not Confusion.objects.filter(annotator=new).exists()
+    assert_state_is_fresh(c.project)
+
+    c.import_votes([("3", "new", "dog")])
+    c.refit()
+    assert Skill.objects.filter(annotator=new).exists()
+    assert_state_is_fresh(c.project)
 
 
 def test_a_rule_that_was_ended_judges_nobody(campaign: Make) -> None:
