@@ -160,7 +160,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"LeaseStatusEnum": "projects.serializers.LEASE_STATUSES"},
+    "ENUM_NAME_OVERRIDES": {
+        "LeaseStatusEnum": "projects.serializers.LEASE_STATUSES",
+        "ReviewActionEnum": "projects.models.ReviewAction",
+        "RuleActionEnum": "projects.conduct_serializers.ACTIONS",
+        "SanctionActionEnum": "projects.models.Action",
+    },
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "crowd.schema.every_operation_may_answer_an_error",
