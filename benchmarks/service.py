@@ -229,7 +229,7 @@ def write_by_orm(project: Any, run: Any, model: Any, summaries: Sequence[Any]) -
     states, posteriors, queue, published = [], [], [], []
     for each in summaries:
         columns = (each.ids, each.votes, each.label.tolist(), each.runner_up.tolist(), each.confidence.tolist())
-        rest = (each.retired, each.priority.tolist(), map(live.encode_posterior, each.posterior))
+        rest = (each.retired, each.priority, map(live.encode_posterior, each.posterior))
         for id_, votes, label, second, p, retired, priority, posterior in zip(*columns, *rest, strict=True):
             said = {"label": label, "confidence": p, "retired": retired}
             states.append(TaskState(task_id=id_, runner_up=second, run=run.id, **said))

@@ -18,6 +18,11 @@ READERS = frozenset({Role.MANAGER, Role.CONSUMER})
 ANYONE = frozenset(Role)
 
 
+NO_PROJECT = "There is no such project, or your role in it does not allow this."
+#: Of a bigint: an address may name more.
+LARGEST_ID = 2**63 - 1
+
+
 def _columns(model: type[Model]) -> list[str]:
     return [field.attname for field in model._meta.concrete_fields]
 
@@ -39,7 +44,7 @@ def digest(secret: str) -> bytes:
 def who_by_api_token(token: str, project_id: int | None = None) -> tuple[User, Member | None] | None:
     """The person behind a token, and their membership of this project in whatever role, if they have one."""
     known = {"digest": digest(token)}
-    if project_id is None:
+    if project_id is None or project_id > LARGEST_ID:
         users, members = *fetch_together((WHO_BY_TOKEN, known)), []
     else:
         users, members = fetch_together((WHO_BY_TOKEN, known), (MEMBER_BY_TOKEN, {**known, "project": project_id}))
@@ -53,6 +58,8 @@ def access_member(user: User, project_id: int, roles: frozenset[Role] = ANYONE) 
 
     Raises NotFound both when there is no such project and when the role is not enough.
     """
+    if project_id > LARGEST_ID:
+        raise NotFound(NO_PROJECT)
     (rows,) = fetch_together((MEMBER_BY_USER, {"project": project_id, "user": user.id}))
     return in_role(_member(rows[0]) if rows else None, roles)
 
@@ -60,7 +67,7 @@ def access_member(user: User, project_id: int, roles: frozenset[Role] = ANYONE) 
 def in_role(member: Member | None, roles: frozenset[Role]) -> Member:
     """The membership if there is one in one of these roles. Raises NotFound otherwise."""
     if member is None or member.role not in roles:
-        raise NotFound("There is no such project, or your role in it does not allow this.")
+        raise NotFound(NO_PROJECT)
     return member
 
 

@@ -92,6 +92,7 @@ class Cursor(models.Model):
     begun_at = models.DateTimeField()
 
     class Meta:
+        # Read by a lease that finds too little at the head of the queue.
         constraints = [models.UniqueConstraint(fields=["annotator", "pool"], name="cursor_once")]
 
 
