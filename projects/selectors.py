@@ -96,18 +96,24 @@ def earnings_of(project: Project) -> QuerySet[Member]:
     return Member.objects.filter(project=project, payments__isnull=False).annotate(**paid)
 
 
-# Tasks of redundancy 0 are never handed out: they are tasks, but neither open nor done. Gold is known and tells nothing
-# of the crowd's confidence.
-TASK_COUNTS = """
-SELECT count(*), count(*) FILTER (WHERE s.redundancy > 0), count(*) FILTER (WHERE s.retired IS NULL),
-       coalesce(sum(s.votes), 0), coalesce(sum(s.leases), 0), coalesce(sum(s.redundancy), 0),
+# Tasks of redundancy 0 are never handed out: they are tasks, but neither open nor done. Nor is gold that is injected:
+# the campaign is finished without it, and it wants no more votes than it has. Gold is known and tells nothing of the
+# crowd's confidence.
+_ORDINARY = "NOT (p.gold_share IS NOT NULL AND g.origin IN ('uploaded', 'audit')) IS TRUE AND s.redundancy > 0"
+TASK_COUNTS = f"""
+SELECT count(*), count(*) FILTER (WHERE {_ORDINARY}), count(*) FILTER (WHERE {_ORDINARY} AND s.retired IS NULL),
+       coalesce(sum(s.votes), 0), coalesce(sum(s.leases), 0),
+       coalesce(sum(CASE WHEN {_ORDINARY} THEN s.redundancy ELSE s.votes + s.leases END), 0),
        avg(s.confidence) FILTER (WHERE s.votes > 0 AND g.label IS NULL)
-FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id LEFT JOIN projects_gold g ON g.task_id = t.id
+FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id JOIN projects_project p ON p.id = t.project_id
+LEFT JOIN projects_gold g ON g.task_id = t.id
 WHERE t.project_id = %s
 """
-RETIRED = """
-SELECT s.retired, count(*) FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id
-WHERE t.project_id = %s AND s.retired IS NOT NULL AND s.redundancy > 0 GROUP BY s.retired
+RETIRED = f"""
+SELECT s.retired, count(*)
+FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id JOIN projects_project p ON p.id = t.project_id
+LEFT JOIN projects_gold g ON g.task_id = t.id
+WHERE t.project_id = %s AND s.retired IS NOT NULL AND {_ORDINARY} GROUP BY s.retired
 """
 HISTOGRAM = """
 SELECT least(floor(s.confidence * 10)::int, 9), count(*)

@@ -11,6 +11,7 @@ from rest_framework import serializers
 from aggregation.core import choice
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, OURS
 from projects.models import MOST_LEASES, Acquisition, LabelType, Learner, Order, Role, SkipReason, Standing
+from projects.queries import UNLIMITED
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -78,6 +79,20 @@ class ProjectSettings(StrictSerializer):
         required=False,
         help_text="A task that has all its votes and is less sure than this goes to an expert; null: none does.",
     )
+    gold_share = serializers.FloatField(
+        min_value=0,
+        max_value=1,
+        allow_null=True,
+        required=False,
+        help_text="The chance that a new assignment is gold; null: gold is handed out as any other task.",
+    )
+    gold_exposures = serializers.IntegerField(
+        min_value=1,
+        max_value=1_000_000,
+        allow_null=True,
+        required=False,
+        help_text="To how many annotators one gold task goes while gold is injected; null: to any number.",
+    )
     label_model = serializers.ChoiceField(sorted(OURS), default=DEFAULT_LABEL_MODEL)
     acquisition = serializers.ChoiceField(Acquisition.choices, required=False)
     learner = serializers.ChoiceField(Learner.choices, allow_null=True, required=False)
@@ -130,6 +145,8 @@ class ProjectOut(serializers.Serializer[Any]):
     currency = serializers.CharField(required=False, help_text="A name for people.")
     flag_below = serializers.FloatField(required=False, allow_null=True)
     newcomer_votes = serializers.IntegerField(required=False)
+    gold_share = serializers.FloatField(required=False, allow_null=True)
+    gold_exposures = serializers.IntegerField(required=False, allow_null=True)
     label_model = serializers.CharField(required=False)
     acquisition = serializers.CharField(required=False)
     learner = serializers.CharField(required=False, allow_null=True)
@@ -242,7 +259,7 @@ class TaskOut(serializers.Serializer[Any]):
     data = serializers.JSONField()
     votes = serializers.IntegerField(source="state.votes")
     open_leases = serializers.IntegerField(source="state.leases")
-    redundancy = serializers.IntegerField(source="state.redundancy")
+    redundancy = serializers.SerializerMethodField()
     label = serializers.SerializerMethodField()
     confidence = serializers.FloatField(source="state.confidence", allow_null=True)
     retired = serializers.CharField(source="state.retired", allow_null=True)
@@ -254,6 +271,11 @@ class TaskOut(serializers.Serializer[Any]):
 
     def _name(self, index: int | None) -> str | None:
         return None if index is None else self.context["labels"][index]
+
+    def get_redundancy(self, task: Any) -> int | None:
+        """Votes wanted at most; null: any number, of gold that is injected."""
+        wanted: int = task.state.redundancy
+        return None if wanted >= UNLIMITED else wanted
 
     def get_label(self, task: Any) -> str | None:
         return self._name(task.state.label)

@@ -62,6 +62,10 @@ class Project(models.Model):
     min_votes = models.PositiveIntegerField(default=1)
     # Ask an expert about a task that has all its votes and is less sure than this; null = never.
     flag_below = models.FloatField(null=True)
+    # The chance that a new assignment is gold, and to how many annotators one gold task goes; null = gold is handed out
+    # as any other task; to any number.
+    gold_share = models.FloatField(null=True)
+    gold_exposures = models.PositiveIntegerField(null=True)
 
     # Whoever has fewer counted votes weighs what somebody weighs whom nobody knows.
     newcomer_votes = models.PositiveIntegerField(db_default=0)
@@ -118,6 +122,11 @@ class Project(models.Model):
             models.CheckConstraint(
                 condition=Q(flag_below__isnull=True) | (Q(flag_below__gt=0) & Q(flag_below__lt=1)),
                 name="project_flag_below_0_to_1",
+            ),
+            models.CheckConstraint(
+                condition=(Q(gold_share__isnull=True) | (Q(gold_share__gte=0) & Q(gold_share__lte=1)))
+                & (Q(gold_exposures__isnull=True) | Q(gold_exposures__gte=1)),
+                name="project_gold_share_0_to_1",
             ),
         ]
 

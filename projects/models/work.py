@@ -149,6 +149,12 @@ class Assignment(models.Model):
                 name="assignment_reserved",
                 condition=Q(status="open", price__isnull=False),
             ),
+            # Read by the lease statement where gold is injected: what has come back from an annotator.
+            models.Index(
+                fields=["annotator", "task"],
+                name="assignment_given_back",
+                condition=Q(status__in=["expired", "released"]),
+            ),
         ]
 
 

@@ -13,6 +13,7 @@ from django.db import connection
 
 from projects.queries.access import *  # noqa: F403  # one name space of statements
 from projects.queries.budget import *  # noqa: F403
+from projects.queries.gold import *  # noqa: F403
 from projects.queries.keys import *  # noqa: F403
 from projects.queries.leases import *  # noqa: F403
 from projects.queries.recompute import *  # noqa: F403

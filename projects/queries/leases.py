@@ -21,15 +21,12 @@
 # - LIMIT 1000, the most that a project allows: tells the planner that few are wanted, which "so many as are missing"
 #   does not. Rows are locked one by one as they are taken.
 # - ON CONFLICT: a task that this annotator was given since the statement began is not given again.
-_QUEUE = """
+QUEUE = """
     SELECT task_id, priority * -1 AS rank FROM projects_taskqueue
     WHERE project_id = %(project)s AND pool = %(pool)s AND open {after}
     ORDER BY priority * -1, task_id {first}
 """
-_LEASE = """
-WITH held AS MATERIALIZED (
-    SELECT id, task_id, leased_at, expires_at FROM projects_held(%(annotator)s)
-), candidate AS (
+CANDIDATE = """
     SELECT task_id, rank FROM (
         SELECT s.task_id, q.rank
         FROM ({queue}) q JOIN projects_taskstate s ON s.task_id = q.task_id
@@ -41,8 +38,12 @@ WITH held AS MATERIALIZED (
         LIMIT 1000
         FOR UPDATE OF s SKIP LOCKED
     ) few
-    LIMIT greatest(0, %(count)s - (SELECT count(*) FROM held))
-), leased AS (
+    LIMIT {limit}
+"""
+LEASE_STATEMENT = """
+WITH held AS MATERIALIZED (
+    SELECT id, task_id, leased_at, expires_at FROM projects_held(%(annotator)s)
+), {candidates}, leased AS (
     INSERT INTO projects_assignment (id, project_id, task_id, annotator_id, status, leased_at, expires_at, price)
     SELECT gen_random_uuid(), %(project)s, task_id, %(annotator)s, 'open', now(), now() + %(lease)s::interval,
            %(price)s::numeric
@@ -61,7 +62,7 @@ WITH held AS MATERIALIZED (
 )
 SELECT given.id, t.data, given.expires_at
 FROM given JOIN projects_task t ON t.id = given.task_id
-ORDER BY given.leased_at NULLS LAST, given.rank, given.task_id
+ORDER BY {order}
 LIMIT %(count)s
 """
 # A row comparison, which the index takes for the beginning of its scan.
@@ -70,30 +71,38 @@ _CURSOR = f"""
     SELECT {{column}} FROM projects_cursor
     WHERE annotator_id = %(annotator)s AND pool = %(pool)s AND begun_at > {_OLD}
 """
-_BEYOND = f"""AND (priority * -1, task_id) > (
+BEYOND = f"""AND (priority * -1, task_id) > (
         coalesce(({_CURSOR.format(column="rank")}), -32768),
         coalesce(({_CURSOR.format(column="task_id")}), 0)
     )"""
-_REACHED = f"""
+REACHED = f"""
 ), reached AS (
     INSERT INTO projects_cursor AS c (annotator_id, pool, rank, task_id, begun_at)
-    SELECT %(annotator)s, %(pool)s, rank, task_id, now() FROM candidate ORDER BY rank DESC, task_id DESC LIMIT 1
+    SELECT %(annotator)s, %(pool)s, rank, task_id, now() FROM {{of}} ORDER BY rank DESC, task_id DESC LIMIT 1
     ON CONFLICT (annotator_id, pool) DO UPDATE
     SET rank = EXCLUDED.rank, task_id = EXCLUDED.task_id,
         begun_at = CASE WHEN c.begun_at > {_OLD} THEN c.begun_at ELSE EXCLUDED.begun_at END
 )"""
-_FIRST = _QUEUE.format(after="", first="LIMIT 200")
+FIRST = QUEUE.format(after="", first="LIMIT 200")
+IDLE = "AND s.leases = 0"
+MISSING = "greatest(0, %(count)s - (SELECT count(*) FROM held))"
+
+
+def _one_lease(queue: str, idle: str, reached: str = ")") -> str:
+    candidates = f"candidate AS ({CANDIDATE.format(queue=queue, idle=idle, limit=MISSING)})"
+    order = "given.leased_at NULLS LAST, given.rank, given.task_id"
+    return LEASE_STATEMENT.format(candidates=candidates, reached=reached, order=order)
 
 
 def _lease(idle: str) -> tuple[str, str, str]:
     return (
-        _LEASE.format(queue=_FIRST, idle=idle, reached=")"),
-        _LEASE.format(queue=_QUEUE.format(after=_BEYOND, first=""), idle=idle, reached=_REACHED),
-        _LEASE.format(queue=_QUEUE.format(after="", first=""), idle="", reached=")"),
+        _one_lease(FIRST, idle),
+        _one_lease(QUEUE.format(after=BEYOND, first=""), idle, REACHED.format(of="candidate")),
+        _one_lease(QUEUE.format(after="", first=""), ""),
     )
 
 
-LEASE, LEASE_BEYOND, LEASE_ANYWHERE = _lease("AND s.leases = 0")
+LEASE, LEASE_BEYOND, LEASE_ANYWHERE = _lease(IDLE)
 LEASE_IN_TURN, LEASE_IN_TURN_BEYOND, _ = _lease("")
 
 # Why a lease found nothing: is there an open task this annotator has not answered, with room (true: locked just now),

@@ -12,6 +12,7 @@ WHERE s.task_id = ANY(%(tasks)s)
 
 # The same with the tasks' counted votes, a row for each (or one without), each with what a refit has made of its
 # annotator; and the versions of the settings and of the live model. One snapshot: they can't be of different refits.
+# Without those of gold that is injected: they decide nothing, and their number would be seen in the time that it takes.
 # Indexes: primary keys, vote_once_per_task_and_annotator, confusion_once.
 _TASKS_WITH_VOTES = """
 SELECT s.task_id, s.votes, s.redundancy, CASE WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired END,
@@ -22,6 +23,7 @@ JOIN projects_livemodel m ON m.project_id = s.project_id
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
 LEFT JOIN projects_prediction p ON p.task_id = s.task_id
 LEFT JOIN projects_vote v ON v.task_id = s.task_id AND v.status = 'counted'
+                          AND (g.task_id IS NULL OR o.gold_share IS NULL)
 LEFT JOIN projects_confusion c ON c.annotator_id = v.annotator_id AND c.voted = v.label
 LEFT JOIN projects_skill k ON k.annotator_id = v.annotator_id
 WHERE s.task_id = ANY({tasks})

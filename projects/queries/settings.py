@@ -54,6 +54,7 @@ WITH gone AS (
 UPDATE projects_taskqueue q SET priority = 1000
 FROM unknown, projects_project p
 WHERE q.task_id = unknown.task_id AND p.id = %(project)s AND p."order" = 'priority'
+  AND NOT starts_with(q.pool, chr(1))
 """
 
 # The project allows another number of skips: tasks with as many are flagged at once, flagged ones with fewer are not.
@@ -73,7 +74,7 @@ WHERE s.task_id = skipped.task_id
 """
 
 # Another order, at once. By priority, it is the uncertainty of the labels that the tasks have; a refit then makes of it
-# what the project's acquisition function does. The tasks are locked.
+# what the project's acquisition function does. Gold that is injected is in no order. The tasks are locked.
 CHANGE_ORDER = """
 WITH new AS (
     SELECT s.task_id,
@@ -88,5 +89,5 @@ WITH new AS (
     WHERE t.project_id = %(project)s
 )
 UPDATE projects_taskqueue q SET priority = new.priority
-FROM new WHERE q.task_id = new.task_id AND q.priority <> new.priority
+FROM new WHERE q.task_id = new.task_id AND q.priority <> new.priority AND NOT starts_with(q.pool, chr(1))
 """

@@ -57,12 +57,13 @@ FROM closed WHERE s.task_id = closed.task_id
 """
 
 # Store a vote whose lease has ended: counted if the task goes on, has a place that is nobody's, and this annotator has
-# had it in no other assignment, and what it costs is there; else uncounted. All of it or (no row) nothing.
+# had it in no other assignment, and what it costs is there; else uncounted. Where gold is injected none counts: gold
+# has places when other tasks have none, so an answer would tell. All of it or (no row) nothing.
 STORE_LATE_VOTE = """
 WITH allowed AS MATERIALIZED (
     SELECT id FROM projects_member WHERE id = %(annotator)s AND standing <> 'blocked' FOR KEY SHARE
 ), late AS (
-    SELECT a.id, a.task_id, a.project_id, a.annotator_id, a.price,
+    SELECT a.id, a.task_id, a.project_id, a.annotator_id, a.price, p.gold_share,
            (SELECT 1 FROM projects_assignment o
             WHERE o.task_id = a.task_id AND o.annotator_id = a.annotator_id
               AND o.status NOT IN ('expired', 'released')) IS NULL AS only_one
@@ -75,7 +76,7 @@ WITH allowed AS MATERIALIZED (
 ), room AS (
     SELECT s.task_id FROM projects_taskstate s
     JOIN late ON s.task_id = late.task_id
-    WHERE late.only_one AND s.retired IS NULL AND s.votes + s.leases < s.redundancy
+    WHERE late.only_one AND late.gold_share IS NULL AND s.retired IS NULL AND s.votes + s.leases < s.redundancy
     FOR UPDATE OF s
 ), placed AS (
     UPDATE projects_taskstate s SET votes = s.votes + 1, version = s.version + 1

@@ -22,7 +22,7 @@ from projects.errors import (
 )
 from projects.models import Assignment, AssignmentStatus, Member, Order, Project, ProjectStatus, SkipReason
 from projects.queries import Rows, fetch, fetch_together, from_json
-from projects.services import budget
+from projects.services import budget, gold
 from projects.services.hints import hint_after_commit
 from projects.services.sanctions import KEPT_OUT, refuse_leases
 
@@ -33,6 +33,14 @@ TELLING = {SkipReason.BROKEN, SkipReason.UNCLEAR}
 SPREAD = {Order.PRIORITY, Order.BREADTH_FIRST, Order.RANDOM}
 SPREAD_STATEMENTS = (queries.LEASE, queries.LEASE_BEYOND, queries.LEASE_ANYWHERE)
 IN_TURN_STATEMENTS = (queries.LEASE_IN_TURN, queries.LEASE_IN_TURN_BEYOND, queries.LEASE_ANYWHERE)
+#: The same where gold is injected.
+SPREAD_INJECTING = (queries.INJECT, queries.INJECT_BEYOND, queries.INJECT_ANYWHERE, queries.LEASE_AGAIN)
+IN_TURN_INJECTING = (
+    queries.INJECT_IN_TURN,
+    queries.INJECT_IN_TURN_BEYOND,
+    queries.INJECT_ANYWHERE,
+    queries.LEASE_AGAIN,
+)
 #: The pool of tasks that were put into none.
 POOL = ""
 
@@ -91,13 +99,16 @@ def _lease(member: Member, count: int, price: Decimal | None = None) -> list[Lea
 
 def _statements(project: Project) -> Sequence[str]:
     """What is tried, one after the other, until enough is found."""
+    if project.gold_share is not None:
+        return SPREAD_INJECTING if project.order in SPREAD else IN_TURN_INJECTING
     return SPREAD_STATEMENTS if project.order in SPREAD else IN_TURN_STATEMENTS
 
 
 def _wanted(member: Member, count: int, price: Decimal | None = None) -> dict[str, Any]:
     lease = timedelta(seconds=member.project.lease_seconds)
     who = {"project": member.project_id, "pool": POOL, "annotator": member.id}
-    return {**who, "count": count, "lease": lease, "price": price}
+    coins = {} if member.project.gold_share is None else {"coins": gold.toss(member.project.gold_share, count)}
+    return {**who, **coins, "count": count, "lease": lease, "price": price}
 
 
 def _lease_within_budget(member: Member, count: int) -> list[Lease]:

@@ -13,15 +13,17 @@ from django.utils import timezone
 from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, Invalid
 from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, TaskState, User
-from projects.services import budget
+from projects.services import budget, gold
 from projects.services.hints import hint_after_commit
-from projects.services.recompute import recompute_tasks
+from projects.services.recompute import recompute_in_chunks
 from projects.services.uploads import lock_tasks_of
 
 #: Settings that what is published depends on.
 STEERING = {
     "acquisition",
     "flag_below",
+    "gold_exposures",
+    "gold_share",
     "label_model",
     "learner",
     "learner_fields",
@@ -33,9 +35,7 @@ STEERING = {
     "target_confidence",
 }
 #: Settings that say when a task stops.
-STOPPING = {"flag_below", "max_skips", "min_votes", "redundancy", "target_confidence"}
-#: Tasks recomputed at a time.
-CHUNK = 1000
+STOPPING = {"flag_below", "gold_exposures", "gold_share", "max_skips", "min_votes", "redundancy", "target_confidence"}
 #: Label models that draw what few votes say of an annotator towards what all votes say of everybody.
 CAUTIOUS = {"auto", "difficulty_dawid_skene", "hierarchical_dawid_skene"}
 #: What an annotator nobody knows yet is taken to be, before the first refit measures it.
@@ -93,7 +93,7 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
     Raises EditedMeanwhile if somebody else changed the project since, Conflict if labels can't be changed any more or
     the budget is spent already (``configure_budget``).
     """
-    if changes.keys() & {"labels", "redundancy", "order"}:
+    if changes.keys() & ({"labels", "redundancy", "order"} | gold.SETTINGS):
         lock_tasks_of(project_id)  # an upload that is being merged ends first; the next one reads the new settings
     before = Project.objects.filter(id=project_id).first() if changes.keys() & budget.SETTINGS else None
     # The conditional update is the rule: of two managers who edit at once, one is told.
@@ -130,13 +130,13 @@ def _retire_anew(project: Project, changes: Mapping[str, Any]) -> None:
     """
     if "redundancy" in changes:
         queries.fetch(queries.CHANGE_REDUNDANCY, project=project.id, redundancy=project.redundancy)
+    if changes.keys() & ({"redundancy"} | gold.SETTINGS):
+        gold.place_gold(project)
     if "max_skips" in changes:
         queries.fetch(queries.CHANGE_MAX_SKIPS, project=project.id, max_skips=project.max_skips)
     queries.fetch(queries.RETIRE_ANEW, project=project.id)
-    gold = TaskState.objects.filter(project=project, votes__gt=0, task__gold__isnull=False)
-    ids = list(gold.values_list("task_id", flat=True))
-    for start in range(0, len(ids), CHUNK):
-        recompute_tasks(project=project, task_ids=ids[start : start + CHUNK])
+    known = TaskState.objects.filter(project=project, votes__gt=0, task__gold__isnull=False)
+    recompute_in_chunks(project=project, task_ids=list(known.values_list("task_id", flat=True)))
 
 
 def _forget_learner(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ from projects import queries
 from projects.models import Order, Project
 from projects.queries import fetch, from_json
 from projects.services.live_model import Live, live_model
+
+#: Tasks recomputed at a time.
+CHUNK = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +70,12 @@ def recompute_tasks(*, project: Project, task_ids: Sequence[int]) -> None:
     if summaries.ids:
         statement, parameters = writing(summaries=summaries, run=run)
         fetch(statement, **parameters)
+
+
+def recompute_in_chunks(*, project: Project, task_ids: Sequence[int]) -> None:
+    """As ``recompute_tasks``, for any number of them."""
+    for start in range(0, len(task_ids), CHUNK):
+        recompute_tasks(project=project, task_ids=task_ids[start : start + CHUNK])
 
 
 def summarise(*, project: Project, task_ids: Sequence[int]) -> tuple[Summaries, int | None]:
@@ -144,8 +154,10 @@ def summaries_of(
     """The summaries of tasks from the label model's posteriors f8[n, K] and their votes for each label f8[n, K].
 
     A gold label is certain, but its task goes on collecting by the rules of any other: its votes measure people, and
-    nobody can tell it apart. A flagged or reviewed task stays so, whatever votes still come in.
+    nobody can tell it apart. Where gold is injected it stops at its own redundancy alone, and lies at a random place of
+    its pool. A flagged or reviewed task stays so, whatever votes still come in.
     """
+    injected = (tasks.gold >= 0) & (project.gold_share is not None)
     posterior = _calibrated(model, posterior, counts)
     sure = posterior.max(axis=1).tolist()
     certain = clamp(posterior, tasks.gold)
@@ -156,18 +168,32 @@ def summaries_of(
         label=label,
         runner_up=runner_up,
         confidence=confidence,
-        priority=_priorities(project, tasks.votes, posterior),
-        retired=[
-            settled
-            or retire_reason(
-                votes, wanted, p, project.target_confidence, project.min_votes, flag_below=project.flag_below
+        priority=[
+            random_place(task_id, votes) if is_injected else place
+            for task_id, votes, is_injected, place in zip(
+                tasks.ids, tasks.votes, injected, _priorities(project, tasks.votes, posterior), strict=True
             )
-            for votes, wanted, settled, p in zip(tasks.votes, tasks.redundancy, tasks.settled, sure, strict=True)
+        ],
+        retired=[
+            settled or (retire_reason(votes, wanted, p, None) if is_injected else _stops(project, votes, wanted, p))
+            for votes, wanted, settled, p, is_injected in zip(
+                tasks.votes, tasks.redundancy, tasks.settled, sure, injected, strict=True
+            )
         ],
         posterior=certain,
         has_gold=tasks.gold >= 0,
         has_prediction=predicted,
     )
+
+
+def _stops(project: Project, votes: int, wanted: int, confidence: float) -> str | None:
+    target, least = project.target_confidence, project.min_votes
+    return retire_reason(votes, wanted, confidence, target, least, flag_below=project.flag_below)
+
+
+def random_place(task_id: int, votes: int) -> int:
+    """A priority 0..1000 that says nothing: another one after each vote, and the same when recomputed."""
+    return zlib.crc32(b"%d/%d" % (task_id, votes)) % (PRIORITY_STEPS + 1)
 
 
 def _priorities(project: Project, votes: Sequence[int], posterior: Floats) -> Sequence[int | None]:

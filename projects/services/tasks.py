@@ -14,6 +14,7 @@ from projects.errors import FieldError, Invalid, InvalidVotes, UnsupportedMediaT
 from projects.models import Event, Project
 from projects.models.work import EventKind
 from projects.queries import fetch
+from projects.services.gold import place_uploaded_gold
 from projects.services.hints import hint_after_commit
 from projects.services.uploads import (
     READERS,
@@ -103,6 +104,8 @@ def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -
         fetch(queries.UPLOAD_STATES, project=project.id, redundancy=project.redundancy)
         fetch(queries.UPLOAD_QUEUE, project=project.id, order=project.order)
         ((gold,),) = fetch(queries.UPLOAD_GOLD, project=project.id)
+        if gold and project.gold_share is not None:
+            place_uploaded_gold(project)
         if count >= MANY:
             # Not in a minute, when PostgreSQL would do it by itself: the next lease is planned with these numbers.
             fetch("ANALYZE projects_taskqueue, projects_taskstate")
