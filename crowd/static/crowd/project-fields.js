@@ -13,6 +13,8 @@ export const DEFAULTS = {
   currency: "",
   lease_seconds: 600,
   flag_below: null,
+  gold_share: null,
+  gold_exposures: null,
   max_skips: null,
   acquisition: "entropy",
   learner: null,
@@ -109,6 +111,14 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
           { min: 0.01, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "0.8" },
           "About a task that has all its votes and is less sure.",
         )}
+        ${number(
+          "gold_share",
+          "Share of known labels among tasks (optional)",
+          { min: 0, max: 1, step: "any", inputmode: "decimal", placeholder: "0.05" },
+          "The chance that a task handed out is one whose label you know. Without it they are tasks as any other.",
+        )}
+        ${value.gold_share !== null &&
+        number("gold_exposures", "People who see the same one (optional)", { min: 1, max: 1000000 }, "At most so many of them see one known label.")}
         ${number("max_skips", "Flag a task after so many skips (optional)", { min: 1, max: 1000 }, "Only those as broken or unclear.")}
         <${Field} name="acquisition" label="Which tasks come first" error=${error}>
           ${(field) => html`<select ...${field} onChange=${set("acquisition")}>

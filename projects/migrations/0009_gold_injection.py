@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('projects', '0006_review'),
+        ('projects', '0008_rules'),
     ]
 
     operations = [
