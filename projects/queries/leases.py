@@ -17,6 +17,8 @@
 # - After the lock PostgreSQL checks the row's newest version again, so "has room" and "not retired" are true of what is
 #   locked (the queue's own row is not locked: its "open" may be a moment old); the check constraint
 #   task_redundancy_not_exceeded stands behind it.
+# - "annotator_id + 0": what is planned while there are few assignments would as soon look through all that this
+#   annotator has had (index assignment_of_annotator).
 # - "(SELECT 1 …) IS NULL" and not "NOT EXISTS": the planner turns the latter into a join over the whole table.
 # - LIMIT 1000, the most that a project allows: tells the planner that few are wanted, which "so many as are missing"
 #   does not. Rows are locked one by one as they are taken.
@@ -32,7 +34,7 @@ CANDIDATE = """
         FROM ({queue}) q JOIN projects_taskstate s ON s.task_id = q.task_id
         WHERE s.votes + s.leases < s.redundancy AND s.retired IS NULL {idle}
           AND (SELECT 1 FROM projects_assignment a
-               WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s
+               WHERE a.task_id = q.task_id AND a.annotator_id + 0 = %(annotator)s
                  AND a.status NOT IN ('expired', 'released')) IS NULL
         ORDER BY q.rank, q.task_id
         LIMIT 1000
@@ -114,7 +116,7 @@ WITH unseen AS NOT MATERIALIZED (
     JOIN projects_taskstate s ON s.task_id = q.task_id
     WHERE q.project_id = %(project)s AND q.pool = %(pool)s AND q.open
       AND (SELECT 1 FROM projects_assignment a
-           WHERE a.task_id = q.task_id AND a.annotator_id = %(annotator)s
+           WHERE a.task_id = q.task_id AND a.annotator_id + 0 = %(annotator)s
              AND a.status IN ('voted', 'skipped')) IS NULL
 )
 SELECT CASE WHEN EXISTS (SELECT 1 FROM unseen WHERE has_room) THEN true

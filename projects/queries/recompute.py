@@ -13,21 +13,26 @@ WHERE s.task_id = ANY(%(tasks)s)
 # The same with the tasks' counted votes, a row for each (or one without), each with what a refit has made of its
 # annotator; and the versions of the settings and of the live model. One snapshot: they can't be of different refits.
 # Without those of gold that is injected: they decide nothing, and their number would be seen in the time that it takes.
-# Indexes: primary keys, vote_once_per_task_and_annotator, confusion_once.
+# Indexes: primary keys, vote_once_per_task_and_annotator, confusion_once. OFFSET 0: task by task, which a plan that is
+# made while there are few votes would as soon do by reading all of them.
 _TASKS_WITH_VOTES = """
 SELECT s.task_id, s.votes, s.redundancy, CASE WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired END,
-       g.label, p.posterior, o.version, m.xmin::text || m.ctid::text, v.label, c.vector, k.accuracy
+       g.label, p.posterior, o.version, m.xmin::text || m.ctid::text, votes.label, votes.vector, votes.accuracy
 FROM projects_taskstate s
 JOIN projects_project o ON o.id = s.project_id
 JOIN projects_livemodel m ON m.project_id = s.project_id
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
 LEFT JOIN projects_prediction p ON p.task_id = s.task_id
-LEFT JOIN projects_vote v ON v.task_id = s.task_id AND v.status = 'counted'
-                          AND (g.task_id IS NULL OR o.gold_share IS NULL)
-LEFT JOIN projects_confusion c ON c.annotator_id = v.annotator_id AND c.voted = v.label
-LEFT JOIN projects_skill k ON k.annotator_id = v.annotator_id
+LEFT JOIN LATERAL (
+    SELECT v.id, v.label, c.vector, k.accuracy
+    FROM projects_vote v
+    LEFT JOIN projects_confusion c ON c.annotator_id = v.annotator_id AND c.voted = v.label
+    LEFT JOIN projects_skill k ON k.annotator_id = v.annotator_id
+    WHERE v.task_id = s.task_id AND v.status = 'counted' AND (g.task_id IS NULL OR o.gold_share IS NULL)
+    OFFSET 0
+) votes ON true
 WHERE s.task_id = ANY({tasks})
-ORDER BY s.task_id, v.id
+ORDER BY s.task_id, votes.id
 """
 TASKS_WITH_VOTES = _TASKS_WITH_VOTES.format(tasks="%(tasks)s::bigint[]")
 # Of the tasks of some assignments.

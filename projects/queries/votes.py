@@ -65,7 +65,7 @@ WITH allowed AS MATERIALIZED (
 ), late AS (
     SELECT a.id, a.task_id, a.project_id, a.annotator_id, a.price, p.gold_share,
            (SELECT 1 FROM projects_assignment o
-            WHERE o.task_id = a.task_id AND o.annotator_id = a.annotator_id
+            WHERE o.task_id = a.task_id AND o.annotator_id + 0 = a.annotator_id
               AND o.status NOT IN ('expired', 'released')) IS NULL AS only_one
     FROM projects_assignment a
     JOIN projects_project p ON p.id = a.project_id
