@@ -97,7 +97,10 @@ def _database() -> dict[str, Any]:
     database["CONN_MAX_AGE"] = None
     database["CONN_HEALTH_CHECKS"] = True
     # What is prepared, `projects.queries` prepares: psycopg would deallocate it with its own after every rollback.
-    database["OPTIONS"] = {**database.get("OPTIONS", {}), "prepare_threshold": None}
+    # Its plans are for all parameters, and none is worth compiling: each run takes less than that would.
+    given = database.get("OPTIONS", {})
+    session = f"-c plan_cache_mode=force_generic_plan -c jit=off {given.get('options', '')}".strip()
+    database["OPTIONS"] = {**given, "prepare_threshold": None, "options": session}
     return database
 
 
