@@ -15,6 +15,7 @@ FROM projects_task t
 JOIN projects_taskstate s ON s.task_id = t.id
 LEFT JOIN projects_gold g ON g.task_id = t.id
 WHERE t.project_id = %(project)s AND (s.votes > 0 OR g.label IS NOT NULL OR s.version > 0)
+  AND g.origin IS DISTINCT FROM 'qualification'
 ORDER BY s.task_id
 """
 

@@ -29,6 +29,18 @@ class CalibrationOut(serializers.Serializer[Any]):
     )
 
 
+class PoolOut(serializers.Serializer[Any]):
+    pool = serializers.CharField()
+    open = serializers.IntegerField(help_text="Tasks that still collect votes.")
+    members = serializers.IntegerField(help_text="With this tag. Without any nobody is ever given these tasks.")
+
+
+class QualificationOut(serializers.Serializer[Any]):
+    tasks = serializers.IntegerField(help_text="For training and tests.")
+    wanted = serializers.IntegerField(help_text="By somebody who trains and needs all attempts.")
+    members = serializers.DictField(child=serializers.IntegerField(), help_text="By stage.")
+
+
 class StatisticsOut(serializers.Serializer[Any]):
     tasks = serializers.IntegerField()
     open = serializers.IntegerField(help_text="Tasks that still collect votes.")
@@ -42,6 +54,8 @@ class StatisticsOut(serializers.Serializer[Any]):
     confidence_histogram = serializers.ListField(child=serializers.IntegerField(), help_text="Tenths from 0 to 1.")
     calibration = CalibrationOut()
     votes_per_minute = serializers.FloatField(help_text="Over the last five minutes.")
+    pools = PoolOut(many=True)
+    qualification = QualificationOut(allow_null=True, help_text="Null where nobody is asked to qualify.")
     progress = serializers.FloatField(help_text="Share of tasks that collect no more votes.")
     run = serializers.IntegerField(allow_null=True, help_text="The current refit.")
     notes = serializers.ListField(

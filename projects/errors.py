@@ -116,6 +116,18 @@ class LateVoteNoBudget(Conflict):
     code = "late_vote_no_budget"
 
 
+class LateVoteNoQuota(Conflict):
+    """The lease had ended and your quota is used up or promised to what you hold: the vote was recorded, no more."""
+
+    code = "late_vote_no_quota"
+
+
+class MustBeAnswered(Conflict):
+    """Tasks of a training or a test can't be skipped: answer as well as you can."""
+
+    code = "must_be_answered"
+
+
 class AssignmentClosed(Conflict):
     """This assignment was already answered, skipped or given back."""
 

@@ -8,8 +8,22 @@ from django.db import connection
 from django.db.models import Count, Prefetch, Q, QuerySet, Sum
 
 from projects import queries
-from projects.models import Assignment, AssignmentStatus, Invite, Member, Payment, Project, Task, User, Vote, VoteStatus
+from projects.models import (
+    QUALIFICATION_POOL,
+    Assignment,
+    AssignmentStatus,
+    Invite,
+    Member,
+    Payment,
+    Project,
+    Task,
+    User,
+    Vote,
+    VoteMode,
+    VoteStatus,
+)
 from projects.queries import fetch
+from projects.services.qualification import qualification_of
 
 
 def projects_of(user: User) -> QuerySet[Member]:
@@ -20,7 +34,7 @@ def projects_of(user: User) -> QuerySet[Member]:
 def tasks_of(project: Project) -> QuerySet[Task]:
     """With their state, queue and gold, their ``skips``, and their ``uncounted`` votes."""
     skips = Assignment.objects.filter(status=AssignmentStatus.SKIPPED).only("task_id", "skip_reason")
-    uncounted = Vote.objects.filter(status=VoteStatus.UNCOUNTED).only("task_id")
+    uncounted = Vote.objects.filter(status=VoteStatus.UNCOUNTED, mode=VoteMode.LABEL).only("task_id")
     return (
         Task.objects.filter(project=project)
         .select_related("state", "queue", "gold")
@@ -29,9 +43,10 @@ def tasks_of(project: Project) -> QuerySet[Task]:
 
 
 def members_of(project: Project) -> QuerySet[Member]:
+    uncounted = Q(votes__status=VoteStatus.UNCOUNTED, votes__mode=VoteMode.LABEL)
     counts = {
-        f"{name}_count": Count("votes", filter=Q(votes__status=status))
-        for name, status in (("vote", VoteStatus.COUNTED), ("uncounted", VoteStatus.UNCOUNTED))
+        "vote_count": Count("votes", filter=Q(votes__status=VoteStatus.COUNTED)),
+        "uncounted_count": Count("votes", filter=uncounted),
     }
     return Member.objects.filter(project=project, user__isnull=False).annotate(**counts)
 
@@ -43,7 +58,7 @@ def invites_of(project: Project) -> QuerySet[Invite]:
 def own_progress(member: Member) -> dict[str, Any]:
     """What an annotator sees of their own work."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT date_trunc('day', now())")
+        cursor.execute("SELECT date_trunc('day', now(), 'UTC')")
         (today,) = cursor.fetchone()
     votes = (
         Vote.objects.filter(annotator=member)
@@ -54,7 +69,8 @@ def own_progress(member: Member) -> dict[str, Any]:
         skipped=Count("id", filter=Q(status=AssignmentStatus.SKIPPED)),
         open_leases=Count("id", filter=Q(status=AssignmentStatus.OPEN)),
     )
-    return {**votes, **assignments, **_own_earnings(member), "standing": member.standing}
+    quotas = {"daily_quota": member.project.daily_quota, "total_quota": member.project.total_quota}
+    return {**votes, **assignments, **quotas, **_own_earnings(member), "standing": member.standing}
 
 
 def _own_earnings(member: Member) -> dict[str, Any]:
@@ -96,9 +112,15 @@ def earnings_of(project: Project) -> QuerySet[Member]:
     return Member.objects.filter(project=project, payments__isnull=False).annotate(**paid)
 
 
+def pools_of(project: Project) -> list[dict[str, Any]]:
+    """Each pool: its open tasks, and how many people have its tag. Without any, nobody will ever be given them."""
+    rows = fetch(queries.POOLS, project=project.id, reserved=QUALIFICATION_POOL)
+    return [{"pool": pool, "open": open_, "members": members} for pool, open_, members in rows]
+
+
 # Tasks of redundancy 0 are never handed out: they are tasks, but neither open nor done. Nor is gold that is injected:
 # the campaign is finished without it, and it wants no more votes than it has. Gold is known and tells nothing of the
-# crowd's confidence.
+# crowd's confidence. Tasks for qualification are counted by themselves.
 _ORDINARY = "NOT (p.gold_share IS NOT NULL AND g.origin IN ('uploaded', 'audit')) IS TRUE AND s.redundancy > 0"
 TASK_COUNTS = f"""
 SELECT count(*), count(*) FILTER (WHERE {_ORDINARY}), count(*) FILTER (WHERE {_ORDINARY} AND s.retired IS NULL),
@@ -107,7 +129,7 @@ SELECT count(*), count(*) FILTER (WHERE {_ORDINARY}), count(*) FILTER (WHERE {_O
        avg(s.confidence) FILTER (WHERE s.votes > 0 AND g.label IS NULL)
 FROM projects_task t JOIN projects_taskstate s ON s.task_id = t.id JOIN projects_project p ON p.id = t.project_id
 LEFT JOIN projects_gold g ON g.task_id = t.id
-WHERE t.project_id = %s
+WHERE t.project_id = %s AND g.origin IS DISTINCT FROM 'qualification'
 """
 RETIRED = f"""
 SELECT s.retired, count(*)
@@ -122,7 +144,7 @@ WHERE t.project_id = %s AND s.votes > 0 AND g.label IS NULL GROUP BY 1
 """
 RECENT = """
 SELECT count(*) FILTER (WHERE status <> 'uncounted' AND created_at > now() - interval '5 minutes'),
-       count(*) FILTER (WHERE status = 'uncounted')
+       count(*) FILTER (WHERE status = 'uncounted' AND mode = 'label')
 FROM projects_vote WHERE project_id = %s
 """
 
@@ -151,5 +173,7 @@ def task_statistics(project: Project) -> dict[str, Any]:
         "mean_confidence": confidence,
         "confidence_histogram": histogram,
         "votes_per_minute": recent / 5,
+        "pools": pools_of(project),
+        "qualification": qualification_of(project),
         "progress": (askable - open_) / askable if askable else 0.0,
     }

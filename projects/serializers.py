@@ -10,8 +10,23 @@ from rest_framework import serializers
 
 from aggregation.core import choice
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, OURS
-from projects.models import MOST_LEASES, Acquisition, LabelType, Learner, Order, Role, SkipReason, Standing
+from projects.models import (
+    MOST_LEASES,
+    TAG,
+    TAG_RULE,
+    Acquisition,
+    LabelType,
+    Learner,
+    Order,
+    Role,
+    SkipReason,
+    Stage,
+    Standing,
+)
 from projects.queries import UNLIMITED
+
+#: More than anybody votes: the bound of a quota.
+MOST_VOTES = 10_000_000
 
 
 class StrictSerializer(serializers.Serializer[Any]):
@@ -49,6 +64,26 @@ class AmountField(serializers.DecimalField):
         super().__init__(max_digits=16, decimal_places=4, coerce_to_string=True, normalize_output=True, **kwargs)
 
 
+class TagField(serializers.RegexField):
+    """The name of a pool, and of those who may have its tasks."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        said: dict[str, Any] = {"invalid": f"A tag {TAG_RULE}."}
+        super().__init__(
+            rf"^(?:{TAG.pattern})\Z", max_length=TAG_LENGTH, trim_whitespace=False, error_messages=said, **kwargs
+        )
+
+
+class TagsField(serializers.ListField):
+    """Different tags, 20 at most; in a pool's task the tag that opens it."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(child=TagField(), max_length=20, **kwargs)
+
+    def to_internal_value(self, data: Any) -> list[str]:
+        return list(dict.fromkeys(super().to_internal_value(data)))
+
+
 class ProjectSettings(StrictSerializer):
     """What a manager sets."""
 
@@ -61,6 +96,30 @@ class ProjectSettings(StrictSerializer):
     max_leases = serializers.IntegerField(min_value=1, max_value=MOST_LEASES, required=False)
     order = serializers.ChoiceField(Order.choices, required=False)
     max_skips = serializers.IntegerField(min_value=1, max_value=1000, allow_null=True, required=False)
+    daily_quota = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_VOTES,
+        allow_null=True,
+        required=False,
+        help_text="Votes that one annotator may give in a day (UTC); null: as many as they like.",
+    )
+    total_quota = serializers.IntegerField(
+        min_value=1,
+        max_value=MOST_VOTES,
+        allow_null=True,
+        required=False,
+        help_text="Votes that one annotator may give in all; null: as many as they like.",
+    )
+    training_tasks = serializers.IntegerField(
+        min_value=0, max_value=1000, required=False, help_text="Answered first, with feedback; 0: no training."
+    )
+    test_tasks = serializers.IntegerField(
+        min_value=0, max_value=1000, required=False, help_text="Answered then, and marked; 0: no test."
+    )
+    pass_mark = serializers.FloatField(
+        min_value=0, max_value=1, required=False, help_text="Share of a test's answers that must be right."
+    )
+    test_attempts = serializers.IntegerField(min_value=1, max_value=100, required=False)
     target_confidence = serializers.FloatField(min_value=0.5, max_value=0.9999, allow_null=True, required=False)
     min_votes = serializers.IntegerField(min_value=1, max_value=1000, required=False)
     newcomer_votes = serializers.IntegerField(
@@ -136,6 +195,12 @@ class ProjectOut(serializers.Serializer[Any]):
     max_leases = serializers.IntegerField(required=False)
     order = serializers.CharField(required=False)
     max_skips = serializers.IntegerField(required=False, allow_null=True)
+    daily_quota = serializers.IntegerField(required=False, allow_null=True)
+    total_quota = serializers.IntegerField(required=False, allow_null=True)
+    training_tasks = serializers.IntegerField(required=False)
+    test_tasks = serializers.IntegerField(required=False)
+    pass_mark = serializers.FloatField(required=False)
+    test_attempts = serializers.IntegerField(required=False)
     target_confidence = serializers.FloatField(required=False, allow_null=True)
     min_votes = serializers.IntegerField(required=False)
     price_per_vote = AmountField(required=False, allow_null=True, help_text="What a counted vote earns.")
@@ -223,11 +288,13 @@ class InviteIn(StrictSerializer):
     role = serializers.ChoiceField(Role.choices)
     max_uses = serializers.IntegerField(min_value=1, max_value=1_000_000, allow_null=True, default=None)
     days = serializers.IntegerField(min_value=1, max_value=365, default=30)
+    tags = TagsField(default=list, help_text="Of those who join by it.")
 
 
 class InviteOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     role = serializers.CharField()
+    tags = serializers.ListField(child=serializers.CharField())
     uses = serializers.IntegerField()
     max_uses = serializers.IntegerField(allow_null=True)
     created_at = serializers.DateTimeField()
@@ -245,12 +312,28 @@ class MemberOut(serializers.Serializer[Any]):
     standing = serializers.ChoiceField(Standing.choices, help_text="As the sanctions in force have it.")
     paused_until = serializers.DateTimeField(allow_null=True, help_text="null: until a manager lifts it.")
     created_at = serializers.DateTimeField()
+    tags = serializers.ListField(child=serializers.CharField(), help_text="Pools whose tasks they may have.")
+    stage = serializers.ChoiceField(Stage.choices, allow_null=True, help_text="Null: never asked to qualify.")
+    stage_answers = serializers.IntegerField(help_text="In this training or test; at the end, in the last one.")
+    stage_right = serializers.IntegerField(help_text="Of these.")
+    tests = serializers.IntegerField(help_text="Begun.")
     votes = serializers.IntegerField(source="vote_count")
     uncounted_votes = serializers.IntegerField(source="uncounted_count", help_text="Came late and found no room.")
 
 
 class MemberEdit(StrictSerializer):
-    role = serializers.ChoiceField(Role.choices)
+    """What is to be another: each by itself."""
+
+    role = serializers.ChoiceField(Role.choices, required=False)
+    tags = TagsField(required=False)
+    stage = serializers.ChoiceField(
+        Stage.choices, required=False, help_text="Qualified or failed by hand; training or test: from its beginning."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not attrs:
+            raise serializers.ValidationError('Send "role", "tags" or "stage".')
+        return attrs
 
 
 class TaskOut(serializers.Serializer[Any]):
@@ -264,6 +347,7 @@ class TaskOut(serializers.Serializer[Any]):
     confidence = serializers.FloatField(source="state.confidence", allow_null=True)
     retired = serializers.CharField(source="state.retired", allow_null=True)
     priority = serializers.IntegerField(source="queue.priority")
+    pool = serializers.CharField(source="queue.pool", allow_blank=True)
     gold = serializers.SerializerMethodField()
     gold_origin = serializers.SerializerMethodField()
     skips = serializers.SerializerMethodField()
@@ -313,7 +397,7 @@ MAX_VOTES = 100
 #: Assignments that may come with the answer to votes.
 MAX_NEXT = 100
 #: Why a lease gave no more than it did (``services.leases.lease_tasks``).
-LEASE_STATUSES = ["ok", "retry", "waiting", "finished", "budget_spent"]
+LEASE_STATUSES = ["ok", "retry", "waiting", "finished", "budget_spent", "quota_reached", "not_qualified"]
 
 
 class LeaseIn(StrictSerializer):
@@ -326,9 +410,22 @@ class AssignmentOut(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
 
 
+class StandingOut(serializers.Serializer[Any]):
+    """How far I have come with training and test."""
+
+    stage = serializers.ChoiceField(Stage.choices)
+    answered = serializers.IntegerField()
+    of = serializers.IntegerField()
+    right = serializers.IntegerField(required=False, help_text="With the stage `failed` only.")
+
+
 class LeaseOut(serializers.Serializer[Any]):
     assignments = AssignmentOut(many=True)
     status = serializers.ChoiceField(LEASE_STATUSES)
+    resets_at = serializers.DateTimeField(
+        required=False, allow_null=True, help_text="With `quota_reached`: when there is more for me; null: never."
+    )
+    qualification = StandingOut(required=False, help_text="While I have yet to qualify for the ordinary tasks.")
 
 
 class VoteIn(StrictSerializer):
@@ -341,9 +438,15 @@ class VotesIn(StrictSerializer):
     votes = serializers.ListField(child=VoteIn(), min_length=1, max_length=MAX_VOTES)
 
 
+class FeedbackOut(serializers.Serializer[Any]):
+    right = serializers.BooleanField()
+    label = serializers.CharField(help_text="The right one.")
+
+
 class VoteResult(serializers.Serializer[Any]):
     assignment = serializers.UUIDField()
-    status = serializers.ChoiceField(["counted", "error"])
+    status = serializers.ChoiceField(["counted", "qualification", "error"])
+    feedback = FeedbackOut(required=False, help_text="In training only.")
     error = serializers.DictField(required=False)
 
 
@@ -351,6 +454,8 @@ class VotesOut(serializers.Serializer[Any]):
     results = VoteResult(many=True)
     assignments = AssignmentOut(many=True, required=False, help_text="With `next` only.")
     status = serializers.ChoiceField(LEASE_STATUSES, required=False, help_text="With `next` only.")
+    resets_at = serializers.DateTimeField(required=False, allow_null=True, help_text="With `next` only.")
+    qualification = StandingOut(required=False, help_text="With `next` only.")
 
 
 class SkipIn(StrictSerializer):
@@ -374,6 +479,8 @@ class ProgressOut(serializers.Serializer[Any]):
     votes_today = serializers.IntegerField()
     skipped = serializers.IntegerField()
     open_leases = serializers.IntegerField()
+    daily_quota = serializers.IntegerField(allow_null=True)
+    total_quota = serializers.IntegerField(allow_null=True)
     earned = AmountField(allow_null=True, help_text="Null where votes earn nothing.")
     price_per_vote = AmountField(allow_null=True)
     currency = serializers.CharField()

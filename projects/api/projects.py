@@ -114,12 +114,11 @@ class MembersView(APIView):
 
 
 class MemberView(APIView):
-    @extend_schema(operation_id="change_role", request=MemberEdit, responses=MemberOut)
+    @extend_schema(operation_id="edit_member", request=MemberEdit, responses=MemberOut)
     def patch(self, request: Request, project_id: int, member_id: int) -> Response:
-        """Give a member another role."""
+        """Give a member another role, other tags, or another stage of qualification."""
         project = access_project(user_of(request), project_id, MANAGER)
-        role = Role(checked(MemberEdit, request)["role"])
-        if not accounts.change_role(project=project, member_id=member_id, role=role):
+        if not accounts.edit_member(project=project, member_id=member_id, **checked(MemberEdit, request)):
             raise NotFound("This project has no such member.")
         return Response(MemberOut(members_of(project).get(id=member_id)).data)
 
@@ -149,6 +148,7 @@ class InvitesView(APIView):
             created_by=user_of(request),
             days=given["days"],
             max_uses=given["max_uses"],
+            tags=given["tags"],
         )
         invite.refresh_from_db()
         link = f"{settings.PUBLIC_URL}/join#{token}"

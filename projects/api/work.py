@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import IO, Any
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from projects.api.base import checked, member_of, user_of
 from projects.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from projects.api.paging import PARAMETERS, page_schema, paginated
 from projects.errors import DomainError, FieldError, Invalid, UnsupportedMediaType
+from projects.models import Member
 from projects.selectors import own_progress, tasks_of
 from projects.serializers import (
     MAX_NEXT,
@@ -34,7 +36,8 @@ from projects.serializers import (
     VotesIn,
     VotesOut,
 )
-from projects.services import leases, tasks, voting
+from projects.services import leases, qualification, quotas, tasks, voting
+from projects.services.entry_answers import Answered
 
 NEXT = OpenApiParameter(
     "next", int, description=f"Also lease: what I hold after these votes, filled up to so many (0 to {MAX_NEXT})."
@@ -86,9 +89,10 @@ class TasksView(APIView):
     def post(self, request: Request, project_id: int) -> Response:
         """Upload tasks, streamed: all lines or (with an error for each wrong one) none.
 
-        JSON lines `{"data": {…}, "key"?, "gold"?, "redundancy"?}`, a JSON array of such objects, or CSV in which `key`,
-        `gold` and `redundancy` mean the same and every other column is data. A key that is known with the same data is
-        passed over, so an upload can be repeated.
+        JSON lines `{"data": {…}, "key"?, "gold"?, "redundancy"?, "pool"?, "qualification"?}`, a JSON array of such
+        objects, or CSV in which these names mean the same and every other column is data. A task in a pool goes only to
+        members with this tag; one for qualification, which needs gold, only into training and tests. A key that is
+        known with the same data is passed over, so an upload can be repeated.
         """
         project = access_project(user_of(request), project_id, MANAGER)
         uploaded = tasks.upload_tasks(project=project, body=_body(request), media_type=_media_type(request))
@@ -117,11 +121,13 @@ class AssignmentsView(APIView):
 
         `status`: "ok"; "retry" (rows were locked just now: ask again at once); "waiting" (what is left is with others:
         ask again in some seconds); "finished" (nothing is left for you); "budget_spent" (there are tasks, but nothing
-        is left to spend on them unless a manager raises the budget).
+        is left to spend on them unless a manager raises the budget); "quota_reached" (you have voted as often as you
+        may, until `resets_at`); "not_qualified" (you did not pass the test). While you have yet to qualify,
+        `qualification` says how far you have come: its tasks are answered like any other.
         """
         member = member_of(request, project_id, ANNOTATORS)
         given, why = leases.lease_tasks(member=member, count=checked(LeaseIn, request)["count"])
-        return Response(shapes.leased(given, why))
+        return Response(_lease_answer(member, given, why))
 
 
 class VotesView(APIView):
@@ -143,8 +149,8 @@ class VotesView(APIView):
         votes = shapes.plain_votes(request.data) or [
             voting.VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]
         ]
-        refusals, (given, why) = voting.submit_votes_and_lease(member=member, votes=votes, count=count or 0)
-        located = [_located(error, index) for index, error in enumerate(refusals)]
+        submitted = voting.submit_votes_and_lease(member=member, votes=votes, count=count or 0)
+        located = [_located(error, index) for index, error in enumerate(submitted.results)]
         refused = [error for error in located if error is not None]
         if len(refused) == len(votes):
             first = refused[0]
@@ -153,13 +159,29 @@ class VotesView(APIView):
         results = [
             {"assignment": vote.assignment, "status": "error", "error": error.as_dict()}
             if error
-            else {"assignment": vote.assignment, "status": "counted"}
+            else _stored(vote.assignment, submitted.answered.get(vote.assignment))
             for vote, error in zip(votes, located, strict=True)
         ]
         answer: dict[str, Any] = {"results": results}
         if count is not None:
-            answer |= shapes.leased(given, why)
+            answer |= _lease_answer(member, *submitted.leases)
         return Response(answer, status=status.HTTP_207_MULTI_STATUS if refused else status.HTTP_200_OK)
+
+
+def _stored(assignment: UUID, answered: Answered | None) -> dict[str, Any]:
+    if answered is None:
+        return {"assignment": assignment, "status": "counted"}
+    result = {"assignment": assignment, "status": "qualification"}
+    return result if answered.right is None else {**result, "feedback": asdict(answered)}
+
+
+def _lease_answer(member: Member, given: list[leases.Lease], why: str) -> dict[str, Any]:
+    answer = shapes.leased(given, why)
+    if why == "quota_reached":
+        answer["resets_at"] = quotas.resets_at(member)
+    if qualification.is_due(member):
+        answer["qualification"] = qualification.standing(member)
+    return answer
 
 
 def _next_of(request: Request) -> int | None:

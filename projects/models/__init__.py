@@ -4,9 +4,22 @@ from projects.models.budget import BudgetShare, Payment
 from projects.models.conduct import Action, Condition, Conduct, Rule, Sanction
 from projects.models.idempotency import IdempotencyKey
 from projects.models.live import Confusion, LiveModel, PooledError, Prediction, Skill, TaskPosterior
-from projects.models.people import ApiToken, Invite, Member, Role, SignInLink, Standing, User
+from projects.models.people import (
+    TAG,
+    TAG_LENGTH,
+    TAG_RULE,
+    ApiToken,
+    Invite,
+    Member,
+    Role,
+    SignInLink,
+    Stage,
+    Standing,
+    User,
+)
 from projects.models.project import MOST_LEASES, Acquisition, LabelType, Learner, Order, Project, ProjectStatus
 from projects.models.work import (
+    QUALIFICATION_POOL,
     Assignment,
     AssignmentStatus,
     Cursor,
@@ -21,12 +34,17 @@ from projects.models.work import (
     TaskState,
     UncountedReason,
     Vote,
+    VoteMode,
     VoteStatus,
 )
 
 __all__ = [
     "MOST_LEASES",
+    "QUALIFICATION_POOL",
     "Acquisition",
+    "TAG",
+    "TAG_LENGTH",
+    "TAG_RULE",
     "Action",
     "ApiToken",
     "Assignment",
@@ -59,6 +77,7 @@ __all__ = [
     "SignInLink",
     "Skill",
     "SkipReason",
+    "Stage",
     "Standing",
     "Task",
     "TaskPosterior",
@@ -67,5 +86,6 @@ __all__ = [
     "UncountedReason",
     "User",
     "Vote",
+    "VoteMode",
     "VoteStatus",
 ]

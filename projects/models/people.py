@@ -1,6 +1,9 @@
 """People: users, their ways in, and their membership of projects."""
 
+import re
+
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import F, Q
@@ -63,6 +66,21 @@ class Standing(models.TextChoices):
     BLOCKED = "blocked"  # neither
 
 
+#: Of a tag, and of the pool that it opens.
+TAG_LENGTH = 50
+TAG = re.compile(rf"(?!#)[^\x00-\x20\x7f](?:[^\x00-\x1f\x7f]{{0,{TAG_LENGTH - 2}}}[^\x00-\x20\x7f])?")
+TAG_RULE = f"must be 1 to {TAG_LENGTH} characters, without control characters, outer spaces, or # at the beginning"
+
+
+class Stage(models.TextChoices):
+    """How far an annotator has come in a project that asks for qualification."""
+
+    TRAINING = "training"  # answers tasks and is told what is right
+    TEST = "test"
+    QUALIFIED = "qualified"
+    FAILED = "failed"
+
+
 class Member(models.Model):
     """A person in a project. Annotators of imported votes have a name and no user."""
 
@@ -72,6 +90,12 @@ class Member(models.Model):
     role = models.CharField(max_length=12, choices=Role.choices)
     standing = models.CharField(max_length=7, choices=Standing.choices, db_default=Standing.ACTIVE)
     paused_until = models.DateTimeField(null=True)  # when the sweeper ends a pause; null = a manager does
+    tags = ArrayField(models.CharField(max_length=TAG_LENGTH), default=list, db_default=[])  # pools that they may have
+    stage = models.CharField(max_length=9, choices=Stage.choices, null=True)  # null = never asked to qualify
+    # In this training or test; at the end of all, in the last one.
+    stage_answers = models.PositiveIntegerField(default=0, db_default=0)
+    stage_right = models.PositiveIntegerField(default=0, db_default=0)
+    tests = models.PositiveIntegerField(default=0, db_default=0)  # begun
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
@@ -93,6 +117,7 @@ class Invite(models.Model):
 
     project = models.ForeignKey("projects.Project", on_delete=models.CASCADE, related_name="invites")
     role = models.CharField(max_length=12, choices=Role.choices)
+    tags = ArrayField(models.CharField(max_length=TAG_LENGTH), default=list, db_default=[])  # of those who join by it
     digest = models.BinaryField(max_length=32, unique=True)
     uses = models.PositiveIntegerField(default=0)
     max_uses = models.PositiveIntegerField(null=True)

@@ -55,6 +55,14 @@ class Project(models.Model):
     lease_seconds = models.PositiveIntegerField(default=600)
     max_leases = models.PositiveIntegerField(default=100)  # tasks that one annotator may hold
     order = models.CharField(max_length=16, choices=Order.choices, default=Order.PRIORITY)
+    # Votes of one annotator: in a day (UTC), and in all; null = as many as they like.
+    daily_quota = models.PositiveIntegerField(null=True)
+    total_quota = models.PositiveIntegerField(null=True)
+    # What annotators do before they get the ordinary tasks: so many with feedback, then so many to be marked; 0 = none.
+    training_tasks = models.PositiveIntegerField(default=0)
+    test_tasks = models.PositiveIntegerField(default=0)
+    pass_mark = models.FloatField(default=0.8)  # share of a test's answers that must be right
+    test_attempts = models.PositiveIntegerField(default=1)
     # Flag a task for an expert once so many annotators have skipped it as broken or unclear; null = never.
     max_skips = models.PositiveIntegerField(null=True)
     # Stop collecting votes for a task at this confidence; null = never before its redundancy is reached.
@@ -120,6 +128,15 @@ class Project(models.Model):
                 name="project_money_positive",
             ),
             models.CheckConstraint(
+                condition=(Q(daily_quota__isnull=True) | Q(daily_quota__gte=1))
+                & (Q(total_quota__isnull=True) | Q(total_quota__gte=1)),
+                name="project_quotas_positive",
+            ),
+            models.CheckConstraint(
+                condition=Q(pass_mark__gte=0) & Q(pass_mark__lte=1) & Q(test_attempts__gte=1),
+                name="project_test_possible",
+            ),
+            models.CheckConstraint(
                 condition=Q(flag_below__isnull=True) | (Q(flag_below__gt=0) & Q(flag_below__lt=1)),
                 name="project_flag_below_0_to_1",
             ),
@@ -137,3 +154,12 @@ class Project(models.Model):
     def costs(self) -> bool:
         """Whether a vote takes something out of a budget or earns somebody something."""
         return self.budget is not None or self.price_per_vote is not None
+
+    @property
+    def has_quotas(self) -> bool:
+        return self.daily_quota is not None or self.total_quota is not None
+
+    @property
+    def qualifies(self) -> bool:
+        """Whether annotators train or pass a test before they get the ordinary tasks."""
+        return self.training_tasks > 0 or self.test_tasks > 0

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from projects.models.people import Member
+from projects.models.people import TAG_LENGTH, Member
 from projects.models.project import Project
 
 
@@ -60,6 +60,10 @@ class TaskState(models.Model):
         ]
 
 
+#: The pool of tasks for training and tests. No tag begins like this, so nobody gets them otherwise.
+QUALIFICATION_POOL = "#qualification"
+
+
 class TaskQueue(models.Model):
     """What the lease statement scans: apart from the hot row because an update of an indexed column is never HOT."""
 
@@ -67,7 +71,7 @@ class TaskQueue(models.Model):
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
     )
-    pool = models.CharField(max_length=50, default="")  # who may have it
+    pool = models.CharField(max_length=TAG_LENGTH, default="")  # only members with this tag may have it; "" = everybody
     open = models.BooleanField(default=True)
     priority = models.SmallIntegerField(default=1000)  # 0..1000, the highest first; by the project's order
     review = models.BooleanField(db_default=False)  # retired for an expert to look at
@@ -86,7 +90,7 @@ class Cursor(models.Model):
     """How far down the queue an annotator has had everything, for some minutes: a lease need not look there again."""
 
     annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="+", db_index=False)
-    pool = models.CharField(max_length=50)
+    pool = models.CharField(max_length=TAG_LENGTH)
     rank = models.IntegerField()  # -priority
     task_id = models.BigIntegerField()
     begun_at = models.DateTimeField()
@@ -160,7 +164,7 @@ class Assignment(models.Model):
 
 class VoteStatus(models.TextChoices):
     COUNTED = "counted"
-    UNCOUNTED = "uncounted"  # came late and found no room, or no budget
+    UNCOUNTED = "uncounted"  # came late and found no room, budget or quota; or was no ordinary vote
     DISCARDED = "discarded"
     SUPERSEDED = "superseded"
 
@@ -168,6 +172,12 @@ class VoteStatus(models.TextChoices):
 class UncountedReason(models.TextChoices):
     ROOM = "room"
     BUDGET = "budget"
+    QUOTA = "quota"
+
+
+class VoteMode(models.TextChoices):
+    LABEL = "label"
+    QUALIFICATION = "qualification"  # in training or a test: says something of the annotator alone, is never counted
 
 
 class Vote(models.Model):
@@ -183,6 +193,7 @@ class Vote(models.Model):
     label = models.SmallIntegerField(null=True)  # index of the label: the fast path of choice
     status = models.CharField(max_length=10, choices=VoteStatus.choices, default=VoteStatus.COUNTED)
     uncounted_for = models.CharField(max_length=6, choices=UncountedReason.choices, null=True)  # want of what
+    mode = models.CharField(max_length=13, choices=VoteMode.choices, default=VoteMode.LABEL, db_default=VoteMode.LABEL)
     seconds = models.FloatField(null=True)  # time taken, as the page measured it
     discarded_by = models.ForeignKey(
         "projects.Sanction", on_delete=models.SET_NULL, null=True, related_name="+", db_index=False

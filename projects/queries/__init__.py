@@ -16,6 +16,9 @@ from projects.queries.budget import *  # noqa: F403
 from projects.queries.gold import *  # noqa: F403
 from projects.queries.keys import *  # noqa: F403
 from projects.queries.leases import *  # noqa: F403
+from projects.queries.pools import *  # noqa: F403
+from projects.queries.qualification import *  # noqa: F403
+from projects.queries.quotas import *  # noqa: F403
 from projects.queries.recompute import *  # noqa: F403
 from projects.queries.reviews import *  # noqa: F403
 from projects.queries.sanctions import *  # noqa: F403

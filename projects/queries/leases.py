@@ -114,7 +114,7 @@ WITH unseen AS NOT MATERIALIZED (
     SELECT s.votes + s.leases < s.redundancy AS has_room
     FROM projects_taskqueue q
     JOIN projects_taskstate s ON s.task_id = q.task_id
-    WHERE q.project_id = %(project)s AND q.pool = %(pool)s AND q.open
+    WHERE q.project_id = %(project)s AND q.pool = ANY(%(pools)s) AND q.open
       AND (SELECT 1 FROM projects_assignment a
            WHERE a.task_id = q.task_id AND a.annotator_id + 0 = %(annotator)s
              AND a.status IN ('voted', 'skipped')) IS NULL

@@ -4,7 +4,7 @@
 
 UPLOAD_TABLE = """
 CREATE TEMPORARY TABLE upload (
-    line integer NOT NULL, key text, data jsonb NOT NULL, gold smallint, redundancy integer,
+    line integer NOT NULL, key text, data jsonb NOT NULL, gold smallint, redundancy integer, pool text NOT NULL,
     task_id bigint DEFAULT nextval(pg_get_serial_sequence('projects_task', 'id')), known boolean NOT NULL DEFAULT false
 ) ON COMMIT DROP
 """
@@ -15,13 +15,14 @@ UPDATE upload u SET known = true, task_id = t.id
 FROM projects_task t WHERE t.project_id = %(project)s AND t.key = u.key
 """
 
-# A known key must come with the same data and must not contradict its gold.
+# A known key must come with the same data and in the same pool, and must not contradict its gold.
 UPLOAD_CONFLICTS = """
-SELECT u.line, t.data IS DISTINCT FROM u.data
+SELECT u.line, CASE WHEN t.data IS DISTINCT FROM u.data THEN 'data' WHEN q.pool <> u.pool THEN 'pool' ELSE 'gold' END
 FROM upload u
 JOIN projects_task t ON t.id = u.task_id
+JOIN projects_taskqueue q ON q.task_id = t.id
 LEFT JOIN projects_gold g ON g.task_id = t.id
-WHERE u.known AND (t.data IS DISTINCT FROM u.data OR (g.label <> u.gold))
+WHERE u.known AND (t.data IS DISTINCT FROM u.data OR q.pool <> u.pool OR g.label <> u.gold)
 ORDER BY u.line LIMIT 100
 """
 
@@ -40,7 +41,7 @@ FROM upload WHERE NOT known ORDER BY line
 # As CHANGE_ORDER, of tasks that have no votes yet.
 UPLOAD_QUEUE = """
 INSERT INTO projects_taskqueue (task_id, project_id, pool, open, priority)
-SELECT task_id, %(project)s, '', redundancy IS DISTINCT FROM 0,
+SELECT task_id, %(project)s, pool, redundancy IS DISTINCT FROM 0,
        CASE %(order)s WHEN 'depth_first' THEN 0 WHEN 'sequential' THEN 0 WHEN 'random' THEN trunc(1001 * random())
                       ELSE 1000 END
 FROM upload WHERE NOT known ORDER BY line
@@ -49,7 +50,8 @@ FROM upload WHERE NOT known ORDER BY line
 UPLOAD_GOLD = """
 WITH added AS (
     INSERT INTO projects_gold (task_id, project_id, label, origin, created_at)
-    SELECT task_id, %(project)s, gold, 'uploaded', now() FROM upload WHERE gold IS NOT NULL ORDER BY line
+    SELECT task_id, %(project)s, gold, CASE pool WHEN %(qualification)s THEN 'qualification' ELSE 'uploaded' END, now()
+    FROM upload WHERE gold IS NOT NULL ORDER BY line
     ON CONFLICT (task_id) DO NOTHING
     RETURNING task_id
 ), locked AS (

@@ -57,8 +57,8 @@ FROM closed WHERE s.task_id = closed.task_id
 """
 
 # Store a vote whose lease has ended: counted if the task goes on, has a place that is nobody's, and this annotator has
-# had it in no other assignment, and what it costs is there; else uncounted. Where gold is injected none counts: gold
-# has places when other tasks have none, so an answer would tell. All of it or (no row) nothing.
+# had it in no other assignment, and neither money nor quota is lacking; else uncounted. Where gold is injected none
+# counts: gold has places when other tasks have none, so an answer would tell. All of it or (no row) nothing.
 STORE_LATE_VOTE = """
 WITH allowed AS MATERIALIZED (
     SELECT id FROM projects_member WHERE id = %(annotator)s AND standing <> 'blocked' FOR KEY SHARE
@@ -81,7 +81,7 @@ WITH allowed AS MATERIALIZED (
 ), placed AS (
     UPDATE projects_taskstate s SET votes = s.votes + 1, version = s.version + 1
     FROM room
-    WHERE s.task_id = room.task_id AND %(funded)s
+    WHERE s.task_id = room.task_id AND %(lacks)s::text IS NULL
     RETURNING s.task_id
 ), closed AS (
     UPDATE projects_assignment a SET status = 'voted', closed_at = now()
@@ -91,7 +91,7 @@ WITH allowed AS MATERIALIZED (
         (project_id, task_id, annotator_id, assignment_id, answer, label, status, uncounted_for, seconds, created_at)
     SELECT late.project_id, late.task_id, late.annotator_id, late.id, %(answer)s, %(label)s,
            CASE WHEN placed.task_id IS NULL THEN 'uncounted' ELSE 'counted' END,
-           CASE WHEN room.task_id IS NULL THEN 'room' WHEN placed.task_id IS NULL THEN 'budget' END, %(seconds)s, now()
+           CASE WHEN room.task_id IS NULL THEN 'room' ELSE %(lacks)s END, %(seconds)s, now()
     FROM late LEFT JOIN room ON true LEFT JOIN placed ON true
     RETURNING id, uncounted_for
 ), paid AS (

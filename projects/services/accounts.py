@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.contrib.auth.password_validation import validate_password
@@ -13,7 +14,8 @@ from django.utils import timezone
 
 from projects.access import digest
 from projects.errors import Conflict, FieldError, Invalid, InvalidLink
-from projects.models import ApiToken, Invite, Member, Project, Role, SignInLink, User
+from projects.models import ApiToken, Invite, Member, Project, Role, SignInLink, Stage, User
+from projects.services import qualification
 
 SIGN_IN_LINK_HOURS = 24
 
@@ -72,13 +74,14 @@ def _field_errors(error: ValidationError) -> list[FieldError]:
 
 
 def create_invite(
-    *, project: Project, role: Role, created_by: User, days: int, max_uses: int | None
+    *, project: Project, role: Role, created_by: User, days: int, max_uses: int | None, tags: Sequence[str] = ()
 ) -> tuple[Invite, str]:
     """An invite and its token, which is not stored."""
     token = secrets.token_urlsafe(32)
     invite = Invite.objects.create(
         project=project,
         role=role,
+        tags=list(tags),
         digest=digest(token),
         created_by=created_by,
         max_uses=max_uses,
@@ -110,7 +113,7 @@ def join_project(*, token: str, user: User | None, name: str = "", password: str
         raise InvalidLink(field="invite")
     if user is None:
         user = create_user(name=name, password=password)
-    who = {"name": user.name, "role": invite.role}
+    who = {"name": user.name, "role": invite.role, "tags": invite.tags}
     return Member.objects.get_or_create(project=invite.project, user=user, defaults=who)[0]
 
 
@@ -138,6 +141,24 @@ def remove_member(*, project: Project, member_id: int) -> bool:
         return False
     Member.objects.filter(id=member.id).update(user=None, name=f"{member.name} (removed {member.id})")
     return True
+
+
+@transaction.atomic
+def edit_member(
+    *,
+    project: Project,
+    member_id: int,
+    role: str | None = None,
+    tags: Sequence[str] | None = None,
+    stage: str | None = None,
+) -> bool:
+    """Change what is given of a member; False if there is none. Raises Conflict for the last manager's role."""
+    # In the order of locks: the annotator's comes first.
+    found = stage is None or qualification.set_stage(project=project, member_id=member_id, stage=Stage(stage))
+    if found and tags is not None:
+        members = Member.objects.filter(project=project, id=member_id, user__isnull=False)
+        found = members.update(tags=list(tags)) > 0
+    return found and (role is None or change_role(project=project, member_id=member_id, role=Role(role)))
 
 
 @transaction.atomic

@@ -17,12 +17,24 @@ from projects.errors import (
     AnnotatorPaused,
     AssignmentClosed,
     AssignmentExpired,
+    MustBeAnswered,
     ProjectPaused,
     UnknownAssignment,
 )
-from projects.models import Assignment, AssignmentStatus, Member, Order, Project, ProjectStatus, SkipReason
+from projects.models import (
+    QUALIFICATION_POOL,
+    Assignment,
+    AssignmentStatus,
+    GoldOrigin,
+    Member,
+    Order,
+    Project,
+    ProjectStatus,
+    SkipReason,
+    Stage,
+)
 from projects.queries import Rows, fetch, fetch_together, from_json
-from projects.services import budget, gold
+from projects.services import budget, gold, qualification, quotas
 from projects.services.hints import hint_after_commit
 from projects.services.sanctions import KEPT_OUT, refuse_leases
 
@@ -59,25 +71,35 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
 
     Nobody holds more than the project's ``max_leases``, however many requests they send at once. The second value says
     why there are not more: "ok" (there are), "retry" (rows were locked just now), "waiting" (all that is left is leased
-    by others, or the rest of the budget is reserved by their leases), "finished" (nothing is left for this person),
-    "budget_spent". Raises ProjectPaused, AnnotatorPaused or AnnotatorBlocked.
+    by others, or the rest of the budget is reserved by their leases; or there are too few tasks to qualify with),
+    "finished" (nothing is left for this person), "budget_spent", "quota_reached" (nothing more from this person, today
+    or for good), "not_qualified" (they have failed the test). Raises ProjectPaused, AnnotatorPaused or
+    AnnotatorBlocked.
     """
     refuse_leases(member)
     project = member.project
     if project.status != ProjectStatus.ACTIVE:
         raise ProjectPaused()
     count = min(count, project.max_leases)
-    leased = _lease_within_budget(member, count) if project.costs else _lease(member, count)
+    if qualification.is_due(member):
+        given = _lease_to_qualify(member, count)
+        if given is not None:
+            return given
+    if project.has_quotas:
+        return _lease_within_quota(member, count)
+    leased = _lease_within_budget(member, count)
     return (leased, "ok") if leased else ([], _why_nothing(member))
 
 
 def leasing(*, member: Member, count: int) -> tuple[str, dict[str, Any]] | None:
     """The statement, and its parameters, that leases from the first tasks of the queue alone: perhaps too few.
 
-    None where that is not all there is to it: leases cost something, or the project or the annotator is paused.
+    None where that is not all there is to it: the project or the annotator is paused, leases cost something, the
+    annotator has a quota, pools of their own, or has yet to qualify.
     """
     project = member.project
-    if project.status != ProjectStatus.ACTIVE or project.costs or member.standing in KEPT_OUT:
+    more = project.costs or project.has_quotas or member.tags or qualification.is_due(member)
+    if more or project.status != ProjectStatus.ACTIVE or member.standing in KEPT_OUT:
         return None
     return _statements(project)[0], _wanted(member, min(count, project.max_leases))
 
@@ -87,14 +109,30 @@ def leases_of(rows: Rows) -> list[Lease]:
     return [Lease(id_, from_json(data), expires_at) for id_, data, expires_at in rows]
 
 
-def _lease(member: Member, count: int, price: Decimal | None = None) -> list[Lease]:
+def _lease(member: Member, count: int, price: Decimal | None = None, pools: Sequence[str] | None = None) -> list[Lease]:
     leased: list[Lease] = []
+    tried = _pools_in_order(member) if pools is None else pools
     for statement in _statements(member.project):
-        (rows,) = fetch_together((statement, _wanted(member, count, price)))
-        leased = leases_of(rows)
-        if len(leased) == count:
-            break
+        for pool in tried:
+            (rows,) = fetch_together((statement, _wanted(member, count, price, pool)))
+            leased = leases_of(rows)
+            if len(leased) >= count:
+                return leased
     return leased
+
+
+def _pools(member: Member) -> list[str]:
+    """What this annotator may be given tasks of: those without a pool, and those of their tags."""
+    return [POOL, *member.tags]
+
+
+def _pools_in_order(member: Member) -> list[str]:
+    """The pools in which there is something to do, that with the first task before the others."""
+    if not member.tags:
+        return [POOL]
+    (rows,) = fetch_together((queries.POOLS_IN_ORDER, {"project": member.project_id, "pools": _pools(member)}))
+    # Nothing to do: one look all the same, for what the annotator holds.
+    return [pool for (pool,) in rows] or [POOL]
 
 
 def _statements(project: Project) -> Sequence[str]:
@@ -104,15 +142,17 @@ def _statements(project: Project) -> Sequence[str]:
     return SPREAD_STATEMENTS if project.order in SPREAD else IN_TURN_STATEMENTS
 
 
-def _wanted(member: Member, count: int, price: Decimal | None = None) -> dict[str, Any]:
+def _wanted(member: Member, count: int, price: Decimal | None = None, pool: str = POOL) -> dict[str, Any]:
     lease = timedelta(seconds=member.project.lease_seconds)
-    who = {"project": member.project_id, "pool": POOL, "annotator": member.id}
+    who = {"project": member.project_id, "pool": pool, "annotator": member.id}
     coins = {} if member.project.gold_share is None else {"coins": gold.toss(member.project.gold_share, count)}
     return {**who, **coins, "count": count, "lease": lease, "price": price}
 
 
 def _lease_within_budget(member: Member, count: int) -> list[Lease]:
     """What is leased is paid for in the same transaction; where no share has as much, all shares together."""
+    if not member.project.costs:
+        return _lease(member, count)
     for fund in (budget.take, budget.gather):
         with transaction.atomic():
             funds = fund(member=member, count=count)
@@ -124,13 +164,46 @@ def _lease_within_budget(member: Member, count: int) -> list[Lease]:
     return []
 
 
+@transaction.atomic
+def _lease_within_quota(member: Member, count: int) -> tuple[list[Lease], str]:
+    """Votes of this annotator and leases that they hold never exceed a quota: both are counted under their lock."""
+    allowance = quotas.allowance(member)
+    if not allowance.leases:
+        return [], "quota_reached"
+    leased = _lease_within_budget(member, min(count, allowance.leases))
+    return (leased, "ok") if leased else ([], _why_nothing(member))
+
+
+@transaction.atomic
+def _lease_to_qualify(member: Member, count: int) -> tuple[list[Lease], str] | None:
+    """As ``lease_tasks``, of the tasks for training or the test; None if the annotator is qualified by now.
+
+    These cost nothing, and no quota limits them. Nobody holds more than their stage has left.
+    """
+    left = qualification.settle(member)
+    if member.stage == Stage.QUALIFIED:
+        return None
+    if member.stage == Stage.FAILED:
+        return [], "not_qualified"
+    leased = _lease(member, min(count, left), pools=[QUALIFICATION_POOL])
+    if leased:
+        return leased, "ok"
+    return [], "retry" if _left_over(member, [QUALIFICATION_POOL]) else "waiting"
+
+
 def _why_nothing(member: Member) -> str:
-    who = {"project": member.project_id, "pool": POOL, "annotator": member.id}
-    ((has_room,),) = fetch(queries.LEFT_OVER, **who)
+    has_room = _left_over(member, _pools(member))
     if has_room is None:
         return "finished"
     short = budget.shortage(member.project_id) if member.project.costs else None
     return short or ("retry" if has_room else "waiting")
+
+
+def _left_over(member: Member, pools: list[str]) -> bool | None:
+    """Is an open task left for this person in these pools, with room (True) or only without (False)? None: none is."""
+    ((has_room,),) = fetch(queries.LEFT_OVER, project=member.project_id, pools=pools, annotator=member.id)
+    assert has_room is None or isinstance(has_room, bool)
+    return has_room
 
 
 def lease_next(*, member: Member, count: int) -> tuple[list[Lease], str]:
@@ -165,8 +238,11 @@ def skip_assignment(
     """Give a task back, never to be offered to this annotator again. Repeating it changes nothing.
 
     Once the project's ``max_skips`` annotators found the task broken or unclear it is flagged for an expert: retired,
-    until the project allows more. Raises UnknownAssignment, AssignmentClosed or AssignmentExpired.
+    until the project allows more. Raises UnknownAssignment, AssignmentClosed or AssignmentExpired; MustBeAnswered for a
+    task of a training or test.
     """
+    if member.stage is not None and _is_to_qualify(member, assignment_id):
+        raise MustBeAnswered()
     task_id = _give_back(member, assignment_id, AssignmentStatus.SKIPPED, reason, comment)
     if task_id is None:
         assignment = _own_assignment(member, assignment_id)
@@ -175,6 +251,11 @@ def skip_assignment(
             raise AssignmentExpired()
     elif reason in TELLING and fetch(queries.FLAG, task=task_id):
         hint_after_commit("aggregation.refit", member.project_id)
+
+
+def _is_to_qualify(member: Member, assignment_id: UUID) -> bool:
+    mine = Assignment.objects.filter(id=assignment_id, annotator=member)
+    return mine.filter(task__gold__origin=GoldOrigin.QUALIFICATION).exists()
 
 
 def release_assignment(*, member: Member, assignment_id: UUID) -> None:

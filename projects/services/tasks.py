@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import orjson
@@ -11,7 +12,7 @@ import orjson
 from aggregation.core import choice
 from projects import queries
 from projects.errors import FieldError, Invalid, InvalidVotes, UnsupportedMediaType
-from projects.models import Event, Project
+from projects.models import QUALIFICATION_POOL, TAG, TAG_RULE, Event, Project
 from projects.models.work import EventKind
 from projects.queries import fetch
 from projects.services.gold import place_uploaded_gold
@@ -28,9 +29,20 @@ from projects.services.uploads import (
     spool,
 )
 
-FIELDS = ("key", "data", "gold", "redundancy")
+#: Columns of a CSV file that are no data.
+COLUMNS = ("key", "gold", "redundancy", "pool", "qualification")
+BOOLEANS = {"": False, "false": False, "0": False, "no": False, "true": True, "1": True, "yes": True}
+FIELDS = ("key", "data", "gold", "redundancy", "pool", "qualification")
 MAX_KEY = 200
 MAX_REDUNDANCY = 1000
+#: Of a task for training or tests: its answers are not counted, so this many people may have it at the same time.
+ANYBODY = 1_000_000
+#: What a line can contradict of the task that has its key.
+CONFLICTS = {
+    "data": "its key is known with other data",
+    "pool": "its key is known in another pool, or is for qualification in one place alone",
+    "gold": "contradicts the stored gold",
+}
 #: An upload of this size changes what the planner should know of the tables.
 MANY = 1000
 #: The escape of a NUL character in JSON: an odd number of backslashes, or it is a text about NUL characters.
@@ -43,6 +55,7 @@ class NewTask:
     data: bytes  # JSON
     gold: int | None
     redundancy: int | None
+    pool: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +92,7 @@ def upload_tasks(*, project: Project, body: IO[bytes], media_type: str) -> Uploa
             except LineError as error:
                 errors.add(number, error)
                 continue
-            file.write(copy_line((number, task.key, task.data, task.gold, task.redundancy)))
+            file.write(copy_line((number, task.key, task.data, task.gold, task.redundancy, task.pool)))
             count += 1
         refuse(errors.found)
         if not count:
@@ -90,20 +103,17 @@ def upload_tasks(*, project: Project, body: IO[bytes], media_type: str) -> Uploa
 def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -> Uploaded:
     with merging(project) as project:
         fetch(queries.UPLOAD_TABLE)
-        copy_into("upload", "line, key, data, gold, redundancy", file)
+        copy_into("upload", "line, key, data, gold, redundancy, pool", file)
         fetch(queries.UPLOAD_KNOWN, project=project.id)
         conflicts = Errors(place)
-        for line, other_data in fetch(queries.UPLOAD_CONFLICTS):
-            what = (
-                ("data", "its key is known with other data") if other_data else ("gold", "contradicts the stored gold")
-            )
-            conflicts.add(line, LineError(what[1], field=what[0], code="task_conflict"))
+        for line, field in fetch(queries.UPLOAD_CONFLICTS):
+            conflicts.add(line, LineError(CONFLICTS[field], field=field, code="task_conflict"))
         refuse(conflicts.found)
         ((known,),) = fetch("SELECT count(*) FROM upload WHERE known")
         fetch(queries.UPLOAD_TASKS, project=project.id)
         fetch(queries.UPLOAD_STATES, project=project.id, redundancy=project.redundancy)
         fetch(queries.UPLOAD_QUEUE, project=project.id, order=project.order)
-        ((gold,),) = fetch(queries.UPLOAD_GOLD, project=project.id)
+        ((gold,),) = fetch(queries.UPLOAD_GOLD, project=project.id, qualification=QUALIFICATION_POOL)
         if gold and project.gold_share is not None:
             place_uploaded_gold(project)
         if count >= MANY:
@@ -116,7 +126,7 @@ def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -
 
 
 def _task_of_object(record: Any, project: Project) -> NewTask:
-    """A task given as ``{"data": {…}, "key"?, "gold"?, "redundancy"?}``."""
+    """A task given as ``{"data": {…}, "key"?, "gold"?, "redundancy"?, "pool"?, "qualification"?}``."""
     if not isinstance(record, dict):
         raise LineError(f'must be an object {{"data": {{…}}}}, not {_kind(record)}', code="not_an_object")
     for name in record:
@@ -125,28 +135,45 @@ def _task_of_object(record: Any, project: Project) -> NewTask:
     data = record.get("data")
     if not isinstance(data, dict):
         raise LineError(f"must be an object, not {_kind(data)}", field="data", code="not_an_object")
-    return NewTask(
-        key=_key(record.get("key")),
-        data=_encoded(data),
-        gold=_gold(record.get("gold"), project),
-        redundancy=_redundancy(record.get("redundancy")),
-    )
+    return _task(record, data, record.get("redundancy"), record.get("qualification", False), project)
 
 
 def _task_of_row(row: dict[str, str], project: Project) -> NewTask:
-    """A task given as a CSV row: ``key``, ``gold`` and ``redundancy`` mean what they say, the rest is its data."""
-    data = {name: value for name, value in row.items() if name not in ("key", "gold", "redundancy")}
+    """A task given as a CSV row: ``key``, ``gold`` and the like mean what they say, the rest is its data."""
+    data = {name: value for name, value in row.items() if name not in COLUMNS}
     if not data:
-        raise LineError("has no column with data, only key, gold or redundancy", code="no_data")
+        raise LineError(f"has no column with data, only {', '.join(row)}", code="no_data")
     redundancy = row.get("redundancy") or None
     if redundancy is not None and not (redundancy.isdecimal() and len(redundancy) < 20):
         raise LineError("must be a whole number", field="redundancy", code="invalid_redundancy")
-    return NewTask(
-        key=_key(row.get("key") or None),
+    own = {name: row.get(name) or None for name in COLUMNS}
+    qualification = BOOLEANS.get(row.get("qualification", "").strip().lower())
+    return _task(own, data, None if redundancy is None else int(redundancy), qualification, project)
+
+
+def _task(
+    own: Mapping[str, Any], data: dict[str, Any], redundancy: Any, qualification: Any, project: Project
+) -> NewTask:
+    task = NewTask(
+        key=_key(own.get("key")),
         data=_encoded(data),
-        gold=_gold(row.get("gold") or None, project),
-        redundancy=_redundancy(None if redundancy is None else int(redundancy)),
+        gold=_gold(own.get("gold"), project),
+        redundancy=_redundancy(redundancy),
+        pool=_pool(own.get("pool")),
     )
+    if not isinstance(qualification, bool):
+        raise LineError("must be true or false", field="qualification", code="invalid_qualification")
+    return _for_qualification(task) if qualification else task
+
+
+def _for_qualification(task: NewTask) -> NewTask:
+    """The task in the pool of those that people train and are tested on."""
+    if task.gold is None:
+        raise LineError("a task for qualification needs its gold", field="gold", code="missing")
+    for name, given in (("pool", task.pool or None), ("redundancy", task.redundancy)):
+        if given is not None:
+            raise LineError("a task for qualification has none", field=name, code="qualification")
+    return replace(task, redundancy=ANYBODY, pool=QUALIFICATION_POOL)
 
 
 def _key(key: Any) -> str | None:
@@ -183,6 +210,15 @@ def _redundancy(redundancy: Any) -> int | None:
     if not isinstance(redundancy, int) or isinstance(redundancy, bool) or not 0 <= redundancy <= MAX_REDUNDANCY:
         raise LineError(f"must be 0 to {MAX_REDUNDANCY}", field="redundancy", code="invalid_redundancy")
     return redundancy
+
+
+def _pool(pool: Any) -> str:
+    """A tag: only members who have it get the task. "" = everybody does."""
+    if pool is None:
+        return ""
+    if not isinstance(pool, str) or not TAG.fullmatch(pool):
+        raise LineError(TAG_RULE, field="pool", code="invalid_pool")
+    return pool
 
 
 def _encoded(data: dict[str, Any]) -> bytes:

@@ -17,6 +17,7 @@ from projects.errors import (
     AssignmentClosed,
     DomainError,
     LateVoteNoBudget,
+    LateVoteNoQuota,
     LateVoteNoRoom,
     ProjectPaused,
     UnknownAssignment,
@@ -34,13 +35,18 @@ from projects.models import (
     VoteStatus,
 )
 from projects.queries import Rows, fetch, fetch_together
-from projects.services import budget
+from projects.services import budget, quotas
+from projects.services.entry_answers import Answered, earlier_answer, store_answers
 from projects.services.hints import hint_after_commit, send_hint
 from projects.services.leases import CLOSED, Lease, lease_next, leases_of, leasing
 from projects.services.recompute import recompute_tasks, summarise_rows, writing
 
 #: What a late vote that does not count is answered with.
-UNCOUNTED = {UncountedReason.ROOM: LateVoteNoRoom, UncountedReason.BUDGET: LateVoteNoBudget}
+UNCOUNTED = {
+    UncountedReason.ROOM: LateVoteNoRoom,
+    UncountedReason.BUDGET: LateVoteNoBudget,
+    UncountedReason.QUOTA: LateVoteNoQuota,
+}
 
 
 @dataclass(frozen=True)
@@ -59,41 +65,54 @@ class Canonical:
     label: int
     seconds: float | None
 
+    def as_row(self) -> dict[str, Any]:
+        return {"assignment": str(self.assignment), "answer": self.answer, "label": self.label, "seconds": self.seconds}
+
 
 def submit_votes(*, member: Member, votes: Sequence[VoteInput]) -> list[DomainError | None]:
     """Store votes, each on its own: for each, None or the reason why it was refused.
 
     A vote that is stored already is stored: its repeat is None too. A vote after the end of its lease is stored as any
-    other while its task has a place for it and the budget affords it; LateVoteNoRoom or LateVoteNoBudget say that it
-    was recorded, but does not count. An acknowledged vote is committed.
+    other while its task has a place for it and budget and quota afford it; LateVoteNoRoom, LateVoteNoBudget and
+    LateVoteNoQuota say that it was recorded, but does not count. An acknowledged vote is committed.
     """
-    results, _leased = submit_votes_and_lease(member=member, votes=votes, count=0)
-    return results
+    return submit_votes_and_lease(member=member, votes=votes, count=0).results
 
 
-def submit_votes_and_lease(
-    *, member: Member, votes: Sequence[VoteInput], count: int
-) -> tuple[list[DomainError | None], tuple[list[Lease], str]]:
+@dataclass(frozen=True)
+class Submitted:
+    """What came of votes, each in its place; of those in training or a test, what may be told; and the next leases."""
+
+    results: list[DomainError | None]
+    answered: dict[UUID, Answered]
+    leases: tuple[list[Lease], str]
+
+
+def submit_votes_and_lease(*, member: Member, votes: Sequence[VoteInput], count: int) -> Submitted:
     """As ``submit_votes``; and, once a vote is stored, what ``leases.lease_next`` gives for ``count`` after it.
 
     Votes in time, and the lease, are one transaction. All others follow, each in its own.
     """
     checked = [_canonical(member.project, vote) for vote in votes]
     first = {vote.assignment: vote for vote in reversed(checked) if isinstance(vote, Canonical)}
+    # Who was never asked to qualify holds no task for that.
+    answered = store_answers(member=member, votes=first) if first and member.stage is not None else {}
+    ordinary = {assignment: vote for assignment, vote in first.items() if assignment not in answered}
     leased: list[Lease] = []
     with transaction.atomic():
         next_ = leasing(member=member, count=count) if count else None
-        stored, rows = _store_votes(member, first, *([next_] if next_ else []))
+        stored, rows = _store_votes(member, ordinary, *([next_] if next_ else []))
         leased = leases_of(rows)
     if stored:
         send_hint("aggregation.refit", member.project_id)
+    kept = stored | {assignment: first[assignment] for assignment in answered}
     results = [
-        vote if isinstance(vote, UnknownLabel) else _result_of(member, vote, stored.get(vote.assignment))
+        vote if isinstance(vote, UnknownLabel) else _result_of(member, vote, kept.get(vote.assignment), answered)
         for vote in checked
     ]
     if len(leased) < count and None in results:
-        return results, lease_next(member=member, count=count)
-    return results, (leased, "ok")
+        return Submitted(results, answered, lease_next(member=member, count=count))
+    return Submitted(results, answered, (leased, "ok"))
 
 
 def _canonical(project: Project, vote: VoteInput) -> Canonical | UnknownLabel:
@@ -113,10 +132,7 @@ def _store_votes(
     """
     if not votes:
         return {}, []
-    rows = [
-        {"assignment": str(vote.assignment), "answer": vote.answer, "label": vote.label, "seconds": vote.seconds}
-        for vote in votes.values()
-    ]
+    rows = [vote.as_row() for vote in votes.values()]
     which = {"assignments": list(votes)}
     _, closed, read = fetch_together(
         (queries.LOCK_ANNOTATOR, {"annotator": member.id}),
@@ -131,11 +147,17 @@ def _store_votes(
     return {assignment: votes[assignment] for assignment, _ in closed}, found[0] if found else []
 
 
-def _result_of(member: Member, vote: Canonical, stored: Canonical | None) -> DomainError | None:
+def _result_of(
+    member: Member, vote: Canonical, stored: Canonical | None, answered: dict[UUID, Answered]
+) -> DomainError | None:
     """None if this is the vote that was stored; else it is late, a repeat, or wrong, and tried by itself."""
     if vote is stored:
         return None
     try:
+        earlier = earlier_answer(member=member, vote=vote) if member.stage is not None else None
+        if earlier is not None:
+            answered[vote.assignment] = earlier
+            return None
         return _submit_vote(member=member, vote=vote)
     except DomainError as error:
         return error
@@ -145,9 +167,7 @@ def _result_of(member: Member, vote: Canonical, stored: Canonical | None) -> Dom
 def _submit_vote(*, member: Member, vote: Canonical) -> DomainError | None:
     """None: stored. What is raised stores nothing; what is returned has left an uncounted vote."""
     who = {"assignment": vote.assignment, "annotator": member.id}
-    rows = _store_late_vote(
-        member.project_id, who, {"answer": Jsonb(vote.answer), "label": vote.label, "seconds": vote.seconds}
-    )
+    rows = _store_late_vote(member, who, {"answer": Jsonb(vote.answer), "label": vote.label, "seconds": vote.seconds})
     if not rows:
         # Neither late nor stored: it was renewed or resumed since we looked.
         if (
@@ -164,13 +184,15 @@ def _submit_vote(*, member: Member, vote: Canonical) -> DomainError | None:
     return None
 
 
-def _store_late_vote(project_id: int, who: dict[str, Any], what: dict[str, Any]) -> list[tuple[Any, ...]]:
+def _store_late_vote(member: Member, who: dict[str, Any], what: dict[str, Any]) -> Rows:
     """The task voted on and why the vote does not count, if so; nothing unless the lease has ended, unanswered."""
     fetch(queries.LOCK_ANNOTATOR, annotator=who["annotator"])
-    price = budget.lock_late(project_id=project_id, **who)
+    allowed = not member.project.has_quotas or quotas.allowance(member).affords_late_vote
+    price = budget.lock_late(project_id=member.project_id, **who)
     fetch(queries.END_LEASE, **who)
-    funds = budget.late_funds(project_id=project_id, price=price)
-    rows = fetch(queries.STORE_LATE_VOTE, **who, **what, funded=funds.suffice)
+    funds = budget.late_funds(project_id=member.project_id, price=price)
+    lacks = UncountedReason.QUOTA if not allowed else None if funds.suffice else UncountedReason.BUDGET
+    rows = fetch(queries.STORE_LATE_VOTE, **who, **what, lacks=lacks and lacks.value)
     if rows and rows[0][1] is None:
         funds.spend()
     return rows
