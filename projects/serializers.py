@@ -64,14 +64,16 @@ class AmountField(serializers.DecimalField):
         super().__init__(max_digits=16, decimal_places=4, coerce_to_string=True, normalize_output=True, **kwargs)
 
 
-class TagField(serializers.RegexField):
+class TagField(serializers.CharField):
     """The name of a pool, and of those who may have its tasks."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        said: dict[str, Any] = {"invalid": f"A tag {TAG_RULE}."}
-        super().__init__(
-            rf"^(?:{TAG.pattern})\Z", max_length=TAG_LENGTH, trim_whitespace=False, error_messages=said, **kwargs
-        )
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or not TAG.fullmatch(data):
+            raise serializers.ValidationError(f"A tag {TAG_RULE}.", "invalid_tag")
+        return data
+
+    def run_validation(self, data: Any = "") -> Any:
+        return super(serializers.CharField, self).run_validation(data)
 
 
 class TagsField(serializers.ListField):

@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { ANSWERS } from "./answers.js";
 import { TaskData } from "./task-view.js";
-import { Busy, Frame, Problem, SignedIn, count, html, money, mount, useEffect, useLoad, useRef, useState } from "./ui.js";
+import { Busy, Frame, Problem, SignedIn, count, html, money, moment, mount, useEffect, useLoad, useRef, useState } from "./ui.js";
 import { Work } from "./work.js";
 
 const MOST_NOTICES = 3;
@@ -61,7 +61,7 @@ function Annotate({ user, project }) {
   const manage = project.role === "manager" && html`<a href="/projects/${project.id}/">Manage</a>`;
   return html`<${Frame} user=${user} title=${project.name} aside=${manage} narrow>
     <p class="mine muted">
-      ${progress && html`<span>Today <strong>${count(progress.votes_today)}</strong></span> <span>in all <strong>${count(progress.votes)}</strong></span>
+      ${progress && html`<span>Today <strong>${count(progress.votes_today)}</strong>${progress.daily_quota ? ` of ${count(progress.daily_quota)}` : ""}</span> <span>in all <strong>${count(progress.votes)}</strong>${progress.total_quota ? ` of ${count(progress.total_quota)}` : ""}</span>
       ${progress.earned !== null && html`<span>earned <strong>${money(progress.earned)} ${progress.currency}</strong></span>`}`}
     </p>
     <${Instructions} project=${project} />
@@ -126,15 +126,47 @@ function Desk({ work }) {
   useEffect(() => {
     shownAt.current = performance.now();
   }, [task?.id]);
+  if (work.judged) return html`<${Judged} judged=${work.judged} onNext=${() => work.goOn()} />`;
   const state = stateOf(work);
   if (state) return html`<section class="state" role="status"><h2>${state.title}</h2><p>${state.text}</p>${state.action}</section>`;
   const Answers = ANSWERS[work.project.label_type ?? "choice"];
   if (!Answers) return html`<p>This page cannot show tasks of the type ${work.project.label_type} yet.</p>`;
   const seconds = () => Math.round(performance.now() - shownAt.current) / 1000;
   return html`
+    <${Entry} standing=${work.qualification} />
     <article class="task" aria-live="polite" aria-atomic="true" aria-label="Task"><${TaskData} key=${task.id} data=${task.data} /></article>
     <${Answers} task=${task} labels=${work.project.labels}
-      onAnswer=${(label) => work.answer(label, seconds())} onSkip=${(reason) => work.skip(reason)} />
+      onAnswer=${(label) => work.answer(label, seconds())} onSkip=${work.qualification ? null : (reason) => work.skip(reason)} below=${work.qualification ? Nothing : undefined} />
+  `;
+}
+
+const Nothing = () => null;
+
+const ENTRY = {
+  training: ["Training", "After each answer you see what is right."],
+  test: ["Test", "Answer as well as you can: what is right is not shown."],
+};
+
+/** Where somebody is who has yet to qualify. */
+function Entry({ standing }) {
+  if (!standing || !ENTRY[standing.stage]) return null;
+  const [title, text] = ENTRY[standing.stage];
+  return html`<p class="entry"><strong>${title}: ${Math.min(standing.answered + 1, standing.of)} of ${standing.of}</strong> <span class="muted">${text}</span></p>`;
+}
+
+/** What was right, in training; Enter goes on, as the button has the focus. */
+function Judged({ judged, onNext }) {
+  const next = useRef(null);
+  const known = judged.label !== undefined;
+  useEffect(() => known && next.current.focus(), [known]);
+  if (!known) return html`<section class="state" role="status"><p aria-busy="true">Looking at your answer …</p></section>`;
+  return html`
+    <article class="task"><${TaskData} key=${judged.task.id} data=${judged.task.data} /></article>
+    <section class="judged ${judged.right ? "right" : "other"}" role="status">
+      <h2>${judged.right ? "That’s right!" : "Not quite"}</h2>
+      <p dir="auto">${judged.right ? html`It is <strong>${judged.label}</strong>.` : html`You chose ${judged.given}; it is <strong>${judged.label}</strong>. This is how one learns it.`}</p>
+      <button ref=${next} onClick=${onNext}>Next <kbd aria-hidden="true">Enter</kbd></button>
+    </section>
   `;
 }
 
@@ -147,13 +179,21 @@ function stateOf(work) {
       ? html`<a role="button" href=${signInPage()}>Sign in</a>`
       : html`<button class="secondary" onClick=${() => work.refill()}>Look again</button>`;
   return {
+    quota_reached: work.resetsAt
+      ? { title: "That is all for today", text: `You have answered as many tasks as one person may in a day. Thank you! There is more for you from ${moment(work.resetsAt)}.` }
+      : { title: "You have done your share", text: "You have answered as many tasks as one person may in this project. Thank you!", action: again },
+    not_qualified: {
+      title: "Not this time",
+      text: `You had ${work.qualification?.right} of ${work.qualification?.of} right, and this project asks for more. Thank you for trying! Its manager can let you try again.`,
+      action: again,
+    },
     finished: { title: "All done", text: "There is nothing left for you here. Thank you!", action: again },
     budget_spent: {
       title: "That is all for now",
       text: "There are more tasks, but nothing is left to spend on them. If the manager adds to it, it goes on here by itself. Thank you!",
       action: again,
     },
-    waiting: { title: "Others are working on the last tasks", text: "If one becomes free it appears here.", action: again },
+    waiting: work.qualification ? { title: "No more tasks to practise on", text: "The project’s manager has to add some: they appear here by themselves.", action: again } : { title: "Others are working on the last tasks", text: "If one becomes free it appears here.", action: again },
     error: { title: "No task right now", text: work.error?.message, action: again },
   }[work.status] ?? { title: "", text: html`<span aria-busy="true">Looking for a task …</span>` };
 }

@@ -9,7 +9,7 @@ const LONGEST_DELAY_MS = 30_000;
 
 /** What an entry is: {project, assignment, label, seconds}, or {project, assignment, skip: reason}. */
 export class Outbox {
-  /** `onChange()` after every change; `onStored(entry)` and `onRefused(entry, error)` once for each entry. */
+  /** `onChange()` after every change; `onStored(entry, result)` and `onRefused(entry, error)` once for each entry. */
   constructor(user, { onChange, onStored, onRefused }) {
     this.user = user;
     this.prefix = `crowd:answer:${user}:`;
@@ -79,7 +79,7 @@ export class Outbox {
         { keepalive: true },
       );
       const outcomes = new Map(results.map((result) => [result.assignment, result]));
-      for (const vote of votes) this.settle(vote, outcomes.get(vote.assignment)?.error);
+      for (const vote of votes) this.settle(vote, outcomes.get(vote.assignment)?.error, outcomes.get(vote.assignment));
       return votes.some((vote) => this.entries.has(vote.assignment)) ? { code: "project_paused" } : null;
     } catch (error) {
       return this.judge(error, votes);
@@ -128,11 +128,11 @@ export class Outbox {
     }
   }
 
-  settle(entry, error) {
+  settle(entry, error, result) {
     if (error?.code === "project_paused") return;
     this.drop(entry.assignment);
     if (error) this.handlers.onRefused(entry, error);
-    else this.handlers.onStored(entry);
+    else this.handlers.onStored(entry, result);
     this.handlers.onChange();
   }
 

@@ -16,6 +16,12 @@ export const DEFAULTS = {
   gold_share: null,
   gold_exposures: null,
   max_skips: null,
+  daily_quota: null,
+  total_quota: null,
+  training_tasks: 0,
+  test_tasks: 0,
+  pass_mark: 0.8,
+  test_attempts: 1,
   acquisition: "entropy",
   learner: null,
   learner_fields: [],
@@ -127,6 +133,16 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
             )}
           </select>`}
         <//>
+      </div>
+      <div class="grid">
+        ${number("daily_quota", "Votes of one annotator a day (optional)", { min: 1 }, "A day begins at midnight, UTC.")}
+        ${number("total_quota", "Votes of one annotator in all (optional)", { min: 1 })}
+      </div>
+      <div class="grid">
+        ${number("training_tasks", "Training tasks", { min: 0, max: 1000, required: true }, "Answered first, with feedback.")}
+        ${number("test_tasks", "Test tasks", { min: 0, max: 1000, required: true }, "Answered then. Upload tasks for both with “qualification” and their gold.")}
+        ${number("pass_mark", "Share that must be right", { min: 0, max: 1, step: "any", inputmode: "decimal", required: true })}
+        ${number("test_attempts", "Attempts at the test", { min: 1, max: 100, required: true })}
       </div>
       <div class="grid">
         ${number("retrain_after_votes", "Retrain after so many votes", { min: 1, required: true })}

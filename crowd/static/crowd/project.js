@@ -3,6 +3,8 @@
 import * as api from "./api.js";
 import { ConfidenceHistogram, LearningCurve } from "./charts.js";
 import { Conduct } from "./conduct.js";
+import { People, Pools } from "./people.js";
+import { parseLabels } from "./project-fields.js";
 import { SettingsForm } from "./settings-form.js";
 import { UploadTasks } from "./upload.js";
 import { Busy, CopyText, Field, Frame, Problem, SignedIn, count, html, moment, money, mount, percent, useAction, useEffect, usePoll, useState } from "./ui.js";
@@ -40,7 +42,8 @@ function Manage({ user, project }) {
   const statistics = usePoll(() => api.get(`${path}/statistics`), STATISTICS_MS, []);
   const runs = useRows("runs");
   const annotators = useRows("annotators");
-  const lost = [error, statistics.error, runs.error, annotators.error].find(Boolean);
+  const members = useRows("members");
+  const lost = [error, statistics.error, runs.error, annotators.error, members.error].find(Boolean);
   const refresh = () => [statistics, runs, annotators].forEach((poll) => poll.reload());
   return html`<${Frame} user=${user} title=${value.name} aside=${html`<${PauseButton} project=${value} onChange=${project.set} />`}>
     <div role="status">${lost && html`<p class="unsent">The figures may be old: ${lost.message} This page keeps trying.</p>`}</div>
@@ -66,6 +69,11 @@ function Manage({ user, project }) {
     <section class="panel">
       <h2>Consensus</h2>
       <${Downloads} />
+    </section>
+    <section class="panel">
+      <h2>People</h2>
+      <${Pools} statistics=${statistics.value} />
+      <${People} path=${path} project=${value} list=${members} onChange=${members.reload} />
     </section>
     <section class="panel">
       <h2>Annotators</h2>
@@ -200,7 +208,8 @@ const ROLES = { annotator: "Annotator: labels tasks", reviewer: "Reviewer: decid
 function Invite() {
   const [role, setRole] = useState("annotator");
   const [invite, setInvite] = useState(null);
-  const [create, { busy, error }] = useAction(async () => setInvite(await api.post(`${path}/invites`, { role })));
+  const [tags, setTags] = useState("");
+  const [create, { busy, error }] = useAction(async () => setInvite(await api.post(`${path}/invites`, { role, tags: parseLabels(tags) })));
   const submit = (event) => {
     event.preventDefault();
     create();
@@ -211,8 +220,11 @@ function Invite() {
         ${Object.entries(ROLES).map(([key, label]) => html`<option value=${key} selected=${key === role}>${label}</option>`)}
       </select>`}
     <//>
+    <${Field} name="tags" label="With the tags (optional)" hint="Of the pools whose tasks they may have, separated by commas." error=${error}>
+      ${(field) => html`<input ...${field} autocomplete="off" value=${tags} onInput=${(event) => (setTags(event.target.value), setInvite(null))} />`}
+    <//>
     <button type="submit" aria-busy=${busy} disabled=${busy}>Make an invite link</button>
-    <${Problem} error=${error} fields=${["role"]} />
+    <${Problem} error=${error} fields=${["role", "tags"]} />
     <div role="status">
       ${invite &&
       html`<p>Send this link to as many people as you like. It is shown only now, and works until ${moment(invite.expires_at)}.</p>

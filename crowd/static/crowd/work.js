@@ -7,12 +7,13 @@ const KEEP = 3;
 const TICK_MS = 1_000;
 const PROJECT_POLL_MS = 3_000;
 const SPARE_MS = 1_500; // A lease this close to its end is given up: the task may be somebody else's when the answer comes.
-const PAUSE_MS = { ok: 500, retry: 200, waiting: 3_000, finished: 15_000, budget_spent: 15_000, error: 3_000 };
+const PAUSE_MS = { ok: 500, retry: 200, waiting: 3_000, finished: 15_000, budget_spent: 15_000, quota_reached: 60_000, not_qualified: 15_000, error: 3_000 };
 
 export const REFUSALS = {
   vote_conflict: "You had already answered that task, perhaps in another tab. The first answer stays.",
   late_vote_no_room: "The time for that task ran out and others have answered it since, so your answer was not counted.",
   late_vote_no_budget: "The time for that task ran out and the project's budget has gone to others since, so your answer was not counted.",
+  late_vote_no_quota: "The time for that task ran out and you have answered as many as you may since, so your answer was not counted.",
   assignment_closed: "That task was no longer yours, so the answer was not counted.",
   unknown_assignment: "That task was no longer yours, so the answer was not counted.",
   unknown_label: "The labels of this project have changed. That answer was not counted.",
@@ -27,15 +28,18 @@ export class Work {
     this.onNotice = onNotice;
     this.tasks = []; // leased and not yet answered; the first is on the screen
     this.seen = new Set(); // assignments that were in the queue
-    this.status = "loading"; // of the last request for tasks: ok, retry, waiting, finished, budget_spent; or loading, error
+    this.status = "loading"; // of the last request for tasks: ok, retry, waiting, finished, …; or loading, error
     this.paused = project.status === "paused";
     this.gone = false;
     this.error = null;
     this.progress = null;
+    this.resetsAt = null; // with the status quota_reached: when there is more
+    this.qualification = null; // {stage, answered, of} while this person has yet to qualify
+    this.judged = null; // in training: {task, given}, and {right, label} once the server has said so
     this.outbox = new Outbox(user.id, {
       onChange: () => this.onChange(),
-      onStored: (entry) => this.stored(entry),
-      onRefused: (entry, error) => entry.skip || this.onNotice(REFUSALS[error.code] ?? error.detail ?? error.message),
+      onStored: (entry, result) => this.stored(entry, result),
+      onRefused: (entry, error) => this.refused(entry, error),
     });
   }
 
@@ -70,9 +74,18 @@ export class Work {
   leave(answer) {
     const task = this.tasks.shift();
     if (!task) return;
+    if (this.qualification) this.qualification.answered += 1;
+    if (this.qualification?.stage === "training" && !answer.skip) this.judged = { task, given: answer.label };
     if (!this.tasks.length) this.status = "loading";
     this.outbox.add({ project: this.project.id, assignment: task.id, ...answer });
     this.refill();
+  }
+
+  /** What was right has been read. */
+  goOn() {
+    this.judged = null;
+    this.refill();
+    this.onChange();
   }
 
   /** Asks for as many tasks as are missing. Leases still held come first in the answer, also those whose vote is on its way. */
@@ -83,11 +96,14 @@ export class Work {
     this.refilling = true;
     try {
       const wanted = Math.min(100, KEEP + this.outbox.size);
-      const { assignments, status } = await post(`${this.path}/assignments`, { count: wanted });
+      const unsent = this.outbox.size;
+      const { assignments, status, resets_at, qualification } = await post(`${this.path}/assignments`, { count: wanted });
       const fresh = assignments.filter(({ id }) => !this.seen.has(id) && !this.outbox.has(id));
       for (const task of fresh) this.seen.add(task.id);
       this.tasks.push(...fresh);
       this.status = status;
+      this.resetsAt = resets_at ?? null;
+      this.qualify(qualification ?? null, unsent);
       this.error = null;
     } catch (error) {
       this.fail(error);
@@ -95,6 +111,16 @@ export class Work {
     this.refilling = false;
     if (!this.tasks.length) this.timer = setTimeout(() => this.refill(), PAUSE_MS[this.status] ?? PAUSE_MS.error);
     this.onChange();
+  }
+
+  /** How far this person has come. `unsent`: answers that the server did not know of. */
+  qualify(standing, unsent) {
+    const before = this.qualification?.stage;
+    const after = standing?.stage;
+    if (before && !standing) this.onNotice("You are in. Thank you! These are the tasks themselves.");
+    if (before === "training" && after === "test") this.onNotice("That was the training. The test begins.");
+    const known = before === after && unsent ? this.qualification.answered : standing?.answered;
+    this.qualification = standing && { ...standing, answered: known };
   }
 
   fail(error) {
@@ -153,8 +179,14 @@ export class Work {
     }
   }
 
-  stored(entry) {
-    if (entry.project !== this.project.id || !this.progress) return;
+  refused(entry, error) {
+    if (this.judged?.task.id === entry.assignment) this.goOn();
+    if (!entry.skip) this.onNotice(REFUSALS[error.code] ?? error.detail ?? error.message);
+  }
+
+  stored(entry, result) {
+    if (this.judged?.task.id === entry.assignment) this.judge(result?.feedback);
+    if (entry.project !== this.project.id || !this.progress || result?.status === "qualification") return;
     if (entry.skip) this.progress.skipped += 1;
     else {
       this.progress.votes += 1;
@@ -163,5 +195,10 @@ export class Work {
       const { earned, price_per_vote: price } = this.progress;
       if (earned !== null) this.progress.earned = (Number(earned) + Number(price)).toFixed(4);
     }
+  }
+
+  judge(feedback) {
+    if (feedback) this.judged = { ...this.judged, ...feedback };
+    else this.goOn();
   }
 }
