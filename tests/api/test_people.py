@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from projects import errors, serializers
 from tests.api.support import CSV, Cast, codes, enrol, refused
 from tests.support.client import Client, create_project, lease, upload, vote
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/people.md").read_text()
 
 
 def make(cast: Cast, tasks: int = 3, **settings: Any) -> tuple[int, str, int]:
@@ -205,3 +210,18 @@ def test_an_edit_of_a_member_says_what_is_wrong_with_it(cast: Cast) -> None:
     refused(cast.mary.patch(f"{path}/members/{ada}", {"tags": [f"a{n}" for n in range(21)]}), 400, "invalid", "tags")
     for changes in ({"tags": []}, {"stage": "failed"}, {"role": "consumer"}):
         refused(cast.mary.patch(f"{path}/members/999999", changes), 404, "not_found")
+
+
+def test_the_page_about_people_names_settings_answers_and_errors_as_they_are(cast: Cast) -> None:
+    _, path, _ = make(cast, tasks=0)
+    settings = cast.mary.ok("GET", path)
+    defaults = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", PAGE, re.MULTILINE))
+    assert defaults == {
+        name: f"{settings[name]:g}" for name in ("training_tasks", "test_tasks", "pass_mark", "test_attempts")
+    }
+    assert {name: settings[name] for name in ("daily_quota", "total_quota")} == {
+        "daily_quota": None,
+        "total_quota": None,
+    }
+    assert all(f"`{name}`" in PAGE for name in ("daily_quota", "total_quota", errors.LateVoteNoQuota.code))
+    assert {status for status in serializers.LEASE_STATUSES if status in PAGE} >= {"quota_reached", "not_qualified"}
