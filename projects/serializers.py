@@ -412,7 +412,7 @@ class AssignmentOut(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField()
 
 
-class StandingOut(serializers.Serializer[Any]):
+class QualificationProgress(serializers.Serializer[Any]):
     """How far I have come with training and test."""
 
     stage = serializers.ChoiceField(Stage.choices)
@@ -427,7 +427,7 @@ class LeaseOut(serializers.Serializer[Any]):
     resets_at = serializers.DateTimeField(
         required=False, allow_null=True, help_text="With `quota_reached`: when there is more for me; null: never."
     )
-    qualification = StandingOut(required=False, help_text="While I have yet to qualify for the ordinary tasks.")
+    qualification = QualificationProgress(required=False, help_text="While I have yet to qualify.")
 
 
 class VoteIn(StrictSerializer):
@@ -457,7 +457,7 @@ class VotesOut(serializers.Serializer[Any]):
     assignments = AssignmentOut(many=True, required=False, help_text="With `next` only.")
     status = serializers.ChoiceField(LEASE_STATUSES, required=False, help_text="With `next` only.")
     resets_at = serializers.DateTimeField(required=False, allow_null=True, help_text="With `next` only.")
-    qualification = StandingOut(required=False, help_text="With `next` only.")
+    qualification = QualificationProgress(required=False, help_text="With `next` only.")
 
 
 class SkipIn(StrictSerializer):

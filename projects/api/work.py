@@ -180,7 +180,7 @@ def _lease_answer(member: Member, given: list[leases.Lease], why: str) -> dict[s
     if why == "quota_reached":
         answer["resets_at"] = quotas.resets_at(member)
     if qualification.is_due(member):
-        answer["qualification"] = qualification.standing(member)
+        answer["qualification"] = qualification.progress(member)
     return answer
 
 

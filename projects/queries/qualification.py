@@ -1,15 +1,18 @@
 """Training and tests: tasks whose gold has the origin "qualification"."""
 
 # Store answers, as STORE_VOTES does, to those of these assignments whose tasks are for qualification: they are never
-# counted, paid or fitted, and their tasks' places are given back. Was each right, and what is?
+# counted, paid or fitted, and their tasks' places are given back. Was each right, and what is? The member's row is
+# locked as ADVANCE, which follows, needs it: a block waits for both or comes before.
 STORE_ANSWERS = """
 WITH given AS (
     SELECT * FROM jsonb_to_recordset(%(votes)s::jsonb)
         AS v(assignment uuid, answer jsonb, label smallint, seconds float8)
+), allowed AS MATERIALIZED (
+    SELECT id FROM projects_member WHERE id = %(annotator)s AND standing <> 'blocked' FOR NO KEY UPDATE
 ), closed AS (
     UPDATE projects_assignment a SET status = 'voted', closed_at = now()
-    FROM projects_project p, projects_gold g
-    WHERE a.id = ANY(%(assignments)s::uuid[]) AND a.annotator_id = %(annotator)s AND a.status = 'open'
+    FROM projects_project p, projects_gold g, allowed
+    WHERE a.id = ANY(%(assignments)s::uuid[]) AND a.annotator_id = allowed.id AND a.status = 'open'
       AND a.expires_at > now() AND p.id = a.project_id AND p.status = 'active'
       AND g.task_id = a.task_id AND g.origin = 'qualification'
     RETURNING a.id, a.task_id, a.project_id, a.annotator_id, g.label AS gold

@@ -11,8 +11,8 @@ from django.db import transaction
 from psycopg.types.json import Jsonb
 
 from projects import queries
-from projects.errors import AssignmentClosed, AssignmentExpired, ProjectPaused, VoteConflict
-from projects.models import Assignment, AssignmentStatus, GoldOrigin, Member, ProjectStatus, Stage
+from projects.errors import AnnotatorBlocked, AssignmentClosed, AssignmentExpired, ProjectPaused, VoteConflict
+from projects.models import Assignment, AssignmentStatus, GoldOrigin, Member, ProjectStatus, Stage, Standing
 from projects.queries import fetch
 from projects.services import qualification
 from projects.services.leases import CLOSED
@@ -66,7 +66,9 @@ def earlier_answer(*, member: Member, vote: Answer) -> Answered | None:
     """
     mine = Assignment.objects.filter(id=vote.assignment, annotator=member)
     assignment = (
-        mine.filter(task__gold__origin=GoldOrigin.QUALIFICATION).select_related("project", "vote", "task__gold").first()
+        mine.filter(task__gold__origin=GoldOrigin.QUALIFICATION)
+        .select_related("project", "annotator", "vote", "task__gold")
+        .first()
     )
     if assignment is None:
         return None
@@ -76,6 +78,8 @@ def earlier_answer(*, member: Member, vote: Answer) -> Answered | None:
             raise VoteConflict(field="assignment")
         gold = assignment.task.gold.label
         return _told(member, member.stage, stored.label == gold, gold)
+    if assignment.annotator.standing == Standing.BLOCKED:
+        raise AnnotatorBlocked(field="assignment")
     if assignment.status in CLOSED:
         raise AssignmentClosed(CLOSED[AssignmentStatus(assignment.status)], field="assignment")
     if assignment.project.status != ProjectStatus.ACTIVE:

@@ -55,7 +55,7 @@ def wanted(member: Member) -> int:
     return project.test_tasks if member.stage == Stage.TEST else project.training_tasks
 
 
-def standing(member: Member) -> dict[str, Any]:
+def progress(member: Member) -> dict[str, Any]:
     """How far an annotator who has yet to qualify has come. In a test nobody is told what was right."""
     stage = member.stage or Stage.TRAINING
     if stage == Stage.FAILED:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from aggregation.models import Consensus
-from projects.errors import AssignmentClosed, AssignmentExpired, MustBeAnswered, VoteConflict
-from projects.models import Event, Gold, Member, Stage, TaskState, Vote
+from projects.errors import AnnotatorBlocked, AssignmentClosed, AssignmentExpired, MustBeAnswered, VoteConflict
+from projects.models import Event, Gold, Member, Stage, Standing, TaskState, Vote
 from projects.selectors import members_of, own_progress, task_statistics
 from projects.services.entry_answers import Answered
 from projects.services.leases import Lease, lease_tasks, release_assignment, skip_assignment
 from projects.services.projects import configure_project
-from projects.services.qualification import qualification_of, set_stage, standing
+from projects.services.qualification import progress, qualification_of, set_stage
 from projects.services.voting import Submitted, VoteInput, submit_votes, submit_votes_and_lease
 from tests.services.campaign import Campaign, assert_counters_are_true
 from tests.services.test_leases import expire
@@ -87,14 +87,14 @@ def test_too_few_right_answers_fail_and_say_so(campaign: Make) -> None:
 
     assert last.leases == ([], "not_qualified")
     assert lease_tasks(member=c.member(0), count=1) == ([], "not_qualified")
-    assert standing(c.member(0)) == {"stage": "failed", "answered": 2, "of": 2, "right": 1}
+    assert progress(c.member(0)) == {"stage": "failed", "answered": 2, "of": 2, "right": 1}
 
 
 def test_another_attempt_is_another_test_with_other_tasks(campaign: Make) -> None:
     c = make(campaign, training_tasks=1, test_tasks=2, test_attempts=2, pass_mark=1)
     answer(c, RIGHT, RIGHT, WRONG)
     assert stage(c) == (Stage.TEST, 0, 0, 2)
-    assert standing(c.member(0)) == {"stage": "test", "answered": 0, "of": 2}
+    assert progress(c.member(0)) == {"stage": "test", "answered": 0, "of": 2}
 
     answer(c, RIGHT, RIGHT)
 
@@ -231,3 +231,11 @@ def test_their_gold_has_an_origin_of_its_own(campaign: Make) -> None:
     c.upload([{"data": {"n": 300}, "gold": RIGHT}])
     origins = Gold.objects.filter(project=c.id).order_by("task").values_list("origin", flat=True)
     assert list(origins) == ["qualification", "qualification", "uploaded"]
+
+
+def test_nothing_of_an_entry_test_is_taken_from_somebody_blocked(campaign: Make) -> None:
+    c = make(campaign, test_tasks=2)
+    lease = take(c)[0]
+    Member.objects.filter(id=c.annotators[0].id).update(standing=Standing.BLOCKED)
+    assert submit_votes(member=c.member(0), votes=[VoteInput(lease.id, RIGHT)])[0].__class__ is AnnotatorBlocked
+    assert stage(c) == (Stage.TEST, 0, 0, 1)

@@ -133,7 +133,7 @@ function Desk({ work }) {
   if (!Answers) return html`<p>This page cannot show tasks of the type ${work.project.label_type} yet.</p>`;
   const seconds = () => Math.round(performance.now() - shownAt.current) / 1000;
   return html`
-    <${Entry} standing=${work.qualification} />
+    <${Entry} progress=${work.qualification} />
     <article class="task" aria-live="polite" aria-atomic="true" aria-label="Task"><${TaskData} key=${task.id} data=${task.data} /></article>
     <${Answers} task=${task} labels=${work.project.labels}
       onAnswer=${(label) => work.answer(label, seconds())} onSkip=${work.qualification ? null : (reason) => work.skip(reason)} below=${work.qualification ? Nothing : undefined} />
@@ -148,10 +148,10 @@ const ENTRY = {
 };
 
 /** Where somebody is who has yet to qualify. */
-function Entry({ standing }) {
-  if (!standing || !ENTRY[standing.stage]) return null;
-  const [title, text] = ENTRY[standing.stage];
-  return html`<p class="entry"><strong>${title}: ${Math.min(standing.answered + 1, standing.of)} of ${standing.of}</strong> <span class="muted">${text}</span></p>`;
+function Entry({ progress }) {
+  if (!progress || !ENTRY[progress.stage]) return null;
+  const [title, text] = ENTRY[progress.stage];
+  return html`<p class="entry"><strong>${title}: ${Math.min(progress.answered + 1, progress.of)} of ${progress.of}</strong> <span class="muted">${text}</span></p>`;
 }
 
 /** What was right, in training; Enter goes on, as the button has the focus. */

@@ -114,13 +114,13 @@ export class Work {
   }
 
   /** How far this person has come. `unsent`: answers that the server did not know of. */
-  qualify(standing, unsent) {
+  qualify(progress, unsent) {
     const before = this.qualification?.stage;
-    const after = standing?.stage;
-    if (before && !standing) this.onNotice("You are in. Thank you! These are the tasks themselves.");
+    const after = progress?.stage;
+    if (before && !progress) this.onNotice("You are in. Thank you! These are the tasks themselves.");
     if (before === "training" && after === "test") this.onNotice("That was the training. The test begins.");
-    const known = before === after && unsent ? this.qualification.answered : standing?.answered;
-    this.qualification = standing && { ...standing, answered: known };
+    const known = before === after && unsent ? this.qualification.answered : progress?.answered;
+    this.qualification = progress && { ...progress, answered: known };
   }
 
   fail(error) {
