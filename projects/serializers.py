@@ -349,7 +349,7 @@ class TaskOut(serializers.Serializer[Any]):
     confidence = serializers.FloatField(source="state.confidence", allow_null=True)
     retired = serializers.CharField(source="state.retired", allow_null=True)
     priority = serializers.IntegerField(source="queue.priority")
-    pool = serializers.CharField(source="queue.pool", allow_blank=True)
+    pool = serializers.SerializerMethodField()
     gold = serializers.SerializerMethodField()
     gold_origin = serializers.SerializerMethodField()
     skips = serializers.SerializerMethodField()
@@ -368,6 +368,10 @@ class TaskOut(serializers.Serializer[Any]):
 
     def get_gold(self, task: Any) -> str | None:
         return self._name(task.gold.label) if hasattr(task, "gold") else None
+
+    def get_pool(self, task: Any) -> str:
+        """Only members with this tag may have it; "" = everybody."""
+        return str(task.queue.pool).lstrip("\x01")
 
     def get_gold_origin(self, task: Any) -> str | None:
         return task.gold.origin if hasattr(task, "gold") else None

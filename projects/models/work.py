@@ -71,7 +71,8 @@ class TaskQueue(models.Model):
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
     )
-    pool = models.CharField(max_length=TAG_LENGTH, default="")  # only members with this tag may have it; "" = everybody
+    # Only members with this tag may have it; "" = everybody. A mark before it: gold that is injected there.
+    pool = models.CharField(max_length=TAG_LENGTH + 1, default="")
     open = models.BooleanField(default=True)
     priority = models.SmallIntegerField(default=1000)  # 0..1000, the highest first; by the project's order
     review = models.BooleanField(db_default=False)  # retired for an expert to look at

@@ -68,12 +68,14 @@ INJECT, INJECT_IN_TURN = _inject(FIRST, IDLE), _inject(FIRST, "")
 INJECT_BEYOND, INJECT_IN_TURN_BEYOND = _inject(_ALL_BEYOND, IDLE, _REACHED), _inject(_ALL_BEYOND, "", _REACHED)
 INJECT_ANYWHERE = _inject(QUEUE.format(after="", first=""), "")
 
-# When there is nothing else: what this annotator has given back, gold or not, in any order.
+# When there is nothing else: what this annotator has given back of a pool, gold or not, in any order.
 # Index assignment_given_back.
-_GIVEN_BACK = """
+_GIVEN_BACK = f"""
     SELECT task_id, trunc(1000000 * random())::int AS rank FROM (
-        SELECT DISTINCT task_id FROM projects_assignment
-        WHERE annotator_id = %(annotator)s AND status IN ('expired', 'released')
+        SELECT DISTINCT a.task_id
+        FROM projects_assignment a JOIN projects_taskqueue q ON q.task_id = a.task_id
+        WHERE a.annotator_id = %(annotator)s AND a.status IN ('expired', 'released')
+          AND q.pool IN (%(pool)s::text, {MARK} || %(pool)s::text)
     ) returned
     ORDER BY rank, task_id
 """

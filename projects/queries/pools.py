@@ -10,14 +10,15 @@ SELECT pool FROM unnest(%(pools)s::text[]) pool, LATERAL (
 ORDER BY rank, task_id
 """
 
-# Open tasks of each pool, and the people who may have them. Index queue_next.
+# Open tasks of each pool, beside gold that is injected, and the people who may have them.
 POOLS = """
 SELECT q.pool, q.open, (SELECT count(*) FROM projects_member m
                         WHERE m.project_id = %(project)s AND m.user_id IS NOT NULL
                           AND m.role IN ('manager', 'annotator') AND q.pool = ANY(m.tags))
 FROM (
     SELECT pool, count(*) FILTER (WHERE open) AS open FROM projects_taskqueue
-    WHERE project_id = %(project)s AND pool NOT IN ('', %(reserved)s) GROUP BY pool
+    WHERE project_id = %(project)s AND pool NOT IN ('', %(reserved)s) AND left(pool, 1) <> chr(1)
+    GROUP BY pool
 ) q
 ORDER BY q.pool
 """

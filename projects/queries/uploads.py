@@ -15,14 +15,16 @@ UPDATE upload u SET known = true, task_id = t.id
 FROM projects_task t WHERE t.project_id = %(project)s AND t.key = u.key
 """
 
-# A known key must come with the same data and in the same pool, and must not contradict its gold.
+# A known key must come with the same data and in the same pool, and must not contradict its gold;
+# gold that is injected lies beside its pool (PLACE_GOLD).
 UPLOAD_CONFLICTS = """
-SELECT u.line, CASE WHEN t.data IS DISTINCT FROM u.data THEN 'data' WHEN q.pool <> u.pool THEN 'pool' ELSE 'gold' END
+SELECT u.line, CASE WHEN t.data IS DISTINCT FROM u.data THEN 'data'
+                    WHEN ltrim(q.pool, chr(1)) <> u.pool THEN 'pool' ELSE 'gold' END
 FROM upload u
 JOIN projects_task t ON t.id = u.task_id
 JOIN projects_taskqueue q ON q.task_id = t.id
 LEFT JOIN projects_gold g ON g.task_id = t.id
-WHERE u.known AND (t.data IS DISTINCT FROM u.data OR q.pool <> u.pool OR g.label <> u.gold)
+WHERE u.known AND (t.data IS DISTINCT FROM u.data OR ltrim(q.pool, chr(1)) <> u.pool OR g.label <> u.gold)
 ORDER BY u.line LIMIT 100
 """
 

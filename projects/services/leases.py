@@ -112,7 +112,7 @@ def leases_of(rows: Rows) -> list[Lease]:
 def _lease(member: Member, count: int, price: Decimal | None = None, pools: Sequence[str] | None = None) -> list[Lease]:
     leased: list[Lease] = []
     tried = _pools_in_order(member) if pools is None else pools
-    for statement in _statements(member.project):
+    for statement in _statements(member.project, injecting=pools is None):
         for pool in tried:
             (rows,) = fetch_together((statement, _wanted(member, count, price, pool)))
             leased = leases_of(rows)
@@ -135,9 +135,9 @@ def _pools_in_order(member: Member) -> list[str]:
     return [pool for (pool,) in rows] or [POOL]
 
 
-def _statements(project: Project) -> Sequence[str]:
-    """What is tried, one after the other, until enough is found."""
-    if project.gold_share is not None:
+def _statements(project: Project, *, injecting: bool = True) -> Sequence[str]:
+    """What is tried, one after the other, until enough is found. injecting: with gold, if the project wants it."""
+    if injecting and project.gold_share is not None:
         return SPREAD_INJECTING if project.order in SPREAD else IN_TURN_INJECTING
     return SPREAD_STATEMENTS if project.order in SPREAD else IN_TURN_STATEMENTS
 

@@ -31,7 +31,8 @@ def work(c: Campaign, annotator: int, rounds: int) -> None:
         if not votes:
             given, _ = lease_tasks(member=member, count=2)
             continue
-        results, (given, _) = submit_votes_and_lease(member=member, votes=votes, count=2)
+        submitted = submit_votes_and_lease(member=member, votes=votes, count=2)
+        results, (given, _) = submitted.results, submitted.leases
         assert results == [None] * len(votes)
 
 

@@ -241,7 +241,8 @@ def test_an_answer_is_in_no_order_of_tasks(campaign: Make) -> None:
 def test_a_vote_may_bring_gold_with_it(campaign: Make) -> None:
     c = injecting(campaign, tasks=3, gold=3, annotators=1, gold_share=1.0)
     vote = VoteInput(c.lease(0).id, "cat")
-    (stored,), (following, why) = submit_votes_and_lease(member=c.member(0), votes=[vote], count=2)
+    submitted = submit_votes_and_lease(member=c.member(0), votes=[vote], count=2)
+    (stored,), (following, why) = submitted.results, submitted.leases
     assert stored is None and why == "ok"
     assert gold_among([lease.data["n"] for lease in following]) == 2
     assert Assignment.objects.filter(project=c.project).count() == 3

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from projects.models import Member, TaskQueue
 from projects.selectors import pools_of
-from projects.services.leases import lease_tasks
+from projects.services.leases import lease_tasks, release_assignment
 from projects.services.voting import VoteInput, submit_votes_and_lease
 from tests.services.campaign import Campaign, assert_counters_are_true
 
@@ -99,3 +99,26 @@ def test_managers_see_which_pool_nobody_may_have(campaign: Make) -> None:
         {"pool": "french", "open": 1, "members": 0},
         {"pool": "german", "open": 2, "members": 1},
     ]
+
+
+def test_gold_is_injected_among_the_tasks_of_its_own_pool_alone(campaign: Make) -> None:
+    c = campaign(annotators=2, gold_share=1.0)
+    put(c, "german", 10, 11)
+    c.upload([{"data": {"n": n}, "pool": "german", "gold": "cat"} for n in (100, 101)])
+    c.upload([{"data": {"n": n}} for n in (20, 21)])
+    tag(c, 0, "german")
+
+    assert set(numbers(c, 1, 2)) == {20, 21}, "its pool has no gold"
+    assert set(numbers(c, 0, 4)) >= {100, 101}
+    assert pools_of(c.project) == [{"pool": "german", "open": 2, "members": 1}]
+
+
+def test_what_was_given_back_comes_again_from_its_pool_alone(campaign: Make) -> None:
+    c = campaign(annotators=1, gold_share=0.0)
+    put(c, "german", 10)
+    c.upload([{"data": {"n": 20}, "redundancy": 1}])
+    tag(c, 0, "german")
+    for lease in lease_tasks(member=c.member(0), count=2)[0]:
+        release_assignment(member=c.member(0), assignment_id=lease.id)
+    tag(c, 0)
+    assert numbers(c, 0, 5) == [20]

@@ -239,3 +239,10 @@ def test_nothing_of_an_entry_test_is_taken_from_somebody_blocked(campaign: Make)
     Member.objects.filter(id=c.annotators[0].id).update(standing=Standing.BLOCKED)
     assert submit_votes(member=c.member(0), votes=[VoteInput(lease.id, RIGHT)])[0].__class__ is AnnotatorBlocked
     assert stage(c) == (Stage.TEST, 0, 0, 1)
+
+
+def test_a_training_task_given_back_is_no_task_for_the_qualified_where_gold_is_injected(campaign: Make) -> None:
+    c = make(campaign, training_tasks=1, gold_share=0.5)
+    release_assignment(member=c.member(0), assignment_id=take(c)[0].id)
+    set_stage(project=c.project, member_id=c.annotators[0].id, stage=Stage.QUALIFIED)
+    assert sorted(lease.data["n"] for lease in take(c)) == [0, 1]
