@@ -17,7 +17,7 @@ END $$
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("projects", "0009_gold_injection"),
+        ("projects", "0010_people"),
     ]
 
     operations = [
