@@ -22,6 +22,7 @@ export const DEFAULTS = {
   test_tasks: 0,
   pass_mark: 0.8,
   test_attempts: 1,
+  order: "priority",
   acquisition: "entropy",
   learner: null,
   learner_fields: [],
@@ -29,6 +30,13 @@ export const DEFAULTS = {
   retrain_after_minutes: 60,
 };
 
+const ORDERS = {
+  priority: "The most uncertain",
+  breadth_first: "Those with the fewest votes",
+  depth_first: "Those with the most votes",
+  sequential: "In the order of upload",
+  random: "In random order",
+};
 const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence" };
 const LEARNERS = { "": "None", text: "Text", numeric: "Numbers or small pictures" };
 
@@ -126,7 +134,12 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
         ${value.gold_share !== null &&
         number("gold_exposures", "People who see the same one (optional)", { min: 1, max: 1000000 }, "At most so many of them see one known label.")}
         ${number("max_skips", "Flag a task after so many skips (optional)", { min: 1, max: 1000 }, "Only those as broken or unclear.")}
-        <${Field} name="acquisition" label="Which tasks come first" error=${error}>
+        <${Field} name="order" label="Which tasks come first" error=${error}>
+          ${(field) => html`<select ...${field} onChange=${set("order")}>
+            ${Object.entries(ORDERS).map(([key, label]) => html`<option value=${key} selected=${key === value.order}>${label}</option>`)}
+          </select>`}
+        <//>
+        <${Field} name="acquisition" label="Measure of uncertainty" error=${error}>
           ${(field) => html`<select ...${field} onChange=${set("acquisition")}>
             ${Object.entries(ACQUISITIONS).map(
               ([key, label]) => html`<option value=${key} selected=${key === value.acquisition}>${label}</option>`,
