@@ -98,6 +98,7 @@ def submit_votes_and_lease(*, member: Member, votes: Sequence[VoteInput], count:
     # Who was never asked to qualify holds no task for that.
     answered = store_answers(member=member, votes=first) if first and member.stage is not None else {}
     ordinary = {assignment: vote for assignment, vote in first.items() if assignment not in answered}
+    count = min(count, member.project.max_leases)
     leased: list[Lease] = []
     with transaction.atomic():
         next_ = leasing(member=member, count=count) if count else None
