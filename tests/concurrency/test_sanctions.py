@@ -88,13 +88,9 @@ def test_a_ban_waits_for_the_vote_that_is_under_way(campaign: Make) -> None:
     with other_connection() as voting, other_connection(autocommit=True) as observer:
         voting.execute("SELECT FROM projects_member WHERE id = %s FOR KEY SHARE", [c.annotators[0].id])
         with beside(partial(sanction, annotator=c.member(0), action=Action.BLOCK, reason="Now")) as (ban,):
-            wait_for(
-                lambda: observer.execute(
-                    "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%projects_member%'"
-                ).fetchall(),
-                seconds=20,
-                what="the ban to wait",
-            )
+            waiting = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+            who = voting.info.backend_pid
+            wait_for(lambda: observer.execute(waiting, [who]).fetchall(), what="the ban to wait")
             assert not ban.done()
             voting.rollback()
     (refused,) = submit_votes(member=c.member(0), votes=[VoteInput(held.id, "cat")])
@@ -108,13 +104,9 @@ def test_a_vote_that_waits_for_a_ban_is_refused(campaign: Make) -> None:
         banning.execute("SELECT FROM projects_member WHERE id = %s FOR UPDATE", [c.annotators[0].id])
         vote = partial(submit_votes, member=c.member(0), votes=[VoteInput(held.id, "cat")])
         with beside(vote) as (voting,):
-            wait_for(
-                lambda: observer.execute(
-                    "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%WITH allowed%'"
-                ).fetchall(),
-                seconds=20,
-                what="the vote to wait",
-            )
+            waiting = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+            who = banning.info.backend_pid
+            wait_for(lambda: observer.execute(waiting, [who]).fetchall(), what="the vote to wait")
             banning.execute("UPDATE projects_member SET standing = 'blocked' WHERE id = %s", [c.annotators[0].id])
             banning.commit()
         (refused,) = voting.result()
