@@ -166,7 +166,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "LeaseStatusEnum": "projects.serializers.LEASE_STATUSES",
         "ReviewActionEnum": "projects.models.ReviewAction",
-        "RuleActionEnum": "projects.conduct_serializers.ACTIONS",
+        "RuleActionEnum": "projects.serializers.ACTIONS",
         "SanctionActionEnum": "projects.models.Action",
     },
     "POSTPROCESSING_HOOKS": [

@@ -16,9 +16,9 @@ from projects.access import MANAGER, access_annotator, access_member, access_pro
 from projects.api.base import checked, user_of
 from projects.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from projects.api.paging import PARAMETERS, page_schema, paginated
-from projects.conduct_serializers import LiftIn, RuleIn, RuleOut, SanctionIn, SanctionOut
 from projects.errors import NotFound
 from projects.models import Action, Project, Rule, Sanction
+from projects.serializers import LiftIn, RuleIn, RuleOut, SanctionIn, SanctionOut
 from projects.services import sanctions
 from projects.services.projects import request_refit
 

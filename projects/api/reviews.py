@@ -17,7 +17,7 @@ from projects.api.paging import PARAMETERS, decode_cursor, encode_cursor, limit_
 from projects.errors import NotFound
 from projects.models import Project, ReviewAction
 from projects.review_selectors import review_queue, reviewable_tasks
-from projects.review_serializers import ReviewableTask, ReviewIn
+from projects.serializers import ReviewableTask, ReviewIn
 from projects.services.reviews import review_task
 
 

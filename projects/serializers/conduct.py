@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from projects.models import Action, Condition
-from projects.serializers import StrictSerializer
+from projects.serializers.fields import StrictSerializer
 
 #: What a rule or a manager can do; lifting has an address of its own.
 ACTIONS = [choice for choice in Action.choices if choice[0] != Action.LIFT]

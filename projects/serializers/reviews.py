@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from projects.models import ReviewAction, SkipReason, VoteStatus
-from projects.serializers import StrictSerializer
+from projects.serializers.fields import StrictSerializer
 
 
 class ReviewedVote(serializers.Serializer[Any]):
