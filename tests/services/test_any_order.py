@@ -96,6 +96,8 @@ class Crowd(RuleBasedStateMachine):
         self.given: dict[UUID, Given] = {}
         self.budget, self.spent, self.max_skips = budget, 0, max_skips
         self.bans: dict[int, tuple[Sanction, set[int]]] = {}
+        for annotator in range(ANNOTATORS):
+            self.lease(annotator, 2)
 
     def teardown(self) -> None:
         if hasattr(self, "stack"):
@@ -150,6 +152,15 @@ class Crowd(RuleBasedStateMachine):
                 self.tasks[number].holders.add(annotator)
             given = self.given[lease.id]
             assert (given.annotator, given.task, given.status) == (annotator, number, "open")
+
+    @rule(annotator=PEOPLE)
+    def lease_all_one_may(self, annotator: int) -> None:
+        self.lease(annotator, MAX_LEASES)
+
+    @precondition(lambda self: self.given)
+    @rule(data=st.data())
+    def vote_once_more(self, data: st.DataObject) -> None:
+        self.vote(data)
 
     def why_nothing(self, annotator: int) -> str:
         if not any(task.retired is None and annotator not in task.had for task in self.tasks):
