@@ -156,12 +156,13 @@ def _shape(row: Floats) -> tuple[int, ...]:
     return (0,) * len(row)
 
 
-# What is compiled. Bodies are long and flat: an array that is passed on inside a loop is counted, which costs more than
-# the arithmetic. Cells are made unsigned, which spares a test for negative indices.
+# What is compiled, by numba, which infers the types of arguments. Bodies are long and flat: an array that is passed on
+# inside a loop is counted, which costs more than the arithmetic. Cells are made unsigned, which spares a test for
+# negative indices.
 
 
 @kernel
-def _free_sweep(  # type: ignore[no-untyped-def]
+def _free_sweep(  # type: ignore[no-untyped-def]  # numba
     first, last, start, row, n_labels, gold, prior, likelihood, totals, counts, posterior, shape
 ):
     K = len(shape)  # states
@@ -206,7 +207,7 @@ def _free_sweep(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _long_free(one, end, row, likelihood, p, log, gold, n_labels):  # type: ignore[no-untyped-def]
+def _long_free(one, end, row, likelihood, p, log, gold, n_labels):  # type: ignore[no-untyped-def]  # numba
     """Joint probabilities of a task with many votes in p, but for a common factor whose logarithm is returned."""
     log[:] = 0.0
     for block in range(one, end, FREE_BLOCK):
@@ -220,7 +221,7 @@ def _long_free(one, end, row, likelihood, p, log, gold, n_labels):  # type: igno
 
 
 @kernel
-def _rescaled(p, log, gold, n_labels):  # type: ignore[no-untyped-def]
+def _rescaled(p, log, gold, n_labels):  # type: ignore[no-untyped-def]  # numba
     top = -np.inf
     for k in range(len(p)):
         if gold < 0 or k % n_labels == gold:
@@ -231,7 +232,7 @@ def _rescaled(p, log, gold, n_labels):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _free_count(first, last, start, row, gold, posterior, totals, counts, shape):  # type: ignore[no-untyped-def]
+def _free_count(first, last, start, row, gold, posterior, totals, counts, shape):  # type: ignore[no-untyped-def]  # numba
     K = len(shape)
     for t in range(first, last):
         if start[t] < start[t + 1] or gold[t] >= 0:
@@ -244,7 +245,7 @@ def _free_count(first, last, start, row, gold, posterior, totals, counts, shape)
 
 
 @kernel
-def _structured_sweep(  # type: ignore[no-untyped-def]
+def _structured_sweep(  # type: ignore[no-untyped-def]  # numba
     first, last, start, cell, gold, prior, right, wrong, errors, totals, correct, pooled, posterior
 ):
     K = len(prior)
@@ -290,7 +291,7 @@ def _structured_sweep(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _long_structured(one, end, cell, right, wrong, errors, p, log, gold):  # type: ignore[no-untyped-def]
+def _long_structured(one, end, cell, right, wrong, errors, p, log, gold):  # type: ignore[no-untyped-def]  # numba
     """Joint probabilities of a task with many votes in p, but for a common factor whose logarithm is returned."""
     log[:] = 0.0
     for block in range(one, end, BLOCK):
@@ -307,7 +308,7 @@ def _long_structured(one, end, cell, right, wrong, errors, p, log, gold):  # typ
 
 
 @kernel
-def _structured_count(  # type: ignore[no-untyped-def]
+def _structured_count(  # type: ignore[no-untyped-def]  # numba
     first, last, start, cell, gold, posterior, totals, correct, doubt, pooled
 ):
     K = len(totals)
@@ -325,7 +326,7 @@ def _structured_count(  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _vote_shares(first, last, start, cell, gold, posterior):  # type: ignore[no-untyped-def]
+def _vote_shares(first, last, start, cell, gold, posterior):  # type: ignore[no-untyped-def]  # numba
     K = posterior.shape[1]
     for t in range(first, last):
         for k in range(K):

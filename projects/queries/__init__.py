@@ -12,19 +12,19 @@ import psycopg
 from django.db import connection
 
 from projects.queries.access import *  # noqa: F403  # one name space of statements
-from projects.queries.budget import *  # noqa: F403
-from projects.queries.gold import *  # noqa: F403
-from projects.queries.keys import *  # noqa: F403
-from projects.queries.leases import *  # noqa: F403
-from projects.queries.pools import *  # noqa: F403
-from projects.queries.qualification import *  # noqa: F403
-from projects.queries.quotas import *  # noqa: F403
-from projects.queries.recompute import *  # noqa: F403
-from projects.queries.reviews import *  # noqa: F403
-from projects.queries.sanctions import *  # noqa: F403
-from projects.queries.settings import *  # noqa: F403
-from projects.queries.uploads import *  # noqa: F403
-from projects.queries.votes import *  # noqa: F403
+from projects.queries.budget import *  # noqa: F403  # as above
+from projects.queries.gold import *  # noqa: F403  # as above
+from projects.queries.keys import *  # noqa: F403  # as above
+from projects.queries.leases import *  # noqa: F403  # as above
+from projects.queries.pools import *  # noqa: F403  # as above
+from projects.queries.qualification import *  # noqa: F403  # as above
+from projects.queries.quotas import *  # noqa: F403  # as above
+from projects.queries.recompute import *  # noqa: F403  # as above
+from projects.queries.reviews import *  # noqa: F403  # as above
+from projects.queries.sanctions import *  # noqa: F403  # as above
+from projects.queries.settings import *  # noqa: F403  # as above
+from projects.queries.uploads import *  # noqa: F403  # as above
+from projects.queries.votes import *  # noqa: F403  # as above
 
 Rows = list[tuple[Any, ...]]
 
