@@ -45,6 +45,7 @@ def test_an_annotator_learns_is_tested_and_works_by_keyboard_until_the_days_quot
         ada.page.keyboard.press("1")
         expect(ada.page.locator("main")).not_to_contain_text(before)
     ada.sees("That is all for today")
+    ada.sees("There is more for you from")
     expect(ada.page.locator(".mine")).to_contain_text("2 of 2")
 
 
@@ -67,7 +68,7 @@ def test_who_does_not_pass_is_told_kindly_and_a_manager_lets_them_in(api: Client
     tags = row.get_by_label("Tags of Bob of tests")
     tags.fill("german, polite")
     tags.press("Enter")
-    manager.sees("german: 1 open, 1 people")
+    manager.sees("german: 1 open, 1 person")
     assert manager.page.get_by_text("Nobody has the tag").count() == 0
 
     bob.clicks("Look again")

@@ -49,7 +49,7 @@ def test_an_expert_decides_by_keyboard_takes_back_and_asks_for_more(person: Call
 
     rita.page.keyboard.press("s")
     expect(task).to_have_text(TEXTS[2])
-    rita.page.keyboard.press("o")
+    rita.page.keyboard.press("m")
     rita.sees("2 more votes asked for.")
     expect(task).to_have_text(TEXTS[1])
     rita.page.get_by_role("button", name="dog").click()

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { parseLabels } from "./project-fields.js";
-import { Busy, Problem, count, html, useAction, useState } from "./ui.js";
+import { Busy, Problem, count, html, moment, useAction, useState } from "./ui.js";
 
 const STAGES = { training: "in training", test: "in the test", qualified: "qualified", failed: "did not pass" };
 
@@ -22,17 +22,24 @@ export function People({ path, project, list, onChange }) {
         <tbody>
           ${list.rows.map(
             (member) => html`<tr key=${member.id}>
-              <td>${member.name}</td>
-              <td>${member.role}</td>
-              <td>${count(member.votes)}</td>
-              <td><${Tags} member=${member} change=${change} /></td>
-              ${asks && html`<td><${Qualification} member=${member} change=${change} /></td>`}
+              <td class="name" data-head="Name"><span>${member.name}<${Standing} member=${member} /></span></td>
+              <td data-head="Role">${member.role}</td>
+              <td data-head="Votes">${count(member.votes)}</td>
+              <td data-head="Tags"><${Tags} member=${member} change=${change} /></td>
+              ${asks && html`<td class="name" data-head="Qualification"><span><${Qualification} member=${member} change=${change} /></span></td>`}
             </tr>`,
           )}
         </tbody>
       </table>
     </div>
     ${list.more && html`<button class="link" onClick=${list.more}>Show more</button>`}`;
+}
+
+/** What sanctions have made of somebody; nothing to say of those who work as they should. */
+function Standing({ member }) {
+  if (member.standing === "active") return null;
+  const until = member.paused_until ? ` until ${moment(member.paused_until)}` : "";
+  return html` <span class="badge ${member.standing}">${member.standing}${until}</span>`;
 }
 
 /** Saved when the field is left or Enter is pressed. */
@@ -69,7 +76,7 @@ export function Pools({ statistics }) {
   return html`
     ${pools.length > 0 &&
     html`<ul class="chips" aria-label="Pools">
-      ${pools.map(({ pool, open, members }) => html`<li class="chip" key=${pool} dir="auto">${pool}: ${count(open)} open, ${count(members)} people</li>`)}
+      ${pools.map(({ pool, open, members }) => html`<li class="chip" key=${pool} dir="auto">${pool}: ${count(open)} open, ${members === 1 ? "1 person" : `${count(members)} people`}</li>`)}
     </ul>`}
     ${lonely.length > 0 &&
     html`<p class="unsent">Nobody has the tag ${lonely.map(({ pool }) => `“${pool}”`).join(", ")}: these tasks go to nobody. Give it to somebody below, or invite people with it.</p>`}

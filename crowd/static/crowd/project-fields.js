@@ -57,6 +57,8 @@ export function settingsOf(project) {
   return settings;
 }
 
+const Group = ({ legend, children }) => html`<fieldset><legend>${legend}</legend><div class="grid">${children}</div></fieldset>`;
+
 const asNumber = (text) => (text.trim() === "" ? null : Number(text));
 
 /** `value` holds the API's own fields; `onChange(changes)` is given those that were edited. */
@@ -116,24 +118,17 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
     </div>
     <details>
       <summary>More settings</summary>
-      <div class="grid">
+      <${Group} legend="When a task has enough">
         ${number("min_votes", "Votes before a task may stop early", { min: 1, required: true })}
-        ${number("lease_seconds", "Seconds to answer a task", { min: 10, max: 86400, required: true })}
         ${number(
           "flag_below",
           "Ask an expert below this confidence (optional)",
           { min: 0.01, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "0.8" },
           "About a task that has all its votes and is less sure.",
         )}
-        ${number(
-          "gold_share",
-          "Share of known labels among tasks (optional)",
-          { min: 0, max: 1, step: "any", inputmode: "decimal", placeholder: "0.05" },
-          "The chance that a task handed out is one whose label you know. Without it they are tasks as any other.",
-        )}
-        ${value.gold_share !== null &&
-        number("gold_exposures", "People who see the same one (optional)", { min: 1, max: 1000000 }, "At most so many of them see one known label.")}
         ${number("max_skips", "Flag a task after so many skips (optional)", { min: 1, max: 1000 }, "Only those as broken or unclear.")}
+      <//>
+      <${Group} legend="Which tasks come next">
         <${Field} name="order" label="Which tasks come first" error=${error}>
           ${(field) => html`<select ...${field} onChange=${set("order")}>
             ${Object.entries(ORDERS).map(([key, label]) => html`<option value=${key} selected=${key === value.order}>${label}</option>`)}
@@ -146,21 +141,32 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
             )}
           </select>`}
         <//>
-      </div>
-      <div class="grid">
+        ${number("lease_seconds", "Seconds to answer a task", { min: 10, max: 86400, required: true })}
+      <//>
+      <${Group} legend="Known labels among tasks">
+        ${number(
+          "gold_share",
+          "Share of known labels among tasks (optional)",
+          { min: 0, max: 1, step: "any", inputmode: "decimal", placeholder: "0.05" },
+          "The chance that a task handed out is one whose label you know. Without it they are tasks as any other.",
+        )}
+        ${value.gold_share !== null &&
+        number("gold_exposures", "People who see the same one (optional)", { min: 1, max: 1000000 }, "At most so many of them see one known label.")}
+      <//>
+      <${Group} legend="How much one annotator does">
         ${number("daily_quota", "Votes of one annotator a day (optional)", { min: 1 }, "A day begins at midnight, UTC.")}
         ${number("total_quota", "Votes of one annotator in all (optional)", { min: 1 })}
-      </div>
-      <div class="grid">
+      <//>
+      <${Group} legend="Training and test">
         ${number("training_tasks", "Training tasks", { min: 0, max: 1000, required: true }, "Answered first, with feedback.")}
         ${number("test_tasks", "Test tasks", { min: 0, max: 1000, required: true }, "Answered then. Upload tasks for both with “qualification” and their gold.")}
         ${number("pass_mark", "Share that must be right", { min: 0, max: 1, step: "any", inputmode: "decimal", required: true })}
         ${number("test_attempts", "Attempts at the test", { min: 1, max: 100, required: true })}
-      </div>
-      <div class="grid">
+      <//>
+      <${Group} legend="When the learner is retrained">
         ${number("retrain_after_votes", "Retrain after so many votes", { min: 1, required: true })}
         ${number("retrain_after_minutes", "… or after so many minutes", { min: 1, required: true })}
-      </div>
+      <//>
     </details>
   `;
 }

@@ -236,7 +236,7 @@ function Invite() {
 function AnnotatorTable({ list }) {
   if (!list.rows) return html`<${Busy} />`;
   if (!list.rows.length) return html`<p class="muted">Nobody yet. Make an invite link and send it around.</p>`;
-  return html`<${Table} label="Annotators" head=${["Name", "Votes", "Skill", "Right on known labels"]} list=${list}>
+  return html`<${Table} label="Annotators" head=${["Name", "Votes", "Skill", "Right on known labels"]} classes=${["name"]} list=${list}>
     ${(person) => [
       person.name,
       count(person.votes),
@@ -266,7 +266,7 @@ function RunButtons({ project, onRequested }) {
 function RunTable({ list }) {
   if (!list.rows) return html`<${Busy} />`;
   if (!list.rows.length) return html`<p class="muted">No run yet: the first follows the first votes.</p>`;
-  return html`<${Table} label="Runs" head=${["Run", "Kind", "Started", "Took", "Result"]} list=${list}>
+  return html`<${Table} label="Runs" head=${["Run", "Kind", "Started", "Took", "Result"]} classes=${["", "", "", "", "wide"]} list=${list}>
     ${(run) => [run.id, run.kind, moment(run.started_at), run.seconds == null ? "–" : `${run.seconds.toFixed(1)} s`, resultOf(run)]}
   <//>`;
 }
@@ -292,11 +292,11 @@ const retrainingInWords = ({ counts, metrics }) => [
   metrics.gold > 0 && `right on ${percent(metrics.accuracy_gold, 1)} of ${count(metrics.gold)} known labels`,
 ];
 
-function Table({ label, head, list, children: cells }) {
+function Table({ label, head, classes, list, children: cells }) {
   return html`<div class="table" tabindex="0" role="region" aria-label=${label}>
       <table>
         <thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
-        <tbody>${list.rows.map((row) => html`<tr key=${row.id}>${cells(row).map((cell) => html`<td>${cell}</td>`)}</tr>`)}</tbody>
+        <tbody>${list.rows.map((row) => html`<tr key=${row.id}>${cells(row).map((cell, column) => html`<td class=${classes[column]} data-head=${head[column]}><span>${cell}</span></td>`)}</tr>`)}</tbody>
       </table>
     </div>
     ${list.more && html`<button class="link" onClick=${list.more}>Show more</button>`}`;

@@ -87,11 +87,11 @@ const WHY = {
 
 function OneTask({ task, project, busy, onDecide, onLater }) {
   const reopen = () => onDecide({ action: "reopen", votes: MORE_VOTES });
-  useKeys((key) => key === "o" && !busy && reopen);
+  useKeys((key) => key === "m" && !busy && reopen);
   const Answers = ANSWERS[project.label_type ?? "choice"];
   const below = ({ hint, onSkip }) => html`<p class="skip">
     <button class="outline secondary" onClick=${() => onSkip()}>Later <kbd aria-hidden="true">${hint}</kbd></button>
-    <button class="outline secondary" disabled=${busy} onClick=${reopen}>Ask ${MORE_VOTES} more people <kbd aria-hidden="true">O</kbd></button>
+    <button class="outline secondary" disabled=${busy} onClick=${reopen}>Ask ${MORE_VOTES} more people <kbd aria-hidden="true">M</kbd></button>
   </p>`;
   return html`
     <p class="muted">${WHY[task.retired] ?? "It is collecting votes."} ${task.key && html`<small>Key: <span dir="auto">${task.key}</span></small>`}</p>
