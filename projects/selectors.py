@@ -70,7 +70,8 @@ def own_progress(member: Member) -> dict[str, Any]:
         open_leases=Count("id", filter=Q(status=AssignmentStatus.OPEN)),
     )
     quotas = {"daily_quota": member.project.daily_quota, "total_quota": member.project.total_quota}
-    return {**votes, **assignments, **quotas, **_own_earnings(member), "standing": member.standing}
+    standing = {"standing": member.standing, "paused_until": member.paused_until}
+    return {**votes, **assignments, **quotas, **_own_earnings(member), **standing}
 
 
 def _own_earnings(member: Member) -> dict[str, Any]:

@@ -163,6 +163,9 @@ class RenewedOut(serializers.Serializer[Any]):
 
 class ProgressOut(serializers.Serializer[Any]):
     standing = serializers.ChoiceField(Standing.choices)
+    paused_until = serializers.DateTimeField(
+        allow_null=True, help_text="Null: not paused, or until a manager lifts it."
+    )
     votes = serializers.IntegerField()
     votes_today = serializers.IntegerField()
     skipped = serializers.IntegerField()

@@ -190,7 +190,8 @@ def test_a_skipped_task_takes_no_vote_and_does_not_come_back(cast: Cast, db: Dat
     assert cast.ada.ok("GET", f"/api/projects/{project}/me") == {
         "votes": 0, "votes_today": 0, "skipped": 1, "open_leases": 0,
         "daily_quota": None, "total_quota": None,
-        "earned": None, "price_per_vote": None, "currency": "", "standing": "active",
+        "earned": None, "price_per_vote": None, "currency": "",
+        "standing": "active", "paused_until": None,
     }  # fmt: skip
 
 

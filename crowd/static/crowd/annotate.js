@@ -69,6 +69,7 @@ function Annotate({ user, project }) {
       ${notices.map(({ text, key }) => html`<p key=${key}>${text}</p>`)}
       ${notices.length > 0 && html`<button class="link" onClick=${() => setNotices([])}>Close</button>`}
     </div>
+    ${progress?.standing === "warned" && html`<p class="unsent">You have been asked to take more care here: please read the instructions again, and take your time.</p>`}
     <${Unsent} outbox=${outbox} />
     <${Desk} work=${work.current} />
   <//>`;
@@ -186,6 +187,17 @@ function stateOf(work) {
       title: "Not this time",
       text: `You had ${work.qualification?.right} of ${work.qualification?.of} right, and this project asks for more. Thank you for trying! Its manager can let you try again.`,
       action: again,
+    },
+    annotator_paused: {
+      title: "You are paused",
+      text: work.progress?.paused_until
+        ? `You get no tasks here until ${moment(work.progress.paused_until)}; then it goes on by itself. The project’s manager can tell you why.`
+        : "You get no tasks here for now. The project’s manager can tell you why; once they let you go on, it goes on here by itself.",
+      action: again,
+    },
+    annotator_blocked: {
+      title: "Your work here has ended",
+      text: "You can no longer get or answer tasks in this project. Its manager can tell you why.",
     },
     finished: { title: "All done", text: "There is nothing left for you here. Thank you!", action: again },
     budget_spent: {

@@ -99,7 +99,8 @@ export class Outbox {
   /** A request failed as a whole: which of its entries are refused for good, and what keeps the others waiting? */
   async judge(error, entries) {
     if (!error.code) throw error;
-    if (error.passing || error.status === 401 || error.status === 403 || error.code === "project_paused") return error;
+    const blocked = error.code === "annotator_blocked"; // for good: what is held is with others
+    if (error.passing || error.status === 401 || (error.status === 403 && !blocked) || error.code === "project_paused") return error;
     if (error.status === 404 && !(await this.isSignedIn())) return { code: "not_authenticated", status: 401 };
     const blamed = new Map();
     for (const entry of error.errors) {

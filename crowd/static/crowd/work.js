@@ -7,7 +7,21 @@ const KEEP = 3;
 const TICK_MS = 1_000;
 const PROJECT_POLL_MS = 3_000;
 const SPARE_MS = 1_500; // A lease this close to its end is given up: the task may be somebody else's when the answer comes.
-const PAUSE_MS = { ok: 500, retry: 200, waiting: 3_000, finished: 15_000, budget_spent: 15_000, quota_reached: 60_000, not_qualified: 15_000, error: 3_000 };
+const PROGRESS_MS = 60_000; // a new day, a warning, what another device has done
+const PAUSE_MS = {
+  ok: 500,
+  retry: 200,
+  waiting: 3_000,
+  finished: 15_000,
+  budget_spent: 15_000,
+  quota_reached: 60_000,
+  not_qualified: 15_000,
+  annotator_paused: 15_000,
+  annotator_blocked: 60_000,
+  error: 3_000,
+};
+/** Refusals that are a state of this person, not a mistake: the page says so in its own words. */
+const KEPT_OUT = ["annotator_paused", "annotator_blocked"];
 
 export const REFUSALS = {
   vote_conflict: "You had already answered that task, perhaps in another tab. The first answer stays.",
@@ -16,6 +30,7 @@ export const REFUSALS = {
   late_vote_no_quota: "The time for that task ran out and you have answered as many as you may since, so your answer was not counted.",
   assignment_closed: "That task was no longer yours, so the answer was not counted.",
   unknown_assignment: "That task was no longer yours, so the answer was not counted.",
+  annotator_blocked: "You can no longer work in this project, so that answer was not counted.",
   unknown_label: "The labels of this project have changed. That answer was not counted.",
 };
 
@@ -28,7 +43,7 @@ export class Work {
     this.onNotice = onNotice;
     this.tasks = []; // leased and not yet answered; the first is on the screen
     this.seen = new Set(); // assignments that were in the queue
-    this.status = "loading"; // of the last request for tasks: ok, retry, waiting, finished, …; or loading, error
+    this.status = "loading"; // of the last request for tasks: ok, retry, waiting, finished, annotator_paused, …; or loading, error
     this.paused = project.status === "paused";
     this.gone = false;
     this.error = null;
@@ -48,11 +63,13 @@ export class Work {
     this.refill();
     const tick = setInterval(() => this.dropExpired(), TICK_MS);
     const poll = setInterval(() => document.hidden || this.watchProject(), PROJECT_POLL_MS);
+    const figures = setInterval(() => document.hidden || this.loadProgress(), PROGRESS_MS);
     const onVisible = () => document.hidden || (this.watchProject(), this.refill());
     document.addEventListener("visibilitychange", onVisible);
     return () => {
       clearInterval(tick);
       clearInterval(poll);
+      clearInterval(figures);
       clearTimeout(this.timer);
       document.removeEventListener("visibilitychange", onVisible);
     };
@@ -126,10 +143,18 @@ export class Work {
   fail(error) {
     if (error.code === "project_paused") this.paused = true;
     else if (error.status === 404) this.gone = true;
+    else if (KEPT_OUT.includes(error.code)) this.keepOut(error.code);
     else {
       this.status = "error";
       this.error = error;
     }
+  }
+
+  /** A rule or a manager has paused or blocked this person. Who is paused may still answer what they hold. */
+  keepOut(code) {
+    if (this.status !== code) this.loadProgress(); // which says until when
+    if (code === "annotator_blocked") this.tasks = []; // they are with others
+    this.status = code;
   }
 
   /** Sees that a manager has paused or resumed the project. */
@@ -171,8 +196,13 @@ export class Work {
   }
 
   async loadProgress() {
+    const sending = this.outbox.size > 0;
     try {
-      this.progress = await get(`${this.path}/me`);
+      const progress = await get(`${this.path}/me`);
+      const { standing, paused_until } = progress;
+      // Answers on their way may be among these figures and be counted here again when they are acknowledged.
+      const counted = this.progress && (sending || this.outbox.size > 0);
+      this.progress = counted ? { ...this.progress, standing, paused_until } : progress;
       this.onChange();
     } catch {
       // The figures come with the next page; the work does not need them.
@@ -181,6 +211,7 @@ export class Work {
 
   refused(entry, error) {
     if (this.judged?.task.id === entry.assignment) this.goOn();
+    if (KEPT_OUT.includes(error.code)) this.keepOut(error.code);
     if (!entry.skip) this.onNotice(REFUSALS[error.code] ?? error.detail ?? error.message);
   }
 
