@@ -8,6 +8,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,9 +27,12 @@ for _name in ("DATABASE_URL", "BROKER_URL", "CROWD_SECRET_KEY", "CROWD_PUBLIC_UR
 # An example takes as long as it takes: a busy machine is no failure.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
-# Compiled once for all stacks that this session starts.
-BYTECODE = tempfile.mkdtemp(prefix="crowd-tests-bytecode-")
-atexit.register(shutil.rmtree, BYTECODE, ignore_errors=True)
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    # Hundreds of processes are started: each would compile Django anew. Whoever forbids that means the folders of the
+    # source; these modules lie elsewhere, and the session's other processes inherit both variables.
+    sys.dont_write_bytecode, sys.pycache_prefix = False, tempfile.mkdtemp(prefix="crowd-tests-bytecode-")
+    atexit.register(shutil.rmtree, sys.pycache_prefix, ignore_errors=True)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
 os.environ["CROWD_HOME"] = tempfile.gettempdir() + "/crowd-tests-nothing-here"
 django.setup()
 
@@ -38,7 +42,7 @@ def stack() -> Iterator[Stack]:
     place = Path(tempfile.mkdtemp(prefix="crowd-tests-"))
     # Leaves with us, should we be killed.
     arguments = ("--port", "0", "--leave-with-parent")
-    running = start_stack(place / "home", {"PYTHONPYCACHEPREFIX": BYTECODE}, arguments=arguments)
+    running = start_stack(place / "home", arguments=arguments)
     try:
         yield running
     finally:

