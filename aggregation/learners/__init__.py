@@ -1,18 +1,43 @@
 """The learners by name: classifiers retrained on consensus. Adding one is one file and one line here.
 
-Pure functions on arrays, no Django. scikit-learn takes seconds to import, so it is imported inside the functions that
-need it. See `base` for the contract.
+Pure functions on arrays, no Django. scipy, scikit-learn and numba take seconds to import, so they are imported inside
+the functions that need them. See `base` for the contract.
 """
 
 from __future__ import annotations
 
-from aggregation.learners import numeric, text
-from aggregation.learners.base import Encoder, Learned, Learner
-from aggregation.learners.logistic import Classifier, out_of_fold, train
+from aggregation.learners import embeddings, images, numeric, storage, text
+from aggregation.learners.base import Learned, Learner, LearnerFit, predict_readable, predict_stream
+from aggregation.learners.logistic import cross_fit, out_of_fold, train
+from aggregation.learners.target import Target
 
 LEARNERS: dict[str, Learner] = {
+    "embeddings": embeddings.LEARNER,
+    "images": images.LEARNER,
     "numeric": numeric.LEARNER,
     "text": text.LEARNER,
 }
 
-__all__ = ["LEARNERS", "Classifier", "Encoder", "Learned", "Learner", "out_of_fold", "train"]
+
+def load(data: bytes) -> Learned:
+    """What `Learned.save` wrote. Raises ValueError if it is something else or damaged; never unpickles."""
+    head, groups = storage.unpack(data)
+    try:
+        return LEARNERS[head["learner"]].restore(head["fields"], groups)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"not a stored learner: {error}") from error
+
+
+__all__ = [
+    "LEARNERS",
+    "Learned",
+    "Learner",
+    "LearnerFit",
+    "Target",
+    "cross_fit",
+    "load",
+    "out_of_fold",
+    "predict_readable",
+    "predict_stream",
+    "train",
+]

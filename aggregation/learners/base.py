@@ -1,116 +1,103 @@
-"""The contract of a learner, and what all learners share.
+"""The contract of a learner.
 
-A learner turns payloads into features (`fit_encoder`), and logistic regression turns features into predictions:
+    learner = LEARNERS["text"]
+    fit = learner.fit(payloads, Target.winning(posterior), ["text"], seed=0)
+    fit.held_out                               # f8[n, K]: no row was predicted by what had seen it
+    fit.learned.predict_proba(other_payloads)  # f8[N, K]
+    for ids, rows, proba in predict_stream(fit.learned, batches): ...  # a pool that never lies in memory
+    load(fit.learned.save())                   # npz and JSON with a checksum, never pickle
 
-    encoder = LEARNERS["text"].fit_encoder(payloads, fields)   # vocabulary, scale: needs no labels
-    X = encoder.features(payloads)
-    held_out = out_of_fold(X, posterior, seed=0)               # for measuring: no row was trained on itself
-    learned = Learned("text", encoder, train(X, posterior, seed=0))
-    learned.predict_proba(other_payloads)                      # f8[N, K]
-    Learned.load(learned.save())                               # npz bytes, never pickle
-
-Posteriors given for training must come from votes only: a learner never learns from itself.
+Targets must come from votes, gold or experts: a learner never learns from itself.
 """
 
 from __future__ import annotations
 
-import io
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
-from zipfile import BadZipFile
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregation.learners.logistic import Classifier
+from aggregation.learners.reading import Payloads
+from aggregation.learners.storage import Arrays
+from aggregation.learners.target import Floats, Target
 
-Floats = NDArray[np.float64]
-Payloads = Sequence[Mapping[str, Any]]
-Arrays = dict[str, NDArray[Any]]
-
-
-class Encoder(Protocol):
-    """Payloads to features, with everything that was fitted for it."""
-
-    @property
-    def fields(self) -> tuple[str, ...]: ...
-
-    def features(self, payloads: Payloads) -> Any:
-        """Dense or sparse matrix [N, D]. Raises ValueError naming the first bad row and its field."""
-
-    def arrays(self) -> Arrays:
-        """All that `Learner.restore_encoder` needs, as plain arrays (no objects)."""
+Ids = TypeVar("Ids")
 
 
-class Learner(Protocol):
-    """One way of encoding payloads."""
-
-    def fit_encoder(self, payloads: Payloads, fields: Sequence[str]) -> Encoder:
-        """An encoder for these fields of the payloads. Raises ValueError naming the first bad row and its field."""
-
-    def restore_encoder(self, fields: Sequence[str], arrays: Arrays) -> Encoder:
-        """The encoder whose `arrays` were saved."""
-
-
-@dataclass(frozen=True, eq=False)
-class Learned:
+class Learned(Protocol):
     """A trained learner: predicts from payloads, and can be stored."""
 
-    learner: str
-    encoder: Encoder
-    classifier: Classifier
+    @property
+    def n_labels(self) -> int: ...
 
     def predict_proba(self, payloads: Payloads) -> Floats:
         """Predictions f8[N, K], rows sum to 1, none is 0. Raises ValueError naming a bad row and its field."""
-        if len(payloads) == 0:
-            return np.empty((0, self.classifier.n_labels))
-        return self.classifier.predict_proba(self.encoder.features(payloads))
+
+    def member_proba(self, payloads: Payloads) -> Floats:
+        """What each of M >= 1 learners taught on different rows predicts, f8[M, N, K]: see `acquisition.bald`.
+
+        They are there after a fit; one that was stored has no other member than itself.
+        """
 
     def save(self) -> bytes:
         """The whole as one npz file. Equal learned models give equal bytes."""
-        head = {"format": 1, "learner": self.learner, "fields": list(self.encoder.fields)}
-        arrays: Arrays = {"head": text_array(json.dumps(head, sort_keys=True))}
-        arrays |= {f"encoder.{name}": array for name, array in self.encoder.arrays().items()}
-        arrays |= {f"classifier.{name}": array for name, array in self.classifier.arrays().items()}
-        file = io.BytesIO()
-        np.savez_compressed(file, allow_pickle=False, **arrays)
-        return file.getvalue()
-
-    @classmethod
-    def load(cls, data: bytes) -> Learned:
-        """What `save` wrote. Raises ValueError if it is something else; never unpickles."""
-        from aggregation.learners import LEARNERS
-
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            head = json.loads(array_text(arrays["head"]))
-            learner = LEARNERS[head["learner"]]
-        except (KeyError, OSError, EOFError, ValueError, BadZipFile) as error:
-            raise ValueError(f"not a stored learner: {error}") from error
-        encoder = learner.restore_encoder(head["fields"], _under("encoder.", arrays))
-        return cls(head["learner"], encoder, Classifier.restore(_under("classifier.", arrays)))
 
 
-def field_value(payload: Mapping[str, Any], row: int, field: str) -> Any:
-    """One field of one payload; ValueError naming row and field if it is missing."""
-    if not isinstance(payload, Mapping):
-        raise ValueError(f"row {row} is not an object")
-    if field not in payload:
-        raise ValueError(f"row {row} has no field {field!r}")
-    return payload[field]
+@dataclass(frozen=True, eq=False)
+class LearnerFit:
+    """The learner trained on everything, and what says how good it is.
+
+    held_out: f8[n, K], predictions of the rows taught, each by one that had not seen it.
+    """
+
+    learned: Learned
+    held_out: Floats
 
 
-def text_array(text: str) -> NDArray[np.uint8]:
-    """Text as UTF-8 bytes: numpy's own string arrays drop trailing NULs."""
-    return np.frombuffer(text.encode(), dtype=np.uint8)
+class Learner(Protocol):
+    """One kind of learner."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in the registry and in stored files."""
+
+    def fit(
+        self, payloads: Payloads, target: Target, fields: Sequence[str], *, folds: int | None = None, seed: int = 0
+    ) -> LearnerFit:
+        """Train on these fields of n payloads. Deterministic by seed; the order of the payloads decides the folds.
+
+        One label only, or rows that are all alike, give the labels' shares, smoothed. Raises ValueError naming the
+        first row and field that can't be read, or the first target that can't be taught.
+        """
+
+    def restore(self, fields: Sequence[str], groups: Mapping[str, Arrays]) -> Learned:
+        """The learned that was saved. Raises KeyError or ValueError if its arrays are others."""
 
 
-def array_text(array: NDArray[np.uint8]) -> str:
-    return array.tobytes().decode()
+def predict_stream(
+    learned: Learned, batches: Iterable[tuple[Ids, Payloads]]
+) -> Iterator[tuple[Ids, NDArray[np.intp], Floats]]:
+    """Predict a pool batch by batch: for each, its ids, the rows that could be read, int[m], and f8[m, K] for them.
+
+    One batch is held at a time; a row that can't be read is left out, not its batch.
+    """
+    for ids, payloads in batches:
+        yield ids, *predict_readable(learned, payloads)
 
 
-def _under(prefix: str, arrays: Arrays) -> Arrays:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+def predict_readable(learned: Learned, payloads: Payloads) -> tuple[NDArray[np.intp], Floats]:
+    """The rows that the learner can read, int[m] ascending, and its predictions for them, f8[m, K].
+
+    Bad rows are found by halving, so that a few among thousands cost little.
+    """
+    try:
+        return np.arange(len(payloads)), learned.predict_proba(payloads)
+    except ValueError:
+        if len(payloads) == 1:
+            return np.empty(0, np.intp), np.empty((0, learned.n_labels))
+        half = len(payloads) // 2
+        first, proba = predict_readable(learned, payloads[:half])
+        second, more = predict_readable(learned, payloads[half:])
+        return np.concatenate([first, half + second]), np.concatenate([proba, more])

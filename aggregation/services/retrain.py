@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +57,7 @@ def retraining_due(*, project_id: int | None = None) -> list[int]:
 
 
 def _retrain(project: Project) -> Run:
-    from aggregation.learners import LEARNERS, Learned, out_of_fold, train
+    from aggregation.learners import LEARNERS, Target
 
     parameters = {"learner": project.learner, "fields": project.learner_fields, "seed": SEED}
     assert project.learner, "retraining_due lists no project without a learner"
@@ -72,12 +72,10 @@ def _retrain(project: Project) -> Run:
         fit = fit_label_model(project=project, votes=loaded.votes, gold=None)
         posterior = fit.posterior[voted]
         payloads = _payloads(loaded.task_ids[voted])
-        encoder = LEARNERS[project.learner].fit_encoder(payloads, project.learner_fields)
-        X = encoder.features(payloads)
-        held_out = out_of_fold(X, posterior, seed=SEED)
+        learnt = LEARNERS[project.learner].fit(payloads, Target.winning(posterior), project.learner_fields, seed=SEED)
+        held_out = learnt.held_out
         weight = fit_weight(held_out, posterior, fit.label_prior)
-        learned = Learned(project.learner, encoder, train(X, posterior, seed=SEED))
-        content = learned.save()
+        content = learnt.learned.save()
         LearnerArtefact.objects.create(run=run, content=content, sha256=hashlib.sha256(content).hexdigest())
 
         predictions = dict(zip(loaded.task_ids[voted].tolist(), held_out, strict=True))
@@ -85,7 +83,7 @@ def _retrain(project: Project) -> Run:
             LiveModel.objects.filter(project=project).update(prediction_weight=weight, learner_run=run.id)
         predicted = unreadable = 0
         for ids, pool_payloads in _pool(project):
-            readable, proba = _predict(learned, pool_payloads)
+            readable, proba = _predict(learnt.learned, pool_payloads)
             with _keeping_learner(project):
                 _write_predictions(run=run, ids=[ids[row] for row in readable], proba=proba, held_out=predictions)
                 Prediction.objects.filter(task__in=ids).exclude(run=run.id).delete()
@@ -141,14 +139,10 @@ def _pool(project: Project) -> Iterator[tuple[list[int], list[dict[str, Any]]]]:
 
 def _predict(learned: Learned, payloads: list[dict[str, Any]]) -> tuple[list[int], np.ndarray[Any, Any]]:
     """The rows that the learner can read, and its predictions for them: one odd task is left out, not all of them."""
-    try:
-        return list(range(len(payloads))), learned.predict_proba(payloads)
-    except ValueError:
-        proba = {}
-        for row, payload in enumerate(payloads):
-            with suppress(ValueError):
-                proba[row] = learned.predict_proba([payload])
-        return list(proba), np.concatenate([*proba.values()]) if proba else np.empty((0, 0))
+    from aggregation.learners import predict_readable
+
+    readable, proba = predict_readable(learned, payloads)
+    return readable.tolist(), proba
 
 
 def _write_predictions(

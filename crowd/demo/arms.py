@@ -14,7 +14,7 @@ from aggregation.core import live
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
 from aggregation.core.prediction import fit_weight
 from aggregation.core.votes import Floats, Ints, Votes
-from aggregation.learners import out_of_fold, train
+from aggregation.learners import Target, out_of_fold, train
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ def random_order(
     votes = _ask(answers, _spread(n_votes, answers.shape[1], most, seed), n_labels, seed)
     posterior = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None).posterior
     voted = np.unique(votes.task)
-    prediction = train(features[voted], posterior[voted]).predict_proba(features)
+    prediction = train(features[voted], Target.winning(posterior[voted])).predict_proba(features)
     label = prediction.argmax(axis=1)
     label[voted] = posterior[voted].argmax(axis=1)
     return Arm(len(votes), label.astype(np.int32))
@@ -62,8 +62,9 @@ def random_order_joint(
     votes = _ask(answers, _spread(n_votes, answers.shape[1], most, seed), n_labels, seed)
     fit = LABEL_MODELS[DEFAULT_LABEL_MODEL](votes, None)
     voted = np.unique(votes.task)
-    prediction = train(features[voted], fit.posterior[voted]).predict_proba(features)
-    prediction[voted] = out_of_fold(features[voted], fit.posterior[voted])
+    consensus = Target.winning(fit.posterior[voted])
+    prediction = train(features[voted], consensus).predict_proba(features)
+    prediction[voted] = out_of_fold(features[voted], consensus)
     weight = fit_weight(prediction[voted], fit.posterior[voted], fit.label_prior)
     priors: Floats = live.task_prior(fit.label_prior, prediction, weight)
     joint = live.with_prior(fit.posterior, fit.label_prior, priors)

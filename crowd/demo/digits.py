@@ -50,9 +50,9 @@ class Digits:
 
     def features(self) -> Any:
         """[T, D], the digits to label as the service's learner sees them."""
-        from aggregation.learners import LEARNERS
+        from aggregation.learners import numeric
 
-        return LEARNERS["numeric"].fit_encoder(self.payloads, FIELDS).features(self.payloads)
+        return numeric.LEARNER.fit_encoder(self.payloads, FIELDS).features(self.payloads)
 
 
 def _read(index: dict[tuple[int, ...], int], mine: Ints, data: Any) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aggregation.core.simulation import digit_crowd
-from aggregation.learners import LEARNERS
+from aggregation.learners import numeric
 from crowd.demo.arms import fixed_majority, random_order
 
 
@@ -13,7 +13,7 @@ def digits():
 
     data = load_digits()
     payloads = [{"pixels": row.tolist()} for row in data.data]
-    features = LEARNERS["numeric"].fit_encoder(payloads, ["pixels"]).features(payloads)
+    features = numeric.LEARNER.fit_encoder(payloads, ["pixels"]).features(payloads)
     return features[:900], data.target[:900].astype(np.int32)
 
 
