@@ -13,14 +13,14 @@ from projects.models import Assignment, AssignmentStatus, Project, Review, Task,
 from projects.queries import fetch, from_json
 
 #: Before the first position of the queue.
-START = (1000, 0)
+START = (10_000, 0)
 
 
 def review_queue(project: Project, *, after: tuple[int, ...] | None, limit: int) -> list[tuple[int, int]]:
-    """Up to ``limit`` positions (priority, task) of tasks that an expert should look at, the most uncertain first."""
-    priority, task = after or START
-    rows = fetch(queries.REVIEW_QUEUE, project=project.id, priority=priority, task=task, limit=limit)
-    return [(priority, task) for task, priority in rows]
+    """Up to ``limit`` positions (doubt, task) of tasks that an expert should look at, the least confident first."""
+    doubt, task = after or START
+    rows = fetch(queries.REVIEW_QUEUE, project=project.id, doubt=doubt, task=task, limit=limit)
+    return [(doubt, task) for task, doubt in rows]
 
 
 def reviewable_tasks(project: Project, task_ids: Sequence[int]) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ class ReviewsView(APIView):
         operation_id="review_queue", parameters=PARAMETERS, responses=page_schema("ReviewPage", ReviewableTask)
     )
     def get(self, request: Request, project_id: int) -> Response:
-        """Tasks that an expert should look at, flagged by skips or disputed by votes: the most uncertain first."""
+        """Tasks that an expert should look at, flagged by skips or disputed by votes: the least sure first."""
         project = access_project(user_of(request), project_id, REVIEWERS)
         limit = limit_of(request)
         found = review_queue(project, after=decode_cursor(request, 2), limit=limit + 1)

@@ -76,11 +76,12 @@ class TaskQueue(models.Model):
     open = models.BooleanField(default=True)
     priority = models.SmallIntegerField(default=1000)  # 0..1000, the highest first; by the project's order
     review = models.BooleanField(db_default=False)  # retired for an expert to look at
+    doubt = models.SmallIntegerField(db_default=0)  # of such a task: 10000 * (1 - confidence), kept by a trigger
 
     class Meta:
         indexes = [
             # Read by the experts' queue.
-            models.Index("project", F("priority").desc(), "task", name="queue_review", condition=Q(review=True)),
+            models.Index("project", F("doubt").desc(), "task", name="queue_review", condition=Q(review=True)),
             # Read by the lease statement: open tasks, the highest priority first, then in upload order. Negated and not
             # descending, so that a row comparison can begin a scan anywhere.
             models.Index("project", "pool", F("priority") * -1, "task", name="queue_next", condition=Q(open=True)),

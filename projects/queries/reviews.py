@@ -1,14 +1,14 @@
 """Tasks for experts."""
 
-# The experts' queue: retired tasks that are flagged or disputed, the most uncertain first, after a position. Gold is
-# known and needs no expert. Index queue_review.
+# The experts' queue: retired tasks that are flagged or disputed, the least confident first in every order of a project,
+# after a position. Gold is known and needs no expert. Index queue_review.
 REVIEW_QUEUE = """
-SELECT q.task_id, q.priority
+SELECT q.task_id, q.doubt
 FROM projects_taskqueue q
 WHERE q.project_id = %(project)s AND q.review
-  AND q.priority <= %(priority)s AND (q.priority < %(priority)s OR q.task_id > %(task)s)
+  AND q.doubt <= %(doubt)s AND (q.doubt < %(doubt)s OR q.task_id > %(task)s)
   AND (SELECT 1 FROM projects_gold g WHERE g.task_id = q.task_id) IS NULL
-ORDER BY q.priority DESC, q.task_id
+ORDER BY q.doubt DESC, q.task_id
 LIMIT %(limit)s
 """
 

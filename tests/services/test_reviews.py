@@ -3,12 +3,15 @@
 from collections.abc import Callable
 
 import pytest
+from django.db import transaction
 
 from aggregation.services.consensus import read_feed
 from aggregation.services.fitting import load_votes
 from aggregation.services.reviews import publish_reviews
+from projects import queries
 from projects.errors import AnswerKnown, NotFound, NothingToUndo, ReviewedMeanwhile, UnknownLabel
-from projects.models import Event, Gold, Member, Review, ReviewAction, Role, TaskQueue
+from projects.models import Event, Gold, Member, Order, Review, ReviewAction, Role, TaskQueue
+from projects.queries import fetch
 from projects.review_selectors import review_queue, reviewable_tasks
 from projects.services.leases import lease_tasks, skip_assignment
 from projects.services.projects import configure_project
@@ -69,6 +72,42 @@ def test_refits_and_settings_say_anew_what_is_disputed(campaign: Make) -> None:
     configure_project(project_id=c.id, version=c.fresh().version, changes={"flag_below": None})
     assert [c.state(n).retired for n in range(2)] == ["redundancy", "redundancy"]
     assert queue(c) == []
+
+
+@pytest.mark.parametrize("order", Order.values)
+def test_experts_get_the_least_sure_task_first_whatever_comes_first_to_annotators(campaign: Make, order: str) -> None:
+    c = campaign(tasks=4, annotators=5, redundancy=3, flag_below=0.999, max_skips=1, order=order)
+    said = {0: "cat cat cat", 1: "cat cat dog", 2: "cat", 3: "cat cat"}
+    for n, labels in said.items():
+        for annotator, label in enumerate(labels.split()):
+            c.vote(annotator, label, n)
+    for n in (2, 3):
+        skip_assignment(member=c.member(2), assignment_id=c.lease(2, n).id, reason="broken")
+
+    expected = sorted(said, key=lambda n: (c.state(n).confidence, n))
+    assert [c.state(n).retired for n in said] == ["disputed", "disputed", "flagged", "flagged"]
+    assert expected != sorted(said) and queue(c) == expected
+    in_pages: list[int] = []
+    after = None
+    while page := review_queue(c.fresh(), after=after, limit=1):
+        after = page[-1]
+        in_pages += [task for _, task in page]
+    assert in_pages == [c.task(n) for n in expected], "page by page the same"
+
+    decide(c, expected[0], action=REOPEN)
+    c.refit()
+    c.vote(4, "dog", expected[0])
+    again = [n for n in said if c.state(n).retired in ("disputed", "flagged")]
+    assert queue(c) == sorted(again, key=lambda n: (c.state(n).confidence, n)), "as sure as they are by now"
+
+
+def test_the_experts_queue_is_read_from_its_index_in_order(campaign: Make) -> None:
+    c = disputed(campaign)
+    position = {"project": c.id, "doubt": 10_000, "task": 0, "limit": 50}
+    with transaction.atomic():
+        fetch("SET LOCAL enable_seqscan = off")
+        plan = "\n".join(line for (line,) in fetch(f"EXPLAIN {queries.REVIEW_QUEUE}", **position))
+    assert "queue_review" in plan and "Sort" not in plan
 
 
 def test_what_was_skipped_is_in_the_queue_with_reasons_and_comments(campaign: Make) -> None:
