@@ -45,13 +45,12 @@ def sanction(
 ) -> Sanction | None:
     """Warn, pause, block or discard, from now on; None if this rule has acted on this annotator already.
 
-    A vote that is under way ends first and counts; when this returns no other can come of somebody blocked, what they
+    A vote or a lease that is under way ends first; when this returns no other can come of somebody blocked, what they
     held is with others again, and of somebody discarded no vote counts. hours: how long a pause lasts. Raises
     ManagerNotSanctioned.
     """
     with transaction.atomic():
-        # Not only the row's other columns: FOR UPDATE waits for the votes that hold it.
-        locked = Member.objects.select_for_update().get(id=annotator.id)
+        locked = _lock(annotator.id)
         if locked.role == Role.MANAGER:
             raise ManagerNotSanctioned()
         if rule is not None and Sanction.objects.filter(rule=rule, annotator=locked).exists():
@@ -81,7 +80,7 @@ def lift(*, sanction: Sanction, by: Member | None, reason: str = "") -> Sanction
     AlreadyLifted.
     """
     with transaction.atomic():
-        Member.objects.select_for_update().get(id=sanction.annotator_id)
+        _lock(sanction.annotator_id)
         # Also waits for a chunk of votes that is just being discarded: after us there is none.
         locked = Sanction.objects.select_for_update(of=("self",)).get(id=sanction.id)
         if locked.action == Action.LIFT or Sanction.objects.filter(lifts=locked).exists():
@@ -102,6 +101,15 @@ def lift(*, sanction: Sanction, by: Member | None, reason: str = "") -> Sanction
     return done
 
 
+def _lock(annotator_id: int) -> Member:
+    """Whoever does something about an annotator comes alone: after what they do themselves, and before all other locks.
+
+    The row, too: FOR UPDATE waits for everybody who holds it.
+    """
+    fetch(queries.LOCK_ANNOTATOR, annotator=annotator_id)
+    return Member.objects.select_for_update().get(id=annotator_id)
+
+
 def _hand_over(lifted: Sanction) -> None:
     """Votes that another discarding in force would have discarded are its own from now on."""
     others = Sanction.objects.filter(
@@ -113,17 +121,19 @@ def _hand_over(lifted: Sanction) -> None:
 
 def carry_out(*, sanction_id: int) -> None:
     """Do what is still to be done about leases and votes, chunk by chunk; the sweeper ends what was interrupted."""
-    while _carry_out_chunk(sanction_id):
+    annotator_id = Sanction.objects.filter(id=sanction_id).values_list("annotator_id", flat=True).first()
+    while annotator_id is not None and _carry_out_chunk(sanction_id, annotator_id):
         continue
 
 
 @transaction.atomic
-def _carry_out_chunk(sanction_id: int) -> bool:
+def _carry_out_chunk(sanction_id: int, annotator_id: int) -> bool:
     """Whether there may be more."""
+    fetch(queries.LOCK_ANNOTATOR, annotator=annotator_id)
     done = Sanction.objects.select_for_update(of=("self",)).filter(id=sanction_id, pending=True).first()
     if done is None:
         return False
-    who = {"annotator": done.annotator_id, "limit": CHUNK}
+    who = {"annotator": annotator_id, "limit": CHUNK}
     if Sanction.objects.filter(lifts=done).exists():
         changed = 0
     elif done.action == Action.LIFT:
@@ -150,7 +160,7 @@ def end_pauses() -> None:
     """Whose pause is over, by the database's clock, stands as the sanctions still in force have it."""
     for (member_id,) in fetch(queries.PAUSES_OVER):
         with transaction.atomic():
-            Member.objects.select_for_update().get(id=member_id)
+            _lock(member_id)
             fetch(queries.STAND, annotator=member_id)
 
 

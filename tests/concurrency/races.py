@@ -8,7 +8,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 from django.db import connection
+
+from tests.support.client import wait_for
 
 
 def together(actions: Sequence[Callable[[], Any]], *, database: bool = True) -> list[Any]:
@@ -49,6 +52,12 @@ def beside(*actions: Callable[[], Any]) -> Iterator[list[Future[Any]]]:
         yield running
         for future in running:
             future.result(60)
+
+
+def wait_until_blocked_by(somebody: psycopg.Connection[Any], observer: psycopg.Connection[Any]) -> None:
+    """Waits until another session waits for this one. observer: one that commits each statement."""
+    waiting = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
+    wait_for(lambda: observer.execute(waiting, [somebody.info.backend_pid]).fetchall(), what="somebody to wait")
 
 
 @contextmanager

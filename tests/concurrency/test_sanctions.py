@@ -2,16 +2,21 @@
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import httpx
+import pytest
 
-from projects.models import Action, Assignment, Member, Rule, Sanction, Vote
+from projects.errors import AnnotatorBlocked, AnnotatorPaused
+from projects.models import Action, Assignment, Member, Rule, Sanction, Stage, Vote
 from projects.services.leases import lease_tasks
+from projects.services.qualification import set_stage
 from projects.services.sanctions import carry_out, lift, sanction
 from projects.services.voting import VoteInput, submit_votes
 from tests.concurrency.conftest import Person
-from tests.concurrency.races import beside, together
+from tests.concurrency.races import beside, together, wait_until_blocked_by
 from tests.services.campaign import (
     Campaign,
     assert_counters_are_true,
@@ -88,9 +93,7 @@ def test_a_ban_waits_for_the_vote_that_is_under_way(campaign: Make) -> None:
     with other_connection() as voting, other_connection(autocommit=True) as observer:
         voting.execute("SELECT FROM projects_member WHERE id = %s FOR KEY SHARE", [c.annotators[0].id])
         with beside(partial(sanction, annotator=c.member(0), action=Action.BLOCK, reason="Now")) as (ban,):
-            waiting = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
-            who = voting.info.backend_pid
-            wait_for(lambda: observer.execute(waiting, [who]).fetchall(), what="the ban to wait")
+            wait_until_blocked_by(voting, observer)
             assert not ban.done()
             voting.rollback()
     (refused,) = submit_votes(member=c.member(0), votes=[VoteInput(held.id, "cat")])
@@ -104,14 +107,101 @@ def test_a_vote_that_waits_for_a_ban_is_refused(campaign: Make) -> None:
         banning.execute("SELECT FROM projects_member WHERE id = %s FOR UPDATE", [c.annotators[0].id])
         vote = partial(submit_votes, member=c.member(0), votes=[VoteInput(held.id, "cat")])
         with beside(vote) as (voting,):
-            waiting = "SELECT FROM pg_stat_activity WHERE %s = ANY(pg_blocking_pids(pid))"
-            who = banning.info.backend_pid
-            wait_for(lambda: observer.execute(waiting, [who]).fetchall(), what="the vote to wait")
+            wait_until_blocked_by(banning, observer)
             banning.execute("UPDATE projects_member SET standing = 'blocked' WHERE id = %s", [c.annotators[0].id])
             banning.commit()
         (refused,) = voting.result()
     assert refused is not None and refused.code == "annotator_blocked"
     assert not Vote.objects.filter(project=c.project).exists()
+
+
+def test_a_ban_waits_for_the_lease_that_is_under_way_and_takes_it(campaign: Make) -> None:
+    c = campaign(tasks=1, annotators=1)
+    with other_connection() as leasing, other_connection(autocommit=True) as observer:
+        leasing.execute("SELECT FROM projects_held(%s)", [c.annotators[0].id])
+        with beside(partial(sanction, annotator=c.member(0), action=Action.BLOCK, reason="Now")) as (ban,):
+            wait_until_blocked_by(leasing, observer)
+            assert not ban.done() and c.member(0).standing == "active"
+            leasing.rollback()
+    assert c.member(0).standing == "blocked"
+
+
+@pytest.mark.parametrize("act", ["lift", "carry_out"])
+def test_whatever_else_is_done_about_somebody_waits_for_their_lock_before_any_other(campaign: Make, act: str) -> None:
+    c = campaign(tasks=1, annotators=1)
+    given = {"project": c.project, "annotator": c.annotators[0], "action": Action.DISCARD, "reason": "Slowly"}
+    with other_connection() as leasing, other_connection(autocommit=True) as observer:
+        leasing.execute("SELECT FROM projects_held(%s)", [c.annotators[0].id])
+        done = Sanction.objects.create(**given, pending=act == "carry_out")
+        action = {"lift": partial(lift, sanction=done, by=None), "carry_out": partial(carry_out, sanction_id=done.id)}
+        with beside(action[act]) as (waiting,):
+            wait_until_blocked_by(leasing, observer)
+            observer.execute("SELECT FROM projects_member WHERE id = %s FOR UPDATE NOWAIT", [c.annotators[0].id])
+            observer.execute("SELECT FROM projects_sanction WHERE id = %s FOR UPDATE NOWAIT", [done.id])
+            assert not waiting.done()
+            leasing.rollback()
+
+
+@pytest.mark.parametrize("settings", [{}, {"budget": 9}, {"gold_share": 0.5}, {"daily_quota": 9}], ids=str)
+def test_a_request_that_was_let_in_before_a_ban_leases_nothing_after_it(
+    campaign: Make, settings: dict[str, Any]
+) -> None:
+    c = campaign(tasks=3, annotators=1, **settings)
+    before = c.member(0)
+    c.lease(0)
+    sanction(annotator=c.member(0), action=Action.BLOCK, reason="Now")
+
+    leases, why = lease_tasks(member=before, count=2)
+
+    assert (leases, why in ("retry", "waiting")) == ([], True)
+    assert not Assignment.objects.filter(annotator=c.annotators[0], status="open").exists()
+    assert_counters_are_true(c.project)
+
+
+def test_leases_beside_a_ban_leave_nothing_in_the_hands_of_who_is_banned(campaign: Make) -> None:
+    c = campaign(tasks=60, annotators=4, redundancy=4, max_leases=100)
+
+    def take(annotator: int) -> None:
+        member = c.member(annotator)  # as it was, whatever comes
+        for count in range(1, 20):
+            lease_tasks(member=member, count=count)
+
+    bans = [partial(sanction, annotator=c.member(a), action=Action.BLOCK, reason="Now") for a in range(4)]
+    together([*(partial(take, a) for a in range(4)), *bans])
+
+    assert not Assignment.objects.filter(project=c.id, status="open").exists()
+    assert_counters_are_true(c.project)
+
+
+def test_managers_who_act_on_the_same_person_at_once_never_wait_in_a_circle(campaign: Make) -> None:
+    """One discards, one blocks, one puts them back to training, one lifts, while they lease and vote."""
+    c = campaign(tasks=60, annotators=2, redundancy=2, max_leases=100, training_tasks=1)
+    practice = [{"data": {"n": n}, "gold": "cat", "qualification": True} for n in range(100, 130)]
+    c.upload(practice)
+    somebody = c.annotators[0].id
+
+    def act(action: Action) -> None:
+        for _ in range(4):
+            done = sanction(annotator=c.member(0), action=action, reason="At once")
+            assert done is not None
+            lift(sanction=done, by=None)
+
+    def stage() -> None:
+        for n in range(8):
+            assert set_stage(project=c.project, member_id=somebody, stage=Stage.QUALIFIED if n % 2 else Stage.TRAINING)
+
+    def work() -> None:
+        for _ in range(12):
+            with suppress(AnnotatorBlocked, AnnotatorPaused):
+                leases, _why = lease_tasks(member=c.member(0), count=20)
+                submit_votes(member=c.member(0), votes=[VoteInput(lease.id, "cat") for lease in leases[::2]])
+
+    together([partial(act, Action.DISCARD), partial(act, Action.BLOCK), partial(act, Action.DISCARD), stage, work])
+
+    assert c.member(0).standing == "active"
+    assert not Sanction.objects.filter(annotator=somebody, pending=True).exists()
+    assert not Vote.objects.filter(annotator=somebody, status="discarded").exists(), "all was lifted"
+    assert_counters_are_true(c.project)
 
 
 def test_leases_and_bans_at_once_leave_true_counters(campaign: Make) -> None:
