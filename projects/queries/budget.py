@@ -41,6 +41,9 @@ SELECT coalesce(sum(available) >= max(price), true),
 FROM projects_budgetshare WHERE project_id = %(project)s
 """
 
+# The sweeper ends leases of several projects at once, and gives back to a share of each: one sweeper at a time.
+LOCK_SWEEP = "SELECT pg_advisory_xact_lock(71004, 0)"
+
 LOCK_BUDGET = "SELECT pg_advisory_xact_lock(71003, %(project)s::int)"
 
 # Wait for everybody who moves money; what is available then (null: no limit) and the price of a vote.

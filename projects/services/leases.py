@@ -301,5 +301,6 @@ def _refuse_unless(assignment: Assignment, *statuses: AssignmentStatus) -> None:
 def expire_leases(*, limit: int = 1000) -> int:
     """End up to ``limit`` leases whose time is over, by the database's clock; how many were ended."""
     with transaction.atomic():
+        fetch(queries.LOCK_SWEEP)
         ((ended,),) = fetch(queries.EXPIRE, limit=limit)
     return int(ended)

@@ -7,18 +7,20 @@ from contextlib import suppress
 from decimal import Decimal
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import OperationalError, connection
 
 from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, LateVoteNoBudget, LateVoteNoRoom
-from projects.models import Assignment, Payment, Vote
+from projects.models import Assignment, BudgetShare, Payment, Vote
+from projects.queries import fetch
 from projects.services import budget, leases, recompute, voting
 from projects.services.leases import expire_leases, lease_tasks, release_assignment
 from projects.services.projects import configure_project
 from projects.services.voting import VoteInput, submit_votes
-from tests.concurrency.races import meanwhile, together
+from tests.concurrency.races import beside, meanwhile, together, wait_until_blocked_by
 from tests.services.campaign import Campaign, assert_counters_are_true, other_connection
 from tests.services.money import assert_budget_adds_up, assert_money_adds_up, spent_reserved_available
 from tests.services.test_leases import expire, let_time_pass
@@ -182,6 +184,45 @@ def test_late_votes_and_leases_for_the_last_of_the_budget(campaign: Make, round_
     assert results[:4].count(None) == Payment.objects.filter(project=c.id).count()
     assert_money_adds_up(c.project)
     assert_counters_are_true(c.project)
+
+
+def test_sweepers_who_give_back_to_the_same_projects_in_another_order_never_wait_in_a_circle(campaign: Make) -> None:
+    """Each project has a single share, and the leases that the sweepers end lie crosswise."""
+    ours = [campaign(tasks=40, annotators=1, redundancy=1, max_leases=40, budget=Decimal(100)) for _ in range(2)]
+    for c in ours:
+        BudgetShare.objects.filter(project=c.project, number__gt=0).delete()
+        BudgetShare.objects.filter(project=c.project).update(available=100)
+    for _ in range(5 * ROUNDS):
+        a, b = ([lease.id for lease in lease_tasks(member=c.member(0), count=40)[0]] for c in ours)
+        end_in_order([*a[:20], *b[:20], *b[20:], *a[20:]])
+
+        together([partial(expire_leases, limit=40)] * 2)
+
+        expire_leases()  # what the stack's own sweeper has begun meanwhile has ended, too
+        assert [spent_reserved_available(c) for c in ours] == [(0, 0, 100)] * 2
+
+
+def end_in_order(assignments: list[UUID]) -> None:
+    """Their time is over, that of the first since longest."""
+    fetch(
+        """
+        UPDATE projects_assignment a SET expires_at = now() - interval '1 hour' + place * interval '1 s'
+        FROM unnest(%(assignments)s::uuid[]) WITH ORDINALITY AS o(id, place) WHERE a.id = o.id
+        """,
+        assignments=assignments,
+    )
+
+
+def test_one_sweeper_waits_for_another(campaign: Make) -> None:
+    c = campaign(tasks=1, annotators=1, budget=Decimal(1))
+    let_time_pass(c.lease(0).id)
+    with other_connection() as sweeping, other_connection(autocommit=True) as observer:
+        sweeping.execute(queries.LOCK_SWEEP)
+        with beside(expire_leases) as (sweep,):
+            wait_until_blocked_by(sweeping, observer)
+            assert not sweep.done() and spent_reserved_available(c) == (0, 1, 0)
+            sweeping.rollback()
+    assert spent_reserved_available(c) == (0, 0, 1)
 
 
 def test_of_managers_who_lower_it_at_once_one_wins(campaign: Make) -> None:
