@@ -82,17 +82,54 @@ def _chance(rule: Rule) -> Iterator[Finding]:
 
 
 def _copying(rule: Rule) -> Iterator[Finding]:
-    """Who of a pair copied is not told by their votes: the rule acts on both."""
+    """What two share does not tell who of them copied: the rule acts on both, unless one is clearly the better."""
+    measures = _measures(rule)
     found = Conduct.objects.filter(
         project=rule.project_id, wrong__gte=rule.minimum, copied__gte=rule.limit, p_value__lte=1 - rule.confidence
     )
     for row in found.select_related("partner"):
+        difference = _difference(measures, row.annotator_id, row.partner_id, rule.confidence)
+        if difference is not None and difference.better:
+            continue
         figures = {"with": row.partner_id, "copied": row.copied, "wrong": row.wrong, "p_value": row.p_value}
         name = row.partner.name if row.partner else "somebody"
         words = f"Shares {percent(row.copied)} of {row.wrong} wrong answers with {name} beyond chance"
-        yield Finding(
-            row.annotator_id, figures | {"limit": rule.limit}, f"{words}, the limit is {percent(rule.limit)}."
-        )
+        words += f", the limit is {percent(rule.limit)}."
+        if difference is not None:
+            words += f" {name}, who is clearly better {difference.at}, is left alone."
+        told_by = None if difference is None else difference.at
+        yield Finding(row.annotator_id, figures | {"limit": rule.limit, "worse": told_by}, words)
+
+
+#: Of each annotator: successes, and of how many.
+Measure = dict[int, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """That one annotator is surely better or worse than another, and at what."""
+
+    better: bool
+    at: str
+
+
+def _measures(rule: Rule) -> dict[str, Measure]:
+    """What tells a source from who copies it, the surest first."""
+    gold = fetch(queries.GOLD_FIGURES, project=rule.project_id, minimum=1)
+    others = Conduct.objects.filter(project=rule.project_id).values_list("annotator_id", "agreed", "compared")
+    return {
+        "on gold": {annotator: (right, answers) for annotator, right, answers in gold},
+        "by agreement with others": {annotator: (agreed, compared) for annotator, agreed, compared in others},
+    }
+
+
+def _difference(measures: dict[str, Measure], one: int, other: int | None, confidence: float) -> Difference | None:
+    """By the first measure in which their bounds lie apart; None if there is none."""
+    for at, measure in measures.items():
+        mine, theirs = (share_bounds(*measure.get(who or 0, (0, 0)), confidence) for who in (one, other))
+        if mine[0] > theirs[1] or theirs[0] > mine[1]:
+            return Difference(better=mine[0] > theirs[1], at=at)
+    return None
 
 
 JUDGES: dict[Condition, Callable[[Rule], Iterator[Finding]]] = {

@@ -116,6 +116,38 @@ def test_who_shares_wrong_answers_beyond_chance(campaign: Make) -> None:
     assert "of 24 wrong answers with other beyond chance, the limit is 50 %." in said(c)["one"]
 
 
+@pytest.mark.parametrize(
+    ("gold", "agreed", "told"),
+    [
+        ((20, 8), (30, 30), {"Ben": "on gold"}),  # what is known goes before what others say
+        ((20, 8), (10, 50), {"Ben": "on gold"}),
+        ((8, 20), (30, 30), {"Ann": "on gold"}),
+        ((16, 14), (50, 20), {"Ben": "by agreement with others"}),
+        ((0, 0), (20, 50), {"Ann": "by agreement with others"}),
+        ((16, 14), (31, 30), {"Ann": None, "Ben": None}),
+    ],
+)
+def test_of_two_who_share_wrong_answers_the_clearly_better_one_is_left_alone(
+    campaign: Make, gold: tuple[int, int], agreed: tuple[int, int], told: dict[str, str | None]
+) -> None:
+    c = campaign()
+    c.upload([{"key": str(n), "data": {"n": n}, "gold": "cat"} for n in range(20)])
+    for name, right in zip(("Ann", "Ben"), gold, strict=True):
+        c.import_votes([(str(n), name, "cat" if n < right else "dog") for n in range(20)])
+    people = [Member.objects.get(project=c.project, name=name) for name in ("Ann", "Ben")]
+    for who, partner, same in zip(people, people[::-1], agreed, strict=True):
+        shared = {"partner": partner, "copied": 0.9, "wrong": 30, "p_value": 0.0001, "run": 1}
+        Conduct.objects.create(annotator=who, project=c.project, compared=60, agreed=same, chance=0.5, **shared)
+    rule(c, "copying", 0.5)
+
+    assert apply_rules(project_id=c.id) == len(told)
+
+    done = Sanction.objects.filter(project=c.project)
+    assert {row.annotator.name: row.evidence["worse"] for row in done} == told
+    for row in done:
+        assert ("who is clearly better" in row.reason) == (row.evidence["worse"] is not None)
+
+
 def test_nothing_is_worked_out_that_no_rule_asks_for(campaign: Make) -> None:
     c = crowd(campaign)
     rule(c, "gold_upper_bound", 0.8)
