@@ -9,6 +9,7 @@ from __future__ import annotations
 from aggregation.learners import embeddings, images, numeric, storage, text
 from aggregation.learners.base import Learned, Learner, LearnerFit, predict_readable, predict_stream
 from aggregation.learners.logistic import cross_fit, out_of_fold, train
+from aggregation.learners.sketch import sketch
 from aggregation.learners.target import Target
 
 LEARNERS: dict[str, Learner] = {
@@ -39,5 +40,6 @@ __all__ = [
     "out_of_fold",
     "predict_readable",
     "predict_stream",
+    "sketch",
     "train",
 ]
