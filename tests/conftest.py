@@ -36,6 +36,14 @@ if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
 os.environ["CROWD_HOME"] = tempfile.gettempdir() + "/crowd-tests-nothing-here"
 django.setup()
 
+# Files of few tests that take minutes.
+LONG = {"crash", "demo", "commands", "any_order", "server_benchmark", "up"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first: no process is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.path.stem.removeprefix("test_") not in LONG)
+
 
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
