@@ -29,7 +29,10 @@ CHUNK, COMPILED = 5_000, 1_000
 
 @dataclass(frozen=True, eq=False)
 class TextEncoder:
-    """The buckets kept, int32[D] ascending, and their inverse document frequencies f4[D]. None: one column of zeros."""
+    """The buckets kept, int32[D], and their inverse document frequencies f4[D]. None: one column of zeros.
+
+    Words first, then characters, and the most frequent of each first: what is often used lies together in memory.
+    """
 
     fields: tuple[str, ...]
     buckets: NDArray[np.int32]
@@ -88,6 +91,6 @@ def _weighed(payloads: Payloads, fields: Sequence[str], columns: Columns) -> Ite
 
 
 def _most(texts_with: NDArray[np.int64], most: int) -> NDArray[np.int64]:
-    """The buckets in the most texts, ascending; the first of those equal."""
+    """The buckets in the most texts, the most frequent first; of those equal the first."""
     order = np.argsort(-texts_with, kind="stable")[:most]
-    return np.sort(order[texts_with[order] > 0])
+    return np.asarray(order[texts_with[order] > 0])

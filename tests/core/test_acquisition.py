@@ -53,6 +53,12 @@ def test_a_committee_that_doubts_together_does_not_disagree():
     assert bald(np.ones((2, 3, 1))).tolist() == [0.0, 0.0, 0.0]
 
 
+def test_a_committee_of_one_sure_and_one_doubtful_member_by_hand():
+    """H(0.75, 0.25) - (H(1, 0) + H(0.5, 0.5)) / 2 = 0.5623 - 0.3466 nats."""
+    members = np.array([[[1.0, 0.0]], [[0.5, 0.5]]])
+    np.testing.assert_allclose(bald(members), [(0.56234 - 0.34657) / LN2], atol=1e-4)
+
+
 @given(seed=st.integers(0, 999))
 def test_disagreement_is_at_most_the_doubt_of_the_mean(seed):
     members = distributions(4, 6, 3, seed=seed)

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from aggregation.learners import LEARNERS, Target, load, predict_stream, storage, text
+from aggregation.learners import LEARNERS, Target, images, load, predict_stream, storage, text
 
 TEXTS = [{"text": "a bird with wings"}, {"text": "a fish with fins"}] * 20
 NUMBERS = [{"x": float(n % 2), "pixels": [n % 2, 3, n % 5]} for n in range(40)]
@@ -151,6 +151,16 @@ def test_brighter_pictures_of_more_contrast_have_the_same_edges():
     np.testing.assert_allclose(plain, other, atol=1e-9)
     turned = encode([{"i": image[::-1].tolist()}])[0, : 4 * 4 * 8]
     assert np.abs(plain - turned).max() > 0.05
+
+
+def test_directions_turn_with_the_picture():
+    """A quarter turn moves all strength by two of the eight directions, round the clock."""
+    image = np.random.default_rng(0).random((8, 8))
+    upright, turned = (
+        (images.gradients(picture[None, :, :, None]) ** 2).reshape(16, 8).sum(axis=0)
+        for picture in (image, np.rot90(image))
+    )
+    np.testing.assert_allclose(turned, np.roll(upright, -2), atol=1e-12)
 
 
 def test_pixels_may_be_flat_rows_or_rows_of_colours():
