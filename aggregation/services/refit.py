@@ -74,9 +74,9 @@ def _refit(project: Project) -> Run:
         with transaction.atomic():
             fetch(queries.NO_NEWS, events=[event for event, _ in news])
             # Only the request that this refit has seen: a newer one stays due.
-            Project.objects.filter(id=project.id, refit_requested_at=project.refit_requested_at).update(
-                refit_requested_at=None
-            )
+            if project.refit_requested_at is not None:
+                seen = Project.objects.filter(id=project.id, refit_requested_at=project.refit_requested_at)
+                seen.update(refit_requested_at=None)
             finish_run(
                 run=run,
                 counts=_counts(loaded, published) | {"events": len(news)},
