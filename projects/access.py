@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Model
 
 from projects.errors import NotFound
 from projects.models import Member, Project, Role, User
-from projects.queries import MEMBERSHIP, MEMBERSHIP_BY_TOKEN, USER_BY_TOKEN, fetch_together
+from projects.queries import MEMBERSHIP, MEMBERSHIP_BY_TOKEN, REQUIRE_SEEN, USER_BY_TOKEN, Statement, fetch_together
 
 MANAGER = frozenset({Role.MANAGER})
 ANNOTATORS = frozenset({Role.MANAGER, Role.ANNOTATOR})
@@ -43,14 +47,53 @@ def digest(secret: str) -> bytes:
 
 def who_by_api_token(token: str, project_id: int | None = None) -> tuple[User, Member | None] | None:
     """The person behind a token, and their membership of this project in whatever role, if they have one."""
-    known = {"digest": digest(token)}
+    known: dict[str, Any] = {"digest": digest(token)}
     if project_id is None or project_id > LARGEST_ID:
-        users, members = *fetch_together((WHO_BY_TOKEN, known)), []
+        asked, users, members = known, *fetch_together((WHO_BY_TOKEN, known)), []
     else:
-        users, members = fetch_together((WHO_BY_TOKEN, known), (MEMBER_BY_TOKEN, {**known, "project": project_id}))
+        asked = {**known, "project": project_id}
+        users, members = fetch_together((WHO_BY_TOKEN, known), (MEMBER_BY_TOKEN, asked))
     if not users:
         return None
-    return User.from_db("default", USER_COLUMNS, users[0]), _member(members[0]) if members else None
+    user = User.from_db("default", USER_COLUMNS, users[0])
+    if not members:
+        return user, None
+    version, *row = members[0]
+    member = _member(tuple(row))
+    _remember(asked["project"], Seen(_member(tuple(row)), asked["digest"], version))
+    return user, member
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Somebody's membership (with its project) as it was read by an API token."""
+
+    member: Member
+    digest: bytes
+    version: str
+
+
+def require_seen(project_id: int, seen: Sequence[Seen]) -> Statement:
+    """The statement that fails if what was seen of people in a project is no more."""
+    digests, versions = [each.digest for each in seen], [each.version for each in seen]
+    return REQUIRE_SEEN, {"digests": digests, "project": project_id, "versions": versions}
+
+
+_seen: OrderedDict[tuple[bytes, int], Seen] = OrderedDict()
+#: Memberships that a process remembers: those of people at work.
+REMEMBERED = 1000
+
+
+def _remember(project_id: int, seen: Seen) -> None:
+    _seen[seen.digest, project_id] = seen
+    if len(_seen) > REMEMBERED:
+        with suppress(KeyError):  # another thread may have taken the same
+            _seen.popitem(last=False)
+
+
+def seen_by_api_token(token: str, project_id: int) -> Seen | None:
+    """The membership that this token had of this project when it was last asked for, if this process remembers."""
+    return _seen.get((digest(token), project_id))
 
 
 def access_member(user: User, project_id: int, roles: frozenset[Role] = ANYONE) -> Member:

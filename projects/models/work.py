@@ -1,7 +1,8 @@
 """Work: tasks in three places (wide payload, narrow hot state, indexed queue), assignments, votes, gold, events.
 
-What is written with every lease and vote names its project without a constraint of the database: each row would lock
-the project's one row, which all transactions share. Its task or annotator, which are constrained, are of that project.
+What is written with every lease and vote has no foreign keys in the database: each would be looked up once more, and
+its row locked and logged, at the end of every transaction (that of the project by all of them). The statements that
+write it hold what they name locked; a task, a member or an assignment that votes name can't be deleted (migration 15).
 """
 
 import uuid
@@ -123,8 +124,12 @@ class Assignment(models.Model):
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
     )
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments", db_index=False)
-    annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="assignments", db_index=False)
+    task = models.ForeignKey(
+        Task, on_delete=models.CASCADE, db_constraint=False, related_name="assignments", db_index=False
+    )
+    annotator = models.ForeignKey(
+        Member, on_delete=models.CASCADE, db_constraint=False, related_name="assignments", db_index=False
+    )
     status = models.CharField(max_length=8, choices=AssignmentStatus.choices, default=AssignmentStatus.OPEN)
     leased_at = models.DateTimeField(db_default=Now())
     expires_at = models.DateTimeField()
@@ -188,9 +193,13 @@ class Vote(models.Model):
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
     )
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="votes", db_index=False)
-    annotator = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="votes", db_index=False)
-    assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, null=True, related_name="vote")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, db_constraint=False, related_name="votes", db_index=False)
+    annotator = models.ForeignKey(
+        Member, on_delete=models.CASCADE, db_constraint=False, related_name="votes", db_index=False
+    )
+    assignment = models.OneToOneField(
+        Assignment, on_delete=models.CASCADE, db_constraint=False, null=True, related_name="vote"
+    )
     answer = models.JSONField()  # canonical, by the label type
     label = models.SmallIntegerField(null=True)  # index of the label: the fast path of choice
     status = models.CharField(max_length=10, choices=VoteStatus.choices, default=VoteStatus.COUNTED)

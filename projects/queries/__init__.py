@@ -3,13 +3,17 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
+from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import connection
+from django.db import Error, connection
+from psycopg.adapt import Transformer
+from psycopg.pq import Escaping
 
 from projects.queries.access import *  # noqa: F403  # one name space of statements
 from projects.queries.budget import *  # noqa: F403  # as above
@@ -27,6 +31,8 @@ from projects.queries.uploads import *  # noqa: F403  # as above
 from projects.queries.votes import *  # noqa: F403  # as above
 
 Rows = list[tuple[Any, ...]]
+#: One of these statements with its parameters.
+Statement = tuple[str, Mapping[str, Any]]
 
 
 def fetch(sql: str, **parameters: Any) -> Rows:
@@ -39,31 +45,99 @@ def fetch(sql: str, **parameters: Any) -> Rows:
         return _rows(cursor)
 
 
-def fetch_together(*statements: tuple[str, Mapping[str, Any]]) -> list[Rows]:
+def fetch_together(*statements: Statement) -> list[Rows]:
     """Run statements with their parameters one after the other in a single round trip: the rows of each.
 
     Each sees what those before it did and what others have committed until it begins. Each is prepared, that is planned
     once for many runs on one connection, and only its name is sent. The types of its parameters must be plain from its
     text, by a cast or by what they are compared with.
     """
-    session = _connection()
-    prepared = _prepared.setdefault(session, set())
-    numbered = [_numbered(sql) for sql, _ in statements]
-    with connection.wrap_database_errors, psycopg.ClientCursor(session) as cursor:
-        for name, text, _ in numbered:
+    return _run(statements)
+
+
+class Trips:
+    """A transaction of few round trips: its BEGIN goes with the first, its COMMIT with the one that is said to be last.
+
+    ``with trips() as trip: …trip(statement, …)…trip(statement, …, last=True)``. Leaving it undoes what was not
+    committed. Inside a transaction of Django's it is a part of that.
+    """
+
+    def __init__(self) -> None:
+        self._own = not connection.in_atomic_block
+        self._begun = False
+
+    def __call__(self, *statements: Statement, last: bool = False) -> list[Rows]:
+        """As ``fetch_together``."""
+        begin = self._own and not self._begun
+        self._begun = True
+        found = _run(statements, begin=begin, commit=self._own and last)
+        self._begun = not (self._own and last)
+        return found
+
+    def undo(self) -> None:
+        if self._own and self._begun and connection.connection is not None:
+            with suppress(Error), connection.wrap_database_errors:
+                _execute(b"ROLLBACK")
+
+
+@contextmanager
+def trips() -> Iterator[Trips]:
+    """One transaction: see ``Trips``."""
+    transaction = Trips()
+    try:
+        yield transaction
+    finally:
+        transaction.undo()
+
+
+def _run(statements: Sequence[Statement], *, begin: bool = False, commit: bool = False) -> list[Rows]:
+    with connection.wrap_database_errors:
+        session = _connection()
+        prepared = _prepared.setdefault(session, set())
+        literal = _literals(session)
+        calls = [b"BEGIN"] if begin else []
+        for sql, given in statements:
+            name, text, keys = _numbered(sql)
             if name not in prepared:
-                cursor.execute(f"PREPARE {name} AS {text}".encode())
+                _execute(f"PREPARE {name} AS {text}".encode())
                 prepared.add(name)
-        calls = [
-            f"EXECUTE {name}({', '.join(['%s'] * len(keys))})" if keys else f"EXECUTE {name}"
-            for name, _, keys in numbered
-        ]
-        given = [given[key] for (_, given), (_, _, keys) in zip(statements, numbered, strict=True) for key in keys]
-        cursor.execute("; ".join(calls).encode(), given)
+            values = b", ".join([literal(given[key]) for key in keys])
+            calls.append(b"EXECUTE %b(%b)" % (name.encode(), values) if keys else b"EXECUTE " + name.encode())
+        return _execute(b"; ".join([*calls, b"COMMIT"] if commit else calls))[begin : begin + len(statements)]
+
+
+def _execute(text: bytes) -> list[Rows]:
+    """The rows of each statement of a text without parameters."""
+    with psycopg.Cursor(_connection()) as cursor:
+        cursor.execute(text)
         found = [_rows(cursor)]
         while cursor.nextset():
             found.append(_rows(cursor))
     return found
+
+
+def _literals(session: Any) -> Callable[[Any], bytes]:
+    """How values are written into a text: quoted, for PostgreSQL to read as the type that it knows them to be of."""
+    escaped = Escaping(session.pgconn).escape_literal
+    others = Transformer(session)
+
+    def literal(value: Any) -> bytes:
+        kind = type(value)
+        if value is None:
+            return b"NULL"
+        if kind is int or kind is float or kind is UUID:
+            return b"'%b'" % str(value).encode()
+        if kind is str:
+            return bytes(escaped(value.encode()))
+        if kind is list and all(type(each) in _PLAIN for each in value):
+            return b"'{%b}'" % ",".join(["NULL" if each is None else str(each) for each in value]).encode()
+        return bytes(others.as_literal(value))
+
+    return literal
+
+
+#: What needs no quotes in a PostgreSQL array.
+_PLAIN = {int, float, UUID, type(None)}
 
 
 #: What each session has prepared.

@@ -107,6 +107,51 @@ def _lease(idle: str) -> tuple[str, str, str]:
 LEASE, LEASE_BEYOND, LEASE_ANYWHERE = _lease(IDLE)
 LEASE_IN_TURN, LEASE_IN_TURN_BEYOND, _ = _lease("")
 
+# As LEASE, for several annotators of one project at once: each is given other tasks of those that come first. Who has
+# had what they would be given gets nothing here.
+LEASE_TOGETHER = f"""
+WITH held AS MATERIALIZED (
+    SELECT w.annotator, h.*
+    FROM unnest(%(annotators)s::bigint[]) AS w(annotator) CROSS JOIN LATERAL projects_held(w.annotator) h
+), missing AS MATERIALIZED (
+    SELECT w.annotator, row_number() OVER () AS n
+    FROM unnest(%(annotators)s::bigint[], %(counts)s::integer[]) AS w(annotator, count)
+    CROSS JOIN LATERAL generate_series(1, w.count - (SELECT count(*) FROM held h WHERE h.annotator = w.annotator))
+), candidate AS MATERIALIZED (
+    SELECT task_id, rank, row_number() OVER () AS n
+    FROM (
+        SELECT s.task_id, q.rank
+        FROM ({FIRST}) q JOIN projects_taskstate s ON s.task_id = q.task_id
+        WHERE s.votes + s.leases < s.redundancy AND s.retired IS NULL {IDLE}
+        ORDER BY q.rank, q.task_id
+        LIMIT 1000
+        FOR UPDATE OF s SKIP LOCKED
+    ) few
+    LIMIT (SELECT count(*) FROM missing)
+), leased AS (
+    INSERT INTO projects_assignment (id, project_id, task_id, annotator_id, status, leased_at, expires_at)
+    SELECT gen_random_uuid(), %(project)s, c.task_id, m.annotator, 'open', now(), now() + %(lease)s::interval
+    FROM missing m JOIN candidate c USING (n)
+    WHERE (SELECT 1 FROM projects_assignment a
+           WHERE a.task_id = c.task_id AND a.annotator_id + 0 = m.annotator
+             AND a.status NOT IN ('expired', 'released')) IS NULL
+    ON CONFLICT DO NOTHING
+    RETURNING id, task_id, annotator_id, expires_at
+), counted AS (
+    UPDATE projects_taskstate s SET leases = s.leases + 1
+    FROM leased WHERE s.task_id = leased.task_id
+    RETURNING s.task_id
+), given AS (
+    SELECT annotator, id, task_id, expires_at, leased_at, 0 AS rank FROM held
+    UNION ALL
+    SELECT leased.annotator_id, leased.id, leased.task_id, leased.expires_at, NULL, candidate.rank
+    FROM leased JOIN counted USING (task_id) JOIN candidate USING (task_id)
+)
+SELECT given.annotator, given.id, t.data, given.expires_at
+FROM given JOIN projects_task t ON t.id = given.task_id
+ORDER BY given.leased_at NULLS LAST, given.rank, given.task_id
+"""
+
 # Why a lease found nothing: is there an open task this annotator has not answered, with room (true: locked just now),
 # or at least without (false: leased by others)? Null: nothing is left for this person. Stops at the first such task.
 LEFT_OVER = """

@@ -77,10 +77,10 @@ INSERT INTO projects_taskposterior AS p (task_id, posterior)
 SELECT task_id, posterior FROM new
 ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior WHERE p.posterior IS DISTINCT FROM EXCLUDED.posterior
 """
-ROWS_OF_JSON = """
-    jsonb_to_recordset(%(rows)s::jsonb) AS n(
-        task_id bigint, label smallint, runner_up smallint, confidence float8, retired text, priority smallint,
-        posterior jsonb
-    )
+# The same of a few tasks (migration 15).
+WRITE_FEW_TASKS = """
+SELECT projects_write_tasks(
+    %(ids)s::bigint[], %(labels)s::smallint[], %(runners_up)s::smallint[], %(confidences)s::float8[],
+    %(reasons)s::text[], %(priorities)s::smallint[], %(posteriors)s::jsonb, %(run)s::bigint
+)
 """
-WRITE_TASKS_OF_JSON = WRITE_TASKS.format(rows=ROWS_OF_JSON)

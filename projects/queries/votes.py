@@ -1,31 +1,39 @@
 """Votes in."""
 
-# Before anybody votes or leases as this annotator: every other request of theirs that does waits.
+# Before anybody votes or leases as these annotators: every other request of theirs that does waits. In one order, so
+# that no two wait for each other.
+LOCK_ANNOTATORS = """
+SELECT pg_advisory_xact_lock(id) FROM (SELECT DISTINCT unnest(%(annotators)s::bigint[]) AS id ORDER BY id) AS each
+"""
 LOCK_ANNOTATOR = "SELECT pg_advisory_xact_lock(%(annotator)s)"
 
-# Store votes: close those assignments that are still this annotator's, open, in time and in a running project, if the
-# annotator is not blocked; insert their votes, write what they cost to the ledger, move their tasks' counts from leases
-# to votes, append the events. For each assignment all of it or (no row) nothing. The tasks are locked by id, as the
-# sweeper does; the annotator is locked already. The member's row is held until the end, so that a block has seen every
-# vote before it and lets none pass after it; the foreign key's own check would take the same lock.
+# Store votes of one project: close those assignments that are still their annotator's, open, in time and in a running
+# project, if the annotator is not blocked; insert their votes, write what they cost to the ledger, move their tasks'
+# counts from leases to votes, append the events. For each assignment all of it or (no row) nothing. The tasks are
+# locked by id, as the sweeper does; the annotators are locked already. The members' rows are held until the end, so
+# that a block has seen every vote before it and lets none pass after it.
+# "annotator_id + 0": the index of what an annotator holds is full of what they held.
 STORE_VOTES = """
 WITH given AS (
-    SELECT * FROM jsonb_to_recordset(%(votes)s::jsonb)
-        AS v(assignment uuid, answer jsonb, label smallint, seconds float8)
+    SELECT * FROM unnest(
+        %(assignments)s::uuid[], %(annotators)s::bigint[], %(labels)s::smallint[], %(seconds)s::float8[]
+    ) WITH ORDINALITY AS v(assignment, annotator, label, seconds, place)
 ), allowed AS MATERIALIZED (
-    SELECT id FROM projects_member WHERE id = %(annotator)s AND standing <> 'blocked' FOR KEY SHARE
+    SELECT m.id FROM projects_member m JOIN projects_project p ON p.id = m.project_id
+    WHERE m.id = ANY(%(annotators)s::bigint[]) AND m.standing <> 'blocked' AND p.status = 'active'
+    ORDER BY m.id FOR KEY SHARE OF m
 ), closed AS (
     UPDATE projects_assignment a SET status = 'voted', closed_at = now()
-    FROM projects_project p, allowed
-    WHERE a.id = ANY(%(assignments)s::uuid[]) AND a.annotator_id = allowed.id AND a.status = 'open'
-      AND a.expires_at > now() AND p.id = a.project_id AND p.status = 'active'
-    RETURNING a.id, a.task_id, a.project_id, a.annotator_id, a.price
+    FROM given JOIN allowed ON allowed.id = given.annotator
+    WHERE a.id = given.assignment AND a.annotator_id + 0 = given.annotator AND a.status = 'open'
+      AND a.expires_at > now()
+    RETURNING a.id, a.task_id, a.project_id, a.annotator_id, a.price, given.place, given.label, given.seconds
 ), stored AS (
     INSERT INTO projects_vote
         (project_id, task_id, annotator_id, assignment_id, answer, label, status, seconds, created_at)
-    SELECT closed.project_id, closed.task_id, closed.annotator_id, closed.id, given.answer, given.label, 'counted',
-           given.seconds, now()
-    FROM closed JOIN given ON given.assignment = closed.id
+    SELECT project_id, task_id, annotator_id, id, %(answers)s::jsonb -> (place - 1)::integer, label, 'counted', seconds,
+           now()
+    FROM closed
     RETURNING id, assignment_id
 ), paid AS (
     INSERT INTO projects_payment (project_id, annotator_id, vote_id, amount, created_at)
@@ -37,11 +45,12 @@ WITH given AS (
 ), locked AS (
     SELECT task_id FROM projects_taskstate WHERE task_id IN (SELECT task_id FROM closed) ORDER BY task_id FOR UPDATE
 ), counted AS (
-    UPDATE projects_taskstate s SET votes = s.votes + 1, leases = s.leases - 1, version = s.version + 1
-    FROM locked WHERE s.task_id = locked.task_id
+    UPDATE projects_taskstate s SET votes = s.votes + n, leases = s.leases - n, version = s.version + 1
+    FROM locked JOIN (SELECT task_id, count(*) AS n FROM closed GROUP BY task_id) AS new USING (task_id)
+    WHERE s.task_id = locked.task_id
     RETURNING s.task_id
 )
-SELECT closed.id, closed.task_id FROM closed JOIN counted USING (task_id)
+SELECT closed.id, closed.annotator_id, closed.task_id FROM closed JOIN counted USING (task_id)
 """
 
 # A late vote, three statements in one transaction, of which LOCK_ANNOTATOR is the first; then end the lease if no

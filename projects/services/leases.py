@@ -33,7 +33,7 @@ from projects.models import (
     SkipReason,
     Stage,
 )
-from projects.queries import Rows, fetch, fetch_together, from_json
+from projects.queries import Rows, Statement, fetch, fetch_together, from_json
 from projects.services import budget, gold, qualification, quotas
 from projects.services.hints import hint_after_commit
 from projects.services.sanctions import KEPT_OUT, refuse_leases
@@ -91,7 +91,43 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
     return (leased, "ok") if leased else ([], _why_nothing(member))
 
 
-def leasing(*, member: Member, count: int) -> tuple[str, dict[str, Any]] | None:
+def lease_at_once(*, member: Member, count: int, provided: Statement) -> list[Lease] | None:
+    """``count`` assignments, as from ``lease_tasks``, if a single look is enough for that; else None.
+
+    Nothing is done if this statement (``provided``) fails, whose error is raised.
+    """
+    count = min(count, member.project.max_leases)
+    statement = leasing(member=member, count=count)
+    if statement is None:
+        return None
+    _, rows = fetch_together(provided, statement)
+    leased = leases_of(rows)
+    return leased if len(leased) == count else None
+
+
+def leasing_together(wanted: Sequence[tuple[Member, int]]) -> list[tuple[Member | None, Statement]]:
+    """The statements that lease, as ``leasing`` says, for these annotators of one project; each with whose it is.
+
+    That of several annotators at once (None) has their ids before what ``leases_of`` takes.
+    """
+    single = [
+        (member, statement)
+        for member, count in wanted
+        if (statement := leasing(member=member, count=count)) is not None
+    ]
+    project = single[0][0].project if single else None
+    if len(single) < 2 or project is None or project.order not in SPREAD or project.gold_share is not None:
+        return [*single]
+    counts = {member.id: min(count, project.max_leases) for member, count in wanted}
+    given = {
+        "annotators": [member.id for member, _ in single],
+        "counts": [counts[member.id] for member, _ in single],
+        "lease": timedelta(seconds=project.lease_seconds),
+    }
+    return [(None, (queries.LEASE_TOGETHER, {**given, "project": project.id, "pool": POOL}))]
+
+
+def leasing(*, member: Member, count: int) -> Statement | None:
     """The statement, and its parameters, that leases from the first tasks of the queue alone: perhaps too few.
 
     None where that is not all there is to it: the project or the annotator is paused, leases cost something, the

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
-from psycopg.types.json import Jsonb
 
 from aggregation.core import live
 from aggregation.core.acquisition import ACQUISITIONS, PRIORITY_STEPS, priority
@@ -209,16 +209,13 @@ def _priorities(project: Project, votes: Sequence[int], posterior: Floats) -> Se
 
 def writing(*, summaries: Summaries, run: int | None) -> tuple[str, dict[str, Any]]:
     """The statement, and its parameters, that writes summaries to hot row, posterior and queue, where each changes."""
-    columns = zip(
-        summaries.ids,
-        summaries.label.tolist(),
-        summaries.runner_up.tolist(),
-        summaries.confidence.tolist(),
-        summaries.retired,
-        summaries.priority,
-        map(live.encode_posterior, summaries.posterior),
-        strict=True,
-    )
-    names = ("task_id", "label", "runner_up", "confidence", "retired", "priority", "posterior")
-    rows = [dict(zip(names, row, strict=True)) for row in columns]
-    return queries.WRITE_TASKS_OF_JSON, {"rows": Jsonb(rows), "run": run}
+    columns = {
+        "ids": list(summaries.ids),
+        "labels": summaries.label.tolist(),
+        "runners_up": summaries.runner_up.tolist(),
+        "confidences": summaries.confidence.tolist(),
+        "reasons": list(summaries.retired),
+        "priorities": list(summaries.priority),
+        "posteriors": orjson.dumps([live.encode_posterior(row) for row in summaries.posterior]).decode(),
+    }
+    return queries.WRITE_FEW_TASKS, {**columns, "run": run}

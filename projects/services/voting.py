@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import transaction
 from psycopg.types.json import Jsonb
 
@@ -34,11 +35,11 @@ from projects.models import (
     UncountedReason,
     VoteStatus,
 )
-from projects.queries import Rows, fetch, fetch_together
+from projects.queries import Rows, Statement, fetch, trips
 from projects.services import budget, quotas
 from projects.services.entry_answers import Answered, earlier_answer, store_answers
 from projects.services.hints import hint_after_commit, send_hint
-from projects.services.leases import CLOSED, Lease, lease_next, leases_of, leasing
+from projects.services.leases import CLOSED, Lease, lease_next, leases_of, leasing, leasing_together
 from projects.services.recompute import recompute_tasks, summarise_rows, writing
 
 #: What a late vote that does not count is answered with.
@@ -99,21 +100,90 @@ def submit_votes_and_lease(*, member: Member, votes: Sequence[VoteInput], count:
     answered = store_answers(member=member, votes=first) if first and member.stage is not None else {}
     ordinary = {assignment: vote for assignment, vote in first.items() if assignment not in answered}
     count = min(count, member.project.max_leases)
-    leased: list[Lease] = []
-    with transaction.atomic():
-        next_ = leasing(member=member, count=count) if count else None
-        stored, rows = _store_votes(member, ordinary, *([next_] if next_ else []))
-        leased = leases_of(rows)
-    if stored:
-        send_hint("aggregation.refit", member.project_id)
-    kept = stored | {assignment: first[assignment] for assignment in answered}
+    (taken,) = take_ballots([Ballot(member, ordinary, count)])
+    kept = {assignment: first[assignment] for assignment in taken.stored | answered.keys()}
     results = [
         vote if isinstance(vote, UnknownLabel) else _result_of(member, vote, kept.get(vote.assignment), answered)
         for vote in checked
     ]
-    if len(leased) < count and None in results:
+    if len(taken.leases) < count and None in results:
         return Submitted(results, answered, lease_next(member=member, count=count))
-    return Submitted(results, answered, (leased, "ok"))
+    return Submitted(results, answered, (taken.leases, "ok"))
+
+
+@dataclass(frozen=True, eq=False)
+class Ballot:
+    """One annotator's votes, by assignment, and how many assignments they want to hold afterwards (0: no matter)."""
+
+    member: Member
+    votes: Mapping[UUID, Canonical]
+    count: int
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of a ballot: the votes stored, by assignment, and assignments held, if any was; perhaps too few."""
+
+    stored: set[UUID]
+    leases: list[Lease]
+
+
+def plain_ballot(*, member: Member, votes: Sequence[VoteInput], count: int) -> Ballot | None:
+    """The ballot of somebody who has only to vote, on assignments that are plainly different; None for others."""
+    checked = [_canonical(member.project, vote) for vote in votes]
+    first = {vote.assignment: vote for vote in checked if isinstance(vote, Canonical)}
+    if member.stage is not None or len(first) < len(votes):
+        return None
+    if count and leasing(member=member, count=count) is None:
+        return None
+    return Ballot(member, first, min(count, member.project.max_leases))
+
+
+def take_ballots(ballots: Sequence[Ballot], provided: Sequence[Statement] = ()) -> list[Taken]:
+    """Store those votes whose lease is open and in time, their tasks recomputed, and lease: one transaction for all.
+
+    The ballots are of one project, no two of one annotator. Nothing is done if one of these statements (``provided``)
+    fails, whose error is raised.
+    """
+    votes = [(ballot.member.id, vote) for ballot in ballots for vote in ballot.votes.values()]
+    nothing = [Taken(set(), []) for _ in ballots]
+    if not votes:
+        return nothing
+    project = ballots[0].member.project
+    which = {"assignments": [vote.assignment for _, vote in votes], "annotators": [annotator for annotator, _ in votes]}
+    what = {
+        "answers": orjson.dumps([vote.answer for _, vote in votes]).decode(),
+        "labels": [vote.label for _, vote in votes],
+        "seconds": [vote.seconds for _, vote in votes],
+    }
+    with trips() as trip:
+        *_, closed, read = trip(
+            *provided,
+            (queries.LOCK_ANNOTATORS, which),
+            (queries.STORE_VOTES, {**which, **what}),
+            (queries.TASKS_VOTED_ON, which),
+        )
+        if not closed:
+            return nothing
+        tasks = {task_id for _, _, task_id in closed}
+        summaries, run = summarise_rows(project=project, rows=[row for row in read if row[0] in tasks])
+        done = [
+            Taken({assignment for assignment, annotator, _ in closed if annotator == ballot.member.id}, [])
+            for ballot in ballots
+        ]
+        given = leasing_together(
+            [(each.member, each.count) for each, of in zip(ballots, done, strict=True) if each.count and of.stored]
+        )
+        _, *found = trip(writing(summaries=summaries, run=run), *[statement for _, statement in given], last=True)
+    send_hint("aggregation.refit", project.id)
+    place = {ballot.member.id: n for n, ballot in enumerate(ballots)}
+    for (member, _), rows in zip(given, found, strict=True):
+        for row in rows:
+            annotator, lease = (row[0], row[1:]) if member is None else (member.id, row)
+            taken = done[place[annotator]].leases
+            if len(taken) < ballots[place[annotator]].count:
+                taken.extend(leases_of([lease]))
+    return done
 
 
 def _canonical(project: Project, vote: VoteInput) -> Canonical | UnknownLabel:
@@ -122,30 +192,6 @@ def _canonical(project: Project, vote: VoteInput) -> Canonical | UnknownLabel:
     except ValueError as error:
         return UnknownLabel(f"{str(error).capitalize()}.", field="label")
     return Canonical(vote.assignment, answer, label, vote.seconds)
-
-
-def _store_votes(
-    member: Member, votes: Mapping[UUID, Canonical], *then: tuple[str, dict[str, Any]]
-) -> tuple[dict[UUID, Canonical], Rows]:
-    """Those votes that are stored now, by assignment, their tasks recomputed: all whose lease is open and in time.
-
-    ``then``: a statement that follows if there are any; its rows.
-    """
-    if not votes:
-        return {}, []
-    rows = [vote.as_row() for vote in votes.values()]
-    which = {"assignments": list(votes)}
-    _, closed, read = fetch_together(
-        (queries.LOCK_ANNOTATOR, {"annotator": member.id}),
-        (queries.STORE_VOTES, {**which, "annotator": member.id, "votes": Jsonb(rows)}),
-        (queries.TASKS_VOTED_ON, which),
-    )
-    if not closed:
-        return {}, []
-    tasks = {task_id for _, task_id in closed}
-    summaries, run = summarise_rows(project=member.project, rows=[row for row in read if row[0] in tasks])
-    _, *found = fetch_together(writing(summaries=summaries, run=run), *then)
-    return {assignment: votes[assignment] for assignment, _ in closed}, found[0] if found else []
 
 
 def _result_of(
@@ -173,7 +219,7 @@ def _submit_vote(*, member: Member, vote: Canonical) -> DomainError | None:
         # Neither late nor stored: it was renewed or resumed since we looked.
         if (
             _was_stored(member=member, assignment_id=vote.assignment, label=vote.label)
-            or _store_votes(member, {vote.assignment: vote})[0]
+            or take_ballots([Ballot(member, {vote.assignment: vote}, 0)])[0].stored
         ):
             return None
         return _submit_vote(member=member, vote=vote)

@@ -195,6 +195,6 @@ def _vote_by_hand(somebody: object, c: Campaign, *, annotator: int, n: int, labe
     from projects import queries
 
     lease = c.lease(annotator, n)
-    vote = {"assignment": str(lease.id), "answer": {"label": c.project.labels[label]}, "label": label, "seconds": None}
-    who = {"assignments": [lease.id], "annotator": c.annotators[annotator].id}
-    assert somebody.execute(queries.STORE_VOTES, {**who, "votes": Jsonb([vote])}).fetchone()
+    who = {"assignments": [lease.id], "annotators": [c.annotators[annotator].id]}
+    vote = {"answers": Jsonb([{"label": c.project.labels[label]}]), "labels": [label], "seconds": [None]}
+    assert somebody.execute(queries.STORE_VOTES, {**who, **vote}).fetchone()
