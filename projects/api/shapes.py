@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from projects.models import MOST_LEASES
 from projects.serializers import MAX_VOTES
 from projects.services.leases import Lease
 from projects.services.voting import VoteInput
@@ -34,6 +35,13 @@ def _plain_vote(vote: Any) -> VoteInput | None:
         return VoteInput(UUID(assignment), label, None if seconds is None else float(seconds))
     except ValueError:
         return None
+
+
+def plain_count(body: Any) -> int | None:
+    """How many leases a body plainly asks for; None where ``LeaseIn`` had better look at it."""
+    if not isinstance(body, dict) or list(body) != ["count"] or type(body["count"]) is not int:
+        return None
+    return body["count"] if 1 <= body["count"] <= MOST_LEASES else None
 
 
 def leased(leases: Sequence[Lease], status: str) -> dict[str, Any]:

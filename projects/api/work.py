@@ -127,7 +127,7 @@ class AssignmentsView(APIView):
         """
         member = member_of(request, project_id, ANNOTATORS)
         given, why = leases.lease_tasks(member=member, count=checked(LeaseIn, request)["count"])
-        return Response(_lease_answer(member, given, why))
+        return Response(lease_answer(member, given, why))
 
 
 class VotesView(APIView):
@@ -145,7 +145,7 @@ class VotesView(APIView):
         vote was stored.
         """
         member = member_of(request, project_id, ANNOTATORS)
-        count = _next_of(request)
+        count = next_of(request.query_params.get("next"))
         votes = shapes.plain_votes(request.data) or [
             voting.VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]
         ]
@@ -159,23 +159,25 @@ class VotesView(APIView):
         results = [
             {"assignment": vote.assignment, "status": "error", "error": error.as_dict()}
             if error
-            else _stored(vote.assignment, submitted.answered.get(vote.assignment))
+            else stored(vote.assignment, submitted.answered.get(vote.assignment))
             for vote, error in zip(votes, located, strict=True)
         ]
         answer: dict[str, Any] = {"results": results}
         if count is not None:
-            answer |= _lease_answer(member, *submitted.leases)
+            answer |= lease_answer(member, *submitted.leases)
         return Response(answer, status=status.HTTP_207_MULTI_STATUS if refused else status.HTTP_200_OK)
 
 
-def _stored(assignment: UUID, answered: Answered | None) -> dict[str, Any]:
+def stored(assignment: UUID, answered: Answered | None = None) -> dict[str, Any]:
+    """What a vote that was stored is answered with."""
     if answered is None:
         return {"assignment": assignment, "status": "counted"}
     result = {"assignment": assignment, "status": "qualification"}
     return result if answered.right is None else {**result, "feedback": asdict(answered)}
 
 
-def _lease_answer(member: Member, given: list[leases.Lease], why: str) -> dict[str, Any]:
+def lease_answer(member: Member, given: list[leases.Lease], why: str) -> dict[str, Any]:
+    """As ``LeaseOut``."""
     answer = shapes.leased(given, why)
     if why == "quota_reached":
         answer["resets_at"] = quotas.resets_at(member)
@@ -184,9 +186,8 @@ def _lease_answer(member: Member, given: list[leases.Lease], why: str) -> dict[s
     return answer
 
 
-def _next_of(request: Request) -> int | None:
+def next_of(text: str | None) -> int | None:
     """``?next=``: how many assignments to hold afterwards; None where nobody asks."""
-    text = request.query_params.get("next")
     if text is None:
         return None
     if not (text.isascii() and text.isdecimal() and len(text) <= 9 and int(text) <= MAX_NEXT):
