@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from io import BytesIO
 from typing import Any
 
 import orjson
 from django.db import Error, connection
+from psycopg.errors import LockNotAvailable
 
-from projects.access import ANNOTATORS, Seen, require_seen, seen_by_api_token
+from projects.access import Seen, forget, require_seen, seen_by_api_token
 from projects.api import shapes
 from projects.api.work import lease_answer, next_of, stored
 from projects.errors import DomainError
+from projects.queries import CHANGED
+from projects.services.hints import send_hint
 from projects.services.leases import lease_at_once, lease_next
-from projects.services.together import Together
+from projects.services.together import Failed, Together
 from projects.services.voting import Ballot, Taken, plain_ballot, take_ballots
+
+logger = logging.getLogger(__name__)
 
 Environ = dict[str, Any]
 Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
@@ -26,33 +34,36 @@ ROAD = re.compile(r"/api/projects/([0-9]{1,18})/(votes|assignments)")
 NEXT = re.compile(r"(?:next=([0-9]{1,9}))?")
 #: Bytes of a body; a plain one is much shorter.
 LONGEST = 1_000_000
-#: What an answer's headers depend on.
-ASKED = ("PATH_INFO", "HTTP_HOST", "HTTP_X_FORWARDED_PROTO", "wsgi.url_scheme", "HTTP_ACCEPT", "HTTP_ORIGIN")
+#: What an answer's headers depend on, besides what is asked for; and how long it is where it is plain.
+ASKED = ("HTTP_HOST", "HTTP_X_FORWARDED_PROTO", "wsgi.url_scheme", "HTTP_ACCEPT")
+PLAIN = 200
 #: What has the whole machinery's attention.
 SPECIAL = ("HTTP_COOKIE", "HTTP_IDEMPOTENCY_KEY", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING", "HTTP_EXPECT")
-#: Addresses, as asked for, whose headers a process remembers.
-REMEMBERED = 1000
+#: Answers whose headers a process remembers.
+KEPT_HEADERS = 100
+#: Votes of one person that are stored with those of others: many are dear enough by themselves to be kept apart.
+FEW = 5
 
 
 class QuickLane:
     """A WSGI application (PEP 3333) before Django's, with the same answers from the same services.
 
-    It takes what annotators' clients send all day: a POST of plain JSON with an API token that Django has answered
-    before, by the same host and from the same rows of user, membership and project. So who may do what, by which host,
-    with which headers, is always Django's decision; remembered, and the rows checked in the transaction of the vote
-    itself. Votes that come while others are being stored are stored together. Whatever is out of the ordinary (a
-    refusal, an error, a page's session) goes to Django, which begins anew: votes and leases may be repeated.
+    It takes what annotators' clients send all day: a POST of plain JSON by an API token, host and headers that Django
+    has answered before. The rows of user, membership and project are remembered as Django's authentication read them;
+    that they are still the same is checked in the transaction of the vote itself. Votes that come while others are
+    being stored are stored together. Whatever is out of the ordinary (a refusal, an error, a page's session) goes to
+    Django, which begins anew: votes and leases may be repeated.
     """
 
     def __init__(self, application: Application) -> None:
         self.application = application
-        self.headers: dict[tuple[Any, ...], Headers] = {}
+        self.headers: OrderedDict[tuple[Any, ...], Headers] = OrderedDict()
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         road = ROAD.fullmatch(environ["PATH_INFO"]) if environ["REQUEST_METHOD"] == "POST" else None
         if road is None or any(name in environ for name in SPECIAL):
             return self.application(environ, start_response)
-        asked = tuple(environ.get(name) for name in ASKED)
+        asked = (road[2], *[environ.get(name, "")[:PLAIN] for name in ASKED])
         headers = self.headers.get(asked)
         if headers is None:
             return self.application(environ, self._remembering(asked, start_response))
@@ -64,9 +75,12 @@ class QuickLane:
 
     def _remembering(self, asked: tuple[Any, ...], start_response: Callable[..., Any]) -> Callable[..., Any]:
         def start(status: str, headers: Headers, *more: Any) -> Any:
-            kept = [(name, value) for name, value in headers if name != "Content-Length"]
-            if status == "200 OK" and len(self.headers) < REMEMBERED and "Set-Cookie" not in dict(headers):
-                self.headers[asked] = kept
+            plain = all(len(each) < PLAIN for each in asked) and "Set-Cookie" not in dict(headers)
+            if status == "200 OK" and plain:
+                self.headers[asked] = [(name, value) for name, value in headers if name != "Content-Length"]
+                if len(self.headers) > KEPT_HEADERS:
+                    with suppress(KeyError):  # another thread may have taken the same
+                        self.headers.popitem(last=False)
             return start_response(status, headers, *more)
 
         return start
@@ -76,21 +90,39 @@ def _answer(environ: Environ, project_id: int, to: str) -> bytes | None:
     """The answer's body, or None where Django had better give it."""
     scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     length = environ.get("CONTENT_LENGTH", "")
-    if scheme != "Bearer" or environ.get("CONTENT_TYPE") != "application/json" or not length.isdecimal():
+    plain = scheme == "Bearer" and token.isascii() and environ.get("CONTENT_TYPE") == "application/json"
+    if not plain or not re.fullmatch("[0-9]{1,9}", length) or int(length) > LONGEST:
         return None
     seen = seen_by_api_token(token, project_id)
-    if seen is None or seen.member.role not in ANNOTATORS or int(length) > LONGEST:
+    if seen is None:
         return None
     body = environ["wsgi.input"].read(int(length))
     environ["wsgi.input"] = BytesIO(body)
-    connection.close_if_unusable_or_obsolete()
     try:
-        asked = orjson.loads(body)
+        connection.close_if_unusable_or_obsolete()
         give = _votes if to == "votes" else _leases
-        answer = give(asked, environ.get("QUERY_STRING", ""), seen)
-    except (ValueError, DomainError, Error):
+        answer = give(orjson.loads(body), environ.get("QUERY_STRING", ""), seen)
+        # Numbers beyond 64 bits are nothing that this knows how to write.
+        return None if answer is None else orjson.dumps(answer)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError, DomainError):
         return None
-    return None if answer is None else orjson.dumps(answer)
+    except Exception as error:
+        # Django asks anew who this is, and whoever may is remembered anew.
+        forget(project_id, seen)
+        if not _is_ordinary(error):
+            logger.warning("Votes or leases went to Django after an error", exc_info=True)
+        return None
+
+
+def _is_ordinary(error: BaseException | None) -> bool:
+    """Somebody in the group was changed, or a lock was held for long; or whoever led the group tells of it."""
+    if isinstance(error, Error):
+        error = error.__cause__
+    return (
+        isinstance(error, Failed | LockNotAvailable)
+        or error is not None
+        and getattr(error, "sqlstate", None) == CHANGED
+    )
 
 
 def _votes(body: Any, query: str, seen: Seen) -> dict[str, Any] | None:
@@ -101,16 +133,17 @@ def _votes(body: Any, query: str, seen: Seen) -> dict[str, Any] | None:
     ballot = plain_ballot(member=seen.member, votes=votes, count=count or 0)
     if ballot is None:
         return None
-    taken = _together((seen, ballot))
+    taken = _together((seen, ballot)) if len(votes) <= FEW else _take([(seen, ballot)])[0]
+    if taken.stored:
+        send_hint("aggregation.refit", seen.member.project_id)
     if len(taken.stored) < len(votes):
         return None
     answer: dict[str, Any] = {"results": [stored(vote.assignment) for vote in votes]}
     if count is None:
         return answer
     enough = len(taken.leases) >= ballot.count
-    return answer | lease_answer(
-        seen.member, *((taken.leases, "ok") if enough else lease_next(member=seen.member, count=ballot.count))
-    )
+    given, why = (taken.leases, "ok") if enough else lease_next(member=seen.member, count=ballot.count)
+    return answer | lease_answer(seen.member, given, why)
 
 
 def _take(wishes: Sequence[tuple[Seen, Ballot]]) -> list[Taken]:

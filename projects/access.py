@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakValueDictionary
 
 from django.db.models import Model
 
@@ -59,41 +60,55 @@ def who_by_api_token(token: str, project_id: int | None = None) -> tuple[User, M
     if not members:
         return user, None
     version, *row = members[0]
-    member = _member(tuple(row))
-    _remember(asked["project"], Seen(_member(tuple(row)), asked["digest"], version))
+    member = _member(row)
+    if member.role in ANNOTATORS:
+        _remember(member.project_id, Seen(_member(row), asked["digest"], version))
     return user, member
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Somebody's membership (with its project) as it was read by an API token."""
+    """Somebody's membership (with its project) as it was read by an API token. Not to be changed: threads share it."""
 
     member: Member
     digest: bytes
     version: str
 
 
-def require_seen(project_id: int, seen: Sequence[Seen]) -> Statement:
-    """The statement that fails if what was seen of people in a project is no more."""
-    digests, versions = [each.digest for each in seen], [each.version for each in seen]
-    return REQUIRE_SEEN, {"digests": digests, "project": project_id, "versions": versions}
-
-
 _seen: OrderedDict[tuple[bytes, int], Seen] = OrderedDict()
-#: Memberships that a process remembers: those of people at work.
+#: By id and version: annotators of one project share it.
+_projects: WeakValueDictionary[tuple[int, str], Project] = WeakValueDictionary()
+#: Memberships that a process remembers: those of annotators at work.
 REMEMBERED = 1000
 
 
 def _remember(project_id: int, seen: Seen) -> None:
+    version = " ".join(seen.version.split(" ")[4:])
+    seen.member.project = _projects.setdefault((project_id, version), seen.member.project)
     _seen[seen.digest, project_id] = seen
-    if len(_seen) > REMEMBERED:
-        with suppress(KeyError):  # another thread may have taken the same
+    with suppress(KeyError):  # another thread may be at it, too
+        _seen.move_to_end((seen.digest, project_id))
+        if len(_seen) > REMEMBERED:
             _seen.popitem(last=False)
 
 
 def seen_by_api_token(token: str, project_id: int) -> Seen | None:
     """The membership that this token had of this project when it was last asked for, if this process remembers."""
-    return _seen.get((digest(token), project_id))
+    key = digest(token), project_id
+    with suppress(KeyError):
+        _seen.move_to_end(key)
+    return _seen.get(key)
+
+
+def forget(project_id: int, seen: Seen) -> None:
+    """Remember this no more: it was no longer so, or may not be."""
+    _seen.pop((seen.digest, project_id), None)
+
+
+def require_seen(project_id: int, seen: Sequence[Seen]) -> Statement:
+    """The statement that fails if what was seen of people in a project is no more."""
+    digests, versions = [each.digest for each in seen], [each.version for each in seen]
+    return REQUIRE_SEEN, {"digests": digests, "project": project_id, "versions": versions}
 
 
 def access_member(user: User, project_id: int, roles: frozenset[Role] = ANYONE) -> Member:
@@ -114,7 +129,7 @@ def in_role(member: Member | None, roles: frozenset[Role]) -> Member:
     return member
 
 
-def _member(row: tuple[Any, ...]) -> Member:
+def _member(row: Sequence[Any]) -> Member:
     member = Member.from_db("default", MEMBER_COLUMNS, row[: len(MEMBER_COLUMNS)])
     member.project = Project.from_db("default", PROJECT_COLUMNS, row[len(MEMBER_COLUMNS) :])
     return member

@@ -32,13 +32,18 @@ END $$
 """
 
 # What is written with every lease and vote has no foreign keys: each would be looked up again, and its row locked and
-# logged, when the transaction ends. What they name is seen to by the statements that write them, which hold it locked;
-# that it is never deleted under them, by this.
+# logged, when the transaction ends. That what it names exists is seen to by the statements that write it, under the
+# annotator's and the task's locks; that it is never deleted under them, by this, which waits for these locks.
 KEPT = """
 CREATE FUNCTION projects_refuse_orphans() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     is_named boolean;
 BEGIN
+    IF TG_ARGV[0] = 'annotator_id' THEN
+        PERFORM pg_advisory_xact_lock(OLD.id);
+    ELSIF TG_ARGV[0] = 'task_id' THEN
+        PERFORM FROM projects_taskstate WHERE task_id = OLD.id FOR UPDATE;
+    END IF;
     EXECUTE format(
         'SELECT EXISTS (SELECT 1 FROM projects_vote WHERE %1$I = $1)' ||
         CASE WHEN TG_ARGV[0] = 'assignment_id' THEN '' ELSE
@@ -65,22 +70,24 @@ DROP FUNCTION projects_refuse_orphans;
 """
 
 # Go on only if those who are asking, their memberships and the project are the rows that were seen before. An error, so
-# that what was sent along with it is not done.
+# that what was sent along with it is not done. Nor does what follows in the transaction wait long for anybody's lock: who
+# asks for several at once must not keep them all.
 SEEN = """
 CREATE FUNCTION projects_require_seen(digests bytea[], of_project bigint, versions text[])
-RETURNS void LANGUAGE plpgsql STABLE AS $$
+RETURNS void LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     good bigint;
 BEGIN
+    PERFORM set_config('lock_timeout', '500ms', true);
     SELECT count(*) INTO good
     FROM unnest(digests, versions) AS seen(digest, version)
     JOIN projects_apitoken t ON t.digest = seen.digest AND t.revoked_at IS NULL
     JOIN projects_user u ON u.id = t.user_id AND u.is_active
     JOIN projects_member m ON m.user_id = u.id AND m.project_id = of_project
     JOIN projects_project p ON p.id = m.project_id
-    WHERE concat(u.xmin, u.ctid, m.xmin, m.ctid, p.xmin, p.ctid) = seen.version;
+    WHERE concat_ws(' ', u.xmin, u.ctid, m.xmin, m.ctid, p.xmin, p.ctid) = seen.version;
     IF good < array_length(digests, 1) THEN
-        RAISE EXCEPTION 'who is asking was changed since they were seen';
+        RAISE EXCEPTION USING ERRCODE = 'CR001', MESSAGE = 'who is asking was changed since they were seen';
     END IF;
 END $$
 """
@@ -106,7 +113,6 @@ class Migration(migrations.Migration):
         _unchecked("vote", "task", "votes", db_index=False),
         _unchecked("vote", "annotator", "votes", db_index=False),
         _unchecked("vote", "assignment", "vote", kind=models.OneToOneField, null=True),
-        _unchecked("taskposterior", "task", "posterior", kind=models.OneToOneField, primary_key=True, serialize=False),
         migrations.RunSQL(KEPT, KEPT_NO_MORE),
         migrations.RunSQL(WRITE, "DROP FUNCTION projects_write_tasks"),
         migrations.RunSQL(SEEN, "DROP FUNCTION projects_require_seen"),

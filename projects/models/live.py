@@ -73,9 +73,7 @@ class Confusion(models.Model):
 class TaskPosterior(models.Model):
     """A task's posterior in a row of its own, since it can be wide (``core.live.encode_posterior``)."""
 
-    task = models.OneToOneField(
-        Task, on_delete=models.CASCADE, db_constraint=False, primary_key=True, related_name="posterior"
-    )
+    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="posterior")
     posterior = models.JSONField()
 
 

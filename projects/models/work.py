@@ -2,7 +2,8 @@
 
 What is written with every lease and vote has no foreign keys in the database: each would be looked up once more, and
 its row locked and logged, at the end of every transaction (that of the project by all of them). The statements that
-write it hold what they name locked; a task, a member or an assignment that votes name can't be deleted (migration 15).
+write it find what they name under the annotator's and the task's locks; a task, a member or an assignment that votes
+or assignments name can't be deleted (migration 15).
 """
 
 import uuid

@@ -11,9 +11,9 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 import psycopg
-from django.db import Error, connection
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 from psycopg.adapt import Transformer
-from psycopg.pq import Escaping
+from psycopg.pq import Escaping, TransactionStatus
 
 from projects.queries.access import *  # noqa: F403  # one name space of statements
 from projects.queries.budget import *  # noqa: F403  # as above
@@ -40,7 +40,8 @@ def fetch(sql: str, **parameters: Any) -> Rows:
 
     Parameters are bound by the server. It is planned each time: ``fetch_together`` is for what people wait for.
     """
-    with connection.wrap_database_errors, psycopg.Cursor(_connection()) as cursor:
+    here = _here()
+    with here.wrap_database_errors, psycopg.Cursor(here.connection) as cursor:
         cursor.execute(sql, parameters)
         return _rows(cursor)
 
@@ -59,11 +60,11 @@ class Trips:
     """A transaction of few round trips: its BEGIN goes with the first, its COMMIT with the one that is said to be last.
 
     ``with trips() as trip: …trip(statement, …)…trip(statement, …, last=True)``. Leaving it undoes what was not
-    committed. Inside a transaction of Django's it is a part of that.
+    committed. Inside a transaction of Django's it is a part of that; there is none of Django's inside it.
     """
 
     def __init__(self) -> None:
-        self._own = not connection.in_atomic_block
+        self._own = not connections[DEFAULT_DB_ALIAS].in_atomic_block
         self._begun = False
 
     def __call__(self, *statements: Statement, last: bool = False) -> list[Rows]:
@@ -75,9 +76,14 @@ class Trips:
         return found
 
     def undo(self) -> None:
-        if self._own and self._begun and connection.connection is not None:
-            with suppress(Error), connection.wrap_database_errors:
-                _execute(b"ROLLBACK")
+        """Take back what was not committed; a connection that can't is closed, which does so."""
+        here = connections[DEFAULT_DB_ALIAS]
+        if not self._own or not self._begun or here.connection is None:
+            return
+        with suppress(Error), here.wrap_database_errors:
+            _execute(here.connection, b"ROLLBACK")
+        if here.connection.info.transaction_status != TransactionStatus.IDLE:
+            here.close()
 
 
 @contextmanager
@@ -91,24 +97,25 @@ def trips() -> Iterator[Trips]:
 
 
 def _run(statements: Sequence[Statement], *, begin: bool = False, commit: bool = False) -> list[Rows]:
-    with connection.wrap_database_errors:
-        session = _connection()
+    here = _here()
+    session = here.connection
+    with here.wrap_database_errors:
         prepared = _prepared.setdefault(session, set())
         literal = _literals(session)
         calls = [b"BEGIN"] if begin else []
         for sql, given in statements:
             name, text, keys = _numbered(sql)
             if name not in prepared:
-                _execute(f"PREPARE {name} AS {text}".encode())
+                _execute(session, f"PREPARE {name} AS {text}".encode())
                 prepared.add(name)
             values = b", ".join([literal(given[key]) for key in keys])
             calls.append(b"EXECUTE %b(%b)" % (name.encode(), values) if keys else b"EXECUTE " + name.encode())
-        return _execute(b"; ".join([*calls, b"COMMIT"] if commit else calls))[begin : begin + len(statements)]
+        return _execute(session, b"; ".join([*calls, b"COMMIT"] if commit else calls))[begin : begin + len(statements)]
 
 
-def _execute(text: bytes) -> list[Rows]:
+def _execute(session: Any, text: bytes) -> list[Rows]:
     """The rows of each statement of a text without parameters."""
-    with psycopg.Cursor(_connection()) as cursor:
+    with psycopg.Cursor(session) as cursor:
         cursor.execute(text)
         found = [_rows(cursor)]
         while cursor.nextset():
@@ -127,7 +134,7 @@ def _literals(session: Any) -> Callable[[Any], bytes]:
             return b"NULL"
         if kind is int or kind is float or kind is UUID:
             return b"'%b'" % str(value).encode()
-        if kind is str:
+        if kind is str and "\0" not in value:
             return bytes(escaped(value.encode()))
         if kind is list and all(type(each) in _PLAIN for each in value):
             return b"'{%b}'" % ",".join(["NULL" if each is None else str(each) for each in value]).encode()
@@ -152,11 +159,12 @@ def _numbered(sql: str) -> tuple[str, str, list[str]]:
     return f"crowd_{hashlib.sha256(sql.encode()).hexdigest()[:16]}", text, keys
 
 
-def _connection() -> Any:
-    """The present connection: what Django does before it opens a cursor, without a cursor of its own around ours."""
-    connection.close_if_health_check_failed()
-    connection.ensure_connection()
-    return connection.connection
+def _here() -> Any:
+    """This thread's connection as Django has it, open: what Django does before a cursor, without one around ours."""
+    here = connections[DEFAULT_DB_ALIAS]
+    here.close_if_health_check_failed()
+    here.ensure_connection()
+    return here
 
 
 def _rows(cursor: psycopg.Cursor[tuple[Any, ...]]) -> Rows:

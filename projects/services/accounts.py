@@ -170,9 +170,9 @@ def change_role(*, project: Project, member_id: int, role: Role) -> bool:
 
 def _member_to_change(project: Project, member_id: int, *, stays_manager: bool) -> Member | None:
     """The member, with the project's managers locked, so that two who leave at once don't leave nobody."""
-    managers = list(
-        Member.objects.select_for_update().filter(project=project, role=Role.MANAGER, user__isnull=False).order_by("id")
-    )
+    # no_key: whoever votes as one of them need not wait, nor be waited for.
+    locked = Member.objects.select_for_update(no_key=True)
+    managers = list(locked.filter(project=project, role=Role.MANAGER, user__isnull=False).order_by("id"))
     member = Member.objects.filter(project=project, id=member_id, user__isnull=False).first()
     if member is not None and not stays_manager and [manager.id for manager in managers] == [member.id]:
         raise Conflict("This is the project's last manager: make somebody else manager first.", code="last_manager")

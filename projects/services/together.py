@@ -17,22 +17,39 @@ MOST = 32
 SECONDS_FOR_COMPANY = 0.002
 
 
+class Failed(Exception):
+    """What was done for several failed for all of them; the cause is in ``__cause__``."""
+
+
 @dataclass(eq=False)
 class _Turn(Generic[Wish, Answer]):
     wish: Wish
     called: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    done: bool = False
     answer: Answer | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.answer is not None or self.error is not None
+
+
+@dataclass(eq=False)
+class _Group(Generic[Wish, Answer]):
+    """Those who ask for what can be done at once; company: how many there were the last time."""
+
+    came: threading.Condition
+    waiting: deque[_Turn[Wish, Answer]] = field(default_factory=deque)
+    at_work: bool = False
+    company: int = 1
 
 
 class Together(Generic[Wish, Answer]):
-    """Flat combining (Hendler et al. 2010, DOI 10.1145/1810479.1810540): whoever finds nobody at work begins at once,
-    and those who come meanwhile are served together, by one of them, when that is done.
+    """Flat combining (Hendler et al. 2010, DOI 10.1145/1810479.1810540): whoever finds nobody at work in their group
+    begins at once, and those who come meanwhile are served together, by one of them, when that is done.
 
-    The more there are the less each costs; so where others were served just now they are waited for, a moment. Who is
-    alone never waits. ``work`` is given wishes of one ``group``,
-    no two of one ``person``, and answers each in its place; what it raises is raised for each of them.
+    The more there are the less each costs; so where others were served just now they are waited for, a moment.
+    ``work`` is given wishes of one ``group``, no two of one ``person``, and answers each in its place. What it raises
+    is raised for whoever did the work, and as ``Failed`` for the others.
     """
 
     def __init__(
@@ -44,60 +61,63 @@ class Together(Generic[Wish, Answer]):
     ) -> None:
         self._work, self._group, self._person = work, group, person
         self._lock = threading.Lock()
-        self._waiting: deque[_Turn[Wish, Answer]] = deque()
-        self._at_work = False
-        self._came = threading.Condition(self._lock)
-        self._company = 1  # how many there were when the last were served
+        self._groups: dict[Hashable, _Group[Wish, Answer]] = {}
 
     def __call__(self, wish: Wish) -> Answer:
         turn: _Turn[Wish, Answer] = _Turn(wish)
+        name = self._group(wish)
         with self._lock:
-            self._waiting.append(turn)
-            leads, self._at_work = not self._at_work, True
-            self._came.notify()
+            group = self._groups.get(name)
+            if group is None:
+                group = self._groups[name] = _Group(threading.Condition(self._lock))
+            leads, group.at_work = not group.at_work, True
+            group.waiting.append(turn)
+            group.came.notify()
         if not leads:
             turn.called.acquire()
         if not turn.done:
-            self._lead(turn)
-        if turn.error is not None:
-            raise turn.error
+            self._lead(name, group, turn)
+        elif turn.error is not None:
+            raise Failed() from turn.error
         assert turn.answer is not None
         return turn.answer
 
-    def _lead(self, mine: _Turn[Wish, Answer]) -> None:
-        with self._lock:
-            self._came.wait_for(lambda: len(self._waiting) >= self._company, SECONDS_FOR_COMPANY)
-            turns = self._joined(mine)
+    def _lead(self, name: Hashable, group: _Group[Wish, Answer], mine: _Turn[Wish, Answer]) -> None:
+        turns = [mine]
         try:
+            with self._lock:
+                try:
+                    group.came.wait_for(lambda: len(group.waiting) >= group.company, SECONDS_FOR_COMPANY)
+                finally:
+                    turns = self._taken(group, mine)
             for turn, answer in zip(turns, self._work([turn.wish for turn in turns]), strict=True):
                 turn.answer = answer
-        except Exception as error:
+        except BaseException as error:
             for turn in turns:
                 turn.error = error
+            raise
         finally:
             with self._lock:
                 called = [turn for turn in turns if turn is not mine]
-                for turn in turns:
-                    turn.done = True
-                self._company = min(len(turns) + len(self._waiting), MOST)
-                if self._waiting:
-                    called.append(self._waiting[0])  # who leads now
-                else:
-                    self._at_work = False
+                group.company = min(len(turns) + len(group.waiting), MOST)
+                group.at_work = bool(group.waiting)
+                if group.waiting:
+                    called.append(group.waiting[0])  # who leads now
+                elif group.company == 1:
+                    del self._groups[name]
             for turn in called:
                 turn.called.release()
 
-    def _joined(self, mine: _Turn[Wish, Answer]) -> list[_Turn[Wish, Answer]]:
-        """This turn, with those waiting that can be served together with it; the others go on waiting."""
+    def _taken(self, group: _Group[Wish, Answer], mine: _Turn[Wish, Answer]) -> list[_Turn[Wish, Answer]]:
+        """This turn and those waiting that can be served with it; the others go on waiting."""
         turns = {self._person(mine.wish): mine}
         others: deque[_Turn[Wish, Answer]] = deque()
-        for turn in self._waiting:
-            person = self._person(turn.wish)
+        for turn in group.waiting:
             if turn is mine:
                 continue
-            if len(turns) < MOST and self._group(turn.wish) == self._group(mine.wish) and person not in turns:
-                turns[person] = turn
+            if len(turns) < MOST and self._person(turn.wish) not in turns:
+                turns[self._person(turn.wish)] = turn
             else:
                 others.append(turn)
-        self._waiting = others
+        group.waiting = others
         return list(turns.values())

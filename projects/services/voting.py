@@ -101,6 +101,8 @@ def submit_votes_and_lease(*, member: Member, votes: Sequence[VoteInput], count:
     ordinary = {assignment: vote for assignment, vote in first.items() if assignment not in answered}
     count = min(count, member.project.max_leases)
     (taken,) = take_ballots([Ballot(member, ordinary, count)])
+    if taken.stored:
+        send_hint("aggregation.refit", member.project_id)
     kept = {assignment: first[assignment] for assignment in taken.stored | answered.keys()}
     results = [
         vote if isinstance(vote, UnknownLabel) else _result_of(member, vote, kept.get(vote.assignment), answered)
@@ -142,8 +144,8 @@ def plain_ballot(*, member: Member, votes: Sequence[VoteInput], count: int) -> B
 def take_ballots(ballots: Sequence[Ballot], provided: Sequence[Statement] = ()) -> list[Taken]:
     """Store those votes whose lease is open and in time, their tasks recomputed, and lease: one transaction for all.
 
-    The ballots are of one project, no two of one annotator. Nothing is done if one of these statements (``provided``)
-    fails, whose error is raised.
+    The ballots are of one project, no two of one annotator. Hints are the caller's. Nothing is done if one of these
+    statements (``provided``) fails, whose error is raised.
     """
     votes = [(ballot.member.id, vote) for ballot in ballots for vote in ballot.votes.values()]
     nothing = [Taken(set(), []) for _ in ballots]
@@ -175,7 +177,6 @@ def take_ballots(ballots: Sequence[Ballot], provided: Sequence[Statement] = ()) 
             [(each.member, each.count) for each, of in zip(ballots, done, strict=True) if each.count and of.stored]
         )
         _, *found = trip(writing(summaries=summaries, run=run), *[statement for _, statement in given], last=True)
-    send_hint("aggregation.refit", project.id)
     place = {ballot.member.id: n for n, ballot in enumerate(ballots)}
     for (member, _), rows in zip(given, found, strict=True):
         for row in rows:
@@ -217,10 +218,10 @@ def _submit_vote(*, member: Member, vote: Canonical) -> DomainError | None:
     rows = _store_late_vote(member, who, {"answer": Jsonb(vote.answer), "label": vote.label, "seconds": vote.seconds})
     if not rows:
         # Neither late nor stored: it was renewed or resumed since we looked.
-        if (
-            _was_stored(member=member, assignment_id=vote.assignment, label=vote.label)
-            or take_ballots([Ballot(member, {vote.assignment: vote}, 0)])[0].stored
-        ):
+        if _was_stored(member=member, assignment_id=vote.assignment, label=vote.label):
+            return None
+        if take_ballots([Ballot(member, {vote.assignment: vote}, 0)])[0].stored:
+            hint_after_commit("aggregation.refit", member.project_id)
             return None
         return _submit_vote(member=member, vote=vote)
     ((task_id, uncounted_for),) = rows

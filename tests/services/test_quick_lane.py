@@ -14,12 +14,14 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.utils import timezone
 
-from crowd.quick import QuickLane
+from crowd.quick import KEPT_HEADERS, QuickLane
+from projects import access
 from projects.models import Action, Assignment, Member, TaskState, Vote
 from projects.services.accounts import create_api_token
 from projects.services.projects import configure_project
 from projects.services.sanctions import sanction
-from tests.services.campaign import Campaign, assert_state_is_fresh
+from tests.services.campaign import Campaign, assert_state_is_fresh, other_connection
+from tests.support.client import wait_for
 
 Make = Callable[..., Campaign]
 
@@ -202,6 +204,75 @@ def test_what_is_out_of_the_ordinary_is_djangos(ann: Annotator, header: str, val
 
     assert ann.vote(held, **{header: value})[0] == status
     assert ann.lane.asked == 1
+
+
+def test_numbers_beyond_64_bits_are_djangos_to_write(lane: Lane, campaign: Make) -> None:
+    c = campaign(annotators=1)
+    c.upload([{"data": {"n": n, "far": 1e20}} for n in range(4)])
+    ann = Annotator(lane, c, 0)
+    held = ann.at_work()
+
+    status, _, answer = ann.vote(held)
+
+    assert status == 200
+    assert answer["assignments"][0]["data"]["far"] == 10**20
+    assert lane.asked == 1
+    assert Vote.objects.filter(project=c.id).count() == 2
+
+
+def test_somebody_whose_token_was_revoked_disturbs_the_others_once(lane: Lane, campaign: Make) -> None:
+    c = campaign(tasks=12, annotators=2, redundancy=2)
+    gone, ann = Annotator(lane, c, 0), Annotator(lane, c, 1)
+    held, others = gone.at_work(), ann.at_work()
+    c.annotators[0].user.api_tokens.update(revoked_at=timezone.now())
+
+    assert [gone.vote(held)[0] for _ in range(3)] == [401] * 3
+    assert not [seen for seen in access._seen.values() if seen.member.id == c.annotators[0].id]
+    lane.asked = 0
+    assert ann.vote(others)[0] == 200
+    assert lane.asked == 0
+
+
+def test_a_lock_that_is_held_for_long_keeps_nobody_in_the_lane(ann: Annotator) -> None:
+    held = ann.at_work()
+    with other_connection() as somebody:
+        somebody.execute("SELECT pg_advisory_xact_lock(%s)", [ann.c.annotators[0].id])
+        with ThreadPoolExecutor(1) as threads:
+            voting = threads.submit(closing, lambda: ann.vote(held))
+            wait_for(lambda: ann.lane.asked == 1, what="Django to be asked, who waits as long as it takes")
+            somebody.rollback()
+            assert voting.result(120)[0] == 200
+    assert Vote.objects.filter(project=ann.c.id).count() == 2
+
+
+def closing(action: Callable[[], Any]) -> Any:
+    try:
+        return action()
+    finally:
+        connection.close()
+
+
+def test_headers_are_remembered_for_a_bounded_number_of_clients(ann: Annotator) -> None:
+    for n in range(KEPT_HEADERS + 20):
+        assert ann.lease(HTTP_ACCEPT=f"application/json;x={n}")[0] == 200
+    assert ann.lease(HTTP_ACCEPT="application/json" + " " * 300)[0] == 200
+
+    assert len(ann.lane.application.headers) == KEPT_HEADERS
+    ann.lane.asked = 0
+    assert ann.lease(HTTP_ACCEPT=f"application/json;x={KEPT_HEADERS + 19}")[0] == 200
+    assert ann.lane.asked == 0
+
+
+def test_after_an_error_the_connection_is_as_good_as_new(ann: Annotator) -> None:
+    held = ann.at_work()
+    connection.ensure_connection()
+    pid = connection.connection.info.backend_pid
+    with other_connection(autocommit=True) as somebody:
+        somebody.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+
+    assert ann.vote(held)[0] == 200
+    assert connection.connection.info.transaction_status.name == "IDLE"
+    assert Vote.objects.filter(project=ann.c.id).count() == 2
 
 
 def test_people_at_work_at_once_all_have_their_votes_stored_and_never_the_same_task(lane: Lane, campaign: Make) -> None:

@@ -6,9 +6,7 @@ import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import pytest
-
-from projects.services.together import MOST, Together
+from projects.services.together import MOST, Failed, Together
 from tests.support.client import wait_for
 
 
@@ -17,6 +15,7 @@ class Work:
 
     def __init__(self) -> None:
         self.groups: list[list[int]] = []
+        self.stops = False
         self.go_on = threading.Semaphore(0)
         self.together: Together[tuple[str, int, int], int] = Together(
             self, group=lambda wish: wish[0], person=lambda wish: wish[1]
@@ -25,12 +24,14 @@ class Work:
     def __call__(self, wishes: Sequence[tuple[str, int, int]]) -> list[int]:
         self.groups.append([number for _, _, number in wishes])
         assert self.go_on.acquire(timeout=120)
+        if self.stops:
+            raise SystemExit
         if any(number < 0 for _, _, number in wishes):
             raise ValueError("a number below zero")
         return [2 * number for _, _, number in wishes]
 
-    def waiting(self) -> int:
-        return len(self.together._waiting)
+    def waiting(self, group: str = "a") -> int:
+        return len(self.together._groups[group].waiting)
 
 
 def begin(work: Work, threads: ThreadPoolExecutor, *wishes: tuple[str, int, int]) -> list[Future[int]]:
@@ -60,33 +61,62 @@ def test_those_who_come_meanwhile_are_served_together_and_each_gets_their_own() 
     assert [sorted(group) for group in work.groups] == [[0], [10, 20, 30, 40]]
 
 
-def test_other_groups_and_the_same_person_wait_for_their_turn() -> None:
+def test_the_same_person_waits_for_their_next_turn() -> None:
     work = Work()
-    wishes = [("a", 0, 0), ("a", 1, 1), ("b", 2, 2), ("a", 1, 3), ("a", 4, 4), ("b", 5, 5)]
-    with ThreadPoolExecutor(6) as threads:
+    wishes = [("a", 0, 0), ("a", 1, 1), ("a", 1, 2), ("a", 3, 3)]
+    with ThreadPoolExecutor(4) as threads:
         asked = begin(work, threads, *wishes)
-        work.go_on.release(6)
+        work.go_on.release(3)
 
-        assert [each.result(120) for each in asked] == [2 * number for _, _, number in wishes]
-    kinds = {number: (group, person) for group, person, number in wishes}
-    for numbers in work.groups:
-        assert len({kinds[number][0] for number in numbers}) == 1
-        assert len({kinds[number][1] for number in numbers}) == len(numbers)
-    assert len(work.groups) == 4
+        assert [each.result(120) for each in asked] == [0, 2, 4, 6]
+    assert sorted(map(len, work.groups)) == [1, 1, 2]
+    assert all(len({wishes[number][1] for number in numbers}) == len(numbers) for numbers in work.groups)
+
+
+def test_nobody_waits_for_another_group() -> None:
+    work = Work()
+    with ThreadPoolExecutor(3) as threads:
+        begin(work, threads, ("a", 0, 0), ("a", 1, 1))
+        other = threads.submit(work.together, ("b", 2, 2))
+        wait_for(lambda: [2] in work.groups, what="the other group to be at work")
+        work.go_on.release(3)
+
+        assert other.result(120) == 4
 
 
 def test_an_error_is_everybodys_in_its_group_and_nobody_elses() -> None:
     work = Work()
-    with ThreadPoolExecutor(5) as threads:
-        asked = begin(work, threads, ("a", 0, 0), ("a", 1, -1), ("a", 2, 2), ("b", 3, 3))
-        work.go_on.release(3)
+    with ThreadPoolExecutor(3) as threads:
+        asked = begin(work, threads, ("a", 0, 0), ("a", 1, -1), ("a", 2, 2))
+        work.go_on.release(2)
 
-        assert (asked[0].result(120), asked[3].result(120)) == (0, 6)
-        for each in asked[1:3]:
-            with pytest.raises(ValueError, match="below zero"):
-                each.result(120)
+        assert asked[0].result(120) == 0
+        errors = {type(each.exception(120)) for each in asked[1:]}
+    assert errors == {ValueError, Failed}, "who led tells what it was"
     work.go_on.release()
     assert work.together(("a", 1, 5)) == 10, "nobody is at work for ever"
+
+
+def test_who_leads_may_be_stopped_and_the_others_go_on() -> None:
+    work = Work()
+    work.stops = True
+    with ThreadPoolExecutor(3) as threads:
+        asked = begin(work, threads, ("a", 0, 0), ("a", 1, 1), ("a", 2, 2))
+        work.go_on.release(2)
+
+        assert {type(each.exception(120)) for each in asked} == {SystemExit, Failed}
+    work.stops = False
+    work.go_on.release()
+    assert work.together(("a", 1, 5)) == 10
+
+
+def test_nothing_is_left_of_a_group_whose_last_was_alone() -> None:
+    work = Work()
+    work.go_on.release(100)
+    for n in range(50):
+        work.together((str(n), 0, n))
+
+    assert not work.together._groups
 
 
 def test_a_crowd_is_served_to_the_last_in_groups_of_a_bounded_size() -> None:
