@@ -14,6 +14,7 @@ import orjson
 from django.db import Error, connection
 from psycopg.errors import LockNotAvailable
 
+from crowd.database.lent import lent_connection
 from projects.access import Seen, forget, require_seen, seen_by_api_token
 from projects.api import shapes
 from projects.api.work import lease_answer, next_of, stored
@@ -148,7 +149,8 @@ def _votes(body: Any, query: str, seen: Seen) -> dict[str, Any] | None:
 
 def _take(wishes: Sequence[tuple[Seen, Ballot]]) -> list[Taken]:
     still = require_seen(wishes[0][1].member.project_id, [seen for seen, _ in wishes])
-    return take_ballots([ballot for _, ballot in wishes], provided=[still])
+    with lent_connection():
+        return take_ballots([ballot for _, ballot in wishes], provided=[still])
 
 
 _together: Together[tuple[Seen, Ballot], Taken] = Together(
@@ -161,5 +163,6 @@ def _leases(body: Any, query: str, seen: Seen) -> dict[str, Any] | None:
     if query or count is None:
         return None
     still = require_seen(seen.member.project_id, [seen])
-    leased = lease_at_once(member=seen.member, count=count, provided=still)
+    with lent_connection():
+        leased = lease_at_once(member=seen.member, count=count, provided=still)
     return None if leased is None else shapes.leased(leased, "ok")

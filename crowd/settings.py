@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "aggregation",
 ]
 
+# Plain votes and leases by token pass these by: `crowd.quick`.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connection
 from django.utils import timezone
 
+from crowd.database import lent
 from crowd.quick import KEPT_HEADERS, QuickLane
 from projects import access
 from projects.models import Action, Assignment, Member, TaskState, Vote
@@ -67,8 +68,10 @@ class Lane:
 
 
 @pytest.fixture
-def lane() -> Lane:
-    return Lane()
+def lane(orm: None) -> Iterator[Lane]:
+    yield Lane()
+    while lent._free:
+        lent._free.pop().close()
 
 
 class Annotator:
@@ -263,16 +266,19 @@ def test_headers_are_remembered_for_a_bounded_number_of_clients(ann: Annotator) 
     assert ann.lane.asked == 0
 
 
-def test_after_an_error_the_connection_is_as_good_as_new(ann: Annotator) -> None:
+def test_a_lost_connection_is_replaced_and_an_error_leaves_none_in_a_transaction(ann: Annotator) -> None:
     held = ann.at_work()
-    connection.ensure_connection()
-    pid = connection.connection.info.backend_pid
+    following = ann.vote(held)[2]["assignments"][0]["id"]
+    (session,) = [each.connection for each in lent._free]
     with other_connection(autocommit=True) as somebody:
-        somebody.execute("SELECT pg_terminate_backend(%s, 10000)", [pid])
+        somebody.execute("SELECT pg_terminate_backend(%s, 10000)", [session.info.backend_pid])
 
-    assert ann.vote(held)[0] == 200
-    assert connection.connection.info.transaction_status.name == "IDLE"
-    assert Vote.objects.filter(project=ann.c.id).count() == 2
+    last = ann.vote(following)[2]["assignments"][0]["id"]
+    Member.objects.filter(id=ann.c.annotators[0].id).update(name="Another name")
+
+    assert ann.vote(last)[0] == 200
+    assert {each.connection.info.transaction_status.name for each in lent._free} == {"IDLE"}
+    assert Vote.objects.filter(project=ann.c.id).count() == 4
 
 
 def test_people_at_work_at_once_all_have_their_votes_stored_and_never_the_same_task(lane: Lane, campaign: Make) -> None:
