@@ -19,7 +19,9 @@ from projects.models.project import Project
 class Task(models.Model):
     """The payload: written once, never changed."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tasks", db_index=False)
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, db_constraint=False, related_name="tasks", db_index=False
+    )
     key = models.CharField(max_length=200, null=True)  # the caller's own, for idempotent uploads
     data = models.JSONField()
     created_at = models.DateTimeField(db_default=Now())
@@ -37,7 +39,9 @@ class Task(models.Model):
 class TaskState(models.Model):
     """The hot row: scalars that change with every vote. No column of it is indexed, so every update can be HOT."""
 
-    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="state")
+    task = models.OneToOneField(
+        Task, on_delete=models.CASCADE, db_constraint=False, primary_key=True, related_name="state"
+    )
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
     )
@@ -69,7 +73,9 @@ QUALIFICATION_POOL = "#qualification"
 class TaskQueue(models.Model):
     """What the lease statement scans: apart from the hot row because an update of an indexed column is never HOT."""
 
-    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="queue")
+    task = models.OneToOneField(
+        Task, on_delete=models.CASCADE, db_constraint=False, primary_key=True, related_name="queue"
+    )
     project = models.ForeignKey(
         Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
     )
