@@ -21,7 +21,7 @@ from projects.api.work import lease_answer, next_of, stored
 from projects.errors import DomainError
 from projects.queries import CHANGED
 from projects.services.hints import send_hint
-from projects.services.leases import lease_at_once, lease_next
+from projects.services.leases import lease_next
 from projects.services.together import Failed, Together
 from projects.services.voting import Ballot, Taken, plain_ballot, take_ballots
 
@@ -42,7 +42,7 @@ PLAIN = 200
 SPECIAL = ("HTTP_COOKIE", "HTTP_IDEMPOTENCY_KEY", "HTTP_TRANSFER_ENCODING", "HTTP_CONTENT_ENCODING", "HTTP_EXPECT")
 #: Answers whose headers a process remembers.
 KEPT_HEADERS = 100
-#: Votes of one person that are stored with those of others: many are dear enough by themselves to be kept apart.
+#: Votes or leases of one person that are done with those of others: many are dear enough to be kept apart.
 FEW = 5
 
 
@@ -51,8 +51,8 @@ class QuickLane:
 
     It takes what annotators' clients send all day: a POST of plain JSON by an API token, host and headers that Django
     has answered before. The rows of user, membership and project are remembered as Django's authentication read them;
-    that they are still the same is checked in the transaction of the vote itself. Votes that come while others are
-    being stored are stored together. Whatever is out of the ordinary (a refusal, an error, a page's session) goes to
+    that they are still the same is checked in the transaction of the vote itself. What comes while others are
+    served is done together. Whatever is out of the ordinary (a refusal, an error, a page's session) goes to
     Django, which begins anew: votes and leases may be repeated.
     """
 
@@ -160,9 +160,8 @@ _together: Together[tuple[Seen, Ballot], Taken] = Together(
 
 def _leases(body: Any, query: str, seen: Seen) -> dict[str, Any] | None:
     count = shapes.plain_count(body)
-    if query or count is None:
+    ballot = None if query or count is None else plain_ballot(member=seen.member, votes=[], count=count)
+    if ballot is None:
         return None
-    still = require_seen(seen.member.project_id, [seen])
-    with lent_connection():
-        leased = lease_at_once(member=seen.member, count=count, provided=still)
-    return None if leased is None else shapes.leased(leased, "ok")
+    taken = _together((seen, ballot)) if ballot.count <= FEW else _take([(seen, ballot)])[0]
+    return None if len(taken.leases) < ballot.count else shapes.leased(taken.leases, "ok")

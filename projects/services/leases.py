@@ -91,18 +91,16 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
     return (leased, "ok") if leased else ([], _why_nothing(member))
 
 
-def lease_at_once(*, member: Member, count: int, provided: Statement) -> list[Lease] | None:
-    """``count`` assignments, as from ``lease_tasks``, if a single look is enough for that; else None.
-
-    Nothing is done if this statement (``provided``) fails, whose error is raised.
-    """
-    count = min(count, member.project.max_leases)
-    statement = leasing(member=member, count=count)
-    if statement is None:
-        return None
-    _, rows = fetch_together(provided, statement)
-    leased = leases_of(rows)
-    return leased if len(leased) == count else None
+def shared_out(
+    wanted: Sequence[tuple[Member, int]], given: Sequence[tuple[Member | None, Statement]], found: Sequence[Rows]
+) -> list[list[Lease]]:
+    """For each annotator the leases, as many as wanted, of the rows of the statements of ``leasing_together``."""
+    leases: dict[int, list[Lease]] = {member.id: [] for member, _ in wanted}
+    for (member, _), rows in zip(given, found, strict=True):
+        for row in rows:
+            annotator, lease = (row[0], row[1:]) if member is None else (member.id, row)
+            leases[annotator].extend(leases_of([lease]))
+    return [leases[member.id][:count] for member, count in wanted]
 
 
 def leasing_together(wanted: Sequence[tuple[Member, int]]) -> list[tuple[Member | None, Statement]]:

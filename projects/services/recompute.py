@@ -68,7 +68,7 @@ def recompute_tasks(*, project: Project, task_ids: Sequence[int]) -> None:
     """
     summaries, run = summarise(project=project, task_ids=task_ids)
     if summaries.ids:
-        statement, parameters = writing(summaries=summaries, run=run)
+        statement, parameters = writing(summaries, run)
         fetch(statement, **parameters)
 
 
@@ -207,7 +207,7 @@ def _priorities(project: Project, votes: Sequence[int], posterior: Floats) -> Se
     return [None] * len(votes)
 
 
-def writing(*, summaries: Summaries, run: int | None) -> tuple[str, dict[str, Any]]:
+def writing(summaries: Summaries, run: int | None) -> tuple[str, dict[str, Any]]:
     """The statement, and its parameters, that writes summaries to hot row, posterior and queue, where each changes."""
     columns = {
         "ids": list(summaries.ids),

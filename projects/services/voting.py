@@ -39,7 +39,7 @@ from projects.queries import Rows, Statement, fetch, trips
 from projects.services import budget, quotas
 from projects.services.entry_answers import Answered, earlier_answer, store_answers
 from projects.services.hints import hint_after_commit, send_hint
-from projects.services.leases import CLOSED, Lease, lease_next, leases_of, leasing, leasing_together
+from projects.services.leases import CLOSED, Lease, lease_next, leasing, leasing_together, shared_out
 from projects.services.recompute import recompute_tasks, summarise_rows, writing
 
 #: What a late vote that does not count is answered with.
@@ -100,7 +100,7 @@ def submit_votes_and_lease(*, member: Member, votes: Sequence[VoteInput], count:
     answered = store_answers(member=member, votes=first) if first and member.stage is not None else {}
     ordinary = {assignment: vote for assignment, vote in first.items() if assignment not in answered}
     count = min(count, member.project.max_leases)
-    (taken,) = take_ballots([Ballot(member, ordinary, count)])
+    (taken,) = take_ballots([Ballot(member, ordinary, count if ordinary else 0)])
     if taken.stored:
         send_hint("aggregation.refit", member.project_id)
     kept = {assignment: first[assignment] for assignment in taken.stored | answered.keys()}
@@ -115,7 +115,10 @@ def submit_votes_and_lease(*, member: Member, votes: Sequence[VoteInput], count:
 
 @dataclass(frozen=True, eq=False)
 class Ballot:
-    """One annotator's votes, by assignment, and how many assignments they want to hold afterwards (0: no matter)."""
+    """One annotator's votes, by assignment, and how many assignments they want to hold afterwards (0: no matter).
+
+    Without a vote it asks for assignments alone.
+    """
 
     member: Member
     votes: Mapping[UUID, Canonical]
@@ -147,44 +150,38 @@ def take_ballots(ballots: Sequence[Ballot], provided: Sequence[Statement] = ()) 
     The ballots are of one project, no two of one annotator. Hints are the caller's. Nothing is done if one of these
     statements (``provided``) fails, whose error is raised.
     """
+    lock = (queries.LOCK_ANNOTATORS, {"annotators": [ballot.member.id for ballot in ballots]})
     votes = [(ballot.member.id, vote) for ballot in ballots for vote in ballot.votes.values()]
-    nothing = [Taken(set(), []) for _ in ballots]
-    if not votes:
-        return nothing
-    project = ballots[0].member.project
+    stored: list[set[UUID]] = [set() for _ in ballots]
+    with trips() as trip:
+        then: list[Statement] = [*provided, lock]
+        if votes:
+            closed, read = trip(*then, *_storing(votes))[len(then) :]
+            then = []
+            for of, ballot in zip(stored, ballots, strict=True):
+                of.update(assignment for assignment, annotator, _ in closed if annotator == ballot.member.id)
+            if closed:
+                tasks = {task_id for _, _, task_id in closed}
+                rows = [row for row in read if row[0] in tasks]
+                then = [writing(*summarise_rows(project=ballots[0].member.project, rows=rows))]
+        wanted = [
+            (ballot.member, ballot.count if of or not ballot.votes else 0)
+            for ballot, of in zip(ballots, stored, strict=True)
+        ]
+        given = leasing_together([(member, count) for member, count in wanted if count])
+        found = trip(*then, *[statement for _, statement in given], last=True)[len(then) :] if then or given else []
+    return [Taken(*each) for each in zip(stored, shared_out(wanted, given, found), strict=True)]
+
+
+def _storing(votes: Sequence[tuple[int, Canonical]]) -> list[Statement]:
+    """The statements that store votes, each with its annotator, and read what their tasks' posteriors are made of."""
     which = {"assignments": [vote.assignment for _, vote in votes], "annotators": [annotator for annotator, _ in votes]}
     what = {
         "answers": orjson.dumps([vote.answer for _, vote in votes]).decode(),
         "labels": [vote.label for _, vote in votes],
         "seconds": [vote.seconds for _, vote in votes],
     }
-    with trips() as trip:
-        *_, closed, read = trip(
-            *provided,
-            (queries.LOCK_ANNOTATORS, which),
-            (queries.STORE_VOTES, {**which, **what}),
-            (queries.TASKS_VOTED_ON, which),
-        )
-        if not closed:
-            return nothing
-        tasks = {task_id for _, _, task_id in closed}
-        summaries, run = summarise_rows(project=project, rows=[row for row in read if row[0] in tasks])
-        done = [
-            Taken({assignment for assignment, annotator, _ in closed if annotator == ballot.member.id}, [])
-            for ballot in ballots
-        ]
-        given = leasing_together(
-            [(each.member, each.count) for each, of in zip(ballots, done, strict=True) if each.count and of.stored]
-        )
-        _, *found = trip(writing(summaries=summaries, run=run), *[statement for _, statement in given], last=True)
-    place = {ballot.member.id: n for n, ballot in enumerate(ballots)}
-    for (member, _), rows in zip(given, found, strict=True):
-        for row in rows:
-            annotator, lease = (row[0], row[1:]) if member is None else (member.id, row)
-            taken = done[place[annotator]].leases
-            if len(taken) < ballots[place[annotator]].count:
-                taken.extend(leases_of([lease]))
-    return done
+    return [(queries.STORE_VOTES, {**which, **what}), (queries.TASKS_VOTED_ON, which)]
 
 
 def _canonical(project: Project, vote: VoteInput) -> Canonical | UnknownLabel:

@@ -12,7 +12,7 @@ from django.db import Error, IntegrityError, connection
 from django.utils import timezone
 
 from projects.access import Seen, digest, require_seen, seen_by_api_token, who_by_api_token
-from projects.models import Action, Assignment, Event, Member, Payment, Task, TaskQueue, Vote
+from projects.models import Action, Assignment, Event, Member, Payment, Project, Task, TaskQueue, Vote
 from projects.services.accounts import create_api_token
 from projects.services.leases import Lease, lease_tasks
 from projects.services.projects import configure_project
@@ -175,13 +175,35 @@ def test_a_ballot_is_plain_when_there_is_only_to_vote(campaign: Make) -> None:
     assert plain_ballot(member=c.member(0), votes=[vote], count=0)
 
 
-@pytest.mark.parametrize("model", [Task, Member, Assignment])
-def test_what_votes_name_is_never_deleted(campaign: Make, model: Any) -> None:
+def test_votes_and_leases_alone_come_together(campaign: Make) -> None:
+    c = campaign(tasks=12, annotators=4)
+    manager = Member.objects.get(project=c.id, user=c.manager)
+    sanction(annotator=c.member(3), action=Action.BLOCK, reason="clicks at random", by=manager)
+    held = c.lease(0)
+    ballots = [ballot(c, 0, held), *[Ballot(c.member(n), {}, count) for n, count in ((1, 2), (2, 1))]]
+
+    first = take_ballots(ballots)
+    second = take_ballots([Ballot(each.member, {}, each.count) for each in ballots])
+    blocked = take_ballots(
+        [Ballot(c.member(2), {}, 1), Ballot(Member(id=c.annotators[3].id, project=c.fresh()), {}, 1)]
+    )
+
+    assert [len(each.stored) for each in first] == [1, 0, 0]
+    assert [len(each) for each in numbers(first)] == [1, 2, 1]
+    assert len({n for each in numbers(first) for n in each} | {held.data["n"]}) == 5
+    assert numbers(second) == numbers(first), "what one holds comes first"
+    assert numbers(blocked) == [numbers(first)[2], []]
+    assert_counters_are_true(c.project)
+
+
+@pytest.mark.parametrize("model", [Project, Task, Member, Assignment])
+def test_what_others_name_is_never_deleted(campaign: Make, model: Any) -> None:
     c = campaign(tasks=1, annotators=1)
     c.vote(0, "cat")
-    ids = {Task: c.task(0), Member: c.annotators[0].id, Assignment: Assignment.objects.get(project=c.id).id}
+    assignment = Assignment.objects.get(project=c.id)
+    ids = {Project: c.id, Task: c.task(0), Member: c.annotators[0].id, Assignment: assignment.id}
 
-    with pytest.raises(IntegrityError, match="still has votes or assignments"), connection.cursor() as cursor:
+    with pytest.raises(IntegrityError, match="is still named in"), connection.cursor() as cursor:
         cursor.execute(f"DELETE FROM {model._meta.db_table} WHERE id = %s", [ids[model]])
 
     assert submit_votes(member=c.member(0), votes=[]) == []
