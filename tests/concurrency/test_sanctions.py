@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from threading import Event
 from typing import Any
 
 import httpx
@@ -30,10 +31,13 @@ Make = Callable[..., Campaign]
 BATCHES, BATCH = 6, 10
 
 
-def in_batches(client: Client, project: int, assignments: list[str]) -> list[httpx.Response]:
+def in_batches(client: Client, project: int, assignments: list[str], banned: Event) -> list[httpx.Response]:
+    """Votes on them, as fast as they can be sent; the last batch once the ban is there."""
     path = f"/api/projects/{project}/votes"
-    parts = [assignments[start : start + BATCH] for start in range(0, len(assignments), BATCH)]
-    return [client.post(path, {"votes": [{"assignment": a, "label": "cat"} for a in part]}) for part in parts]
+    *parts, last = [assignments[start : start + BATCH] for start in range(0, len(assignments), BATCH)]
+    answers = [client.post(path, {"votes": [{"assignment": a, "label": "cat"} for a in part]}) for part in parts]
+    assert banned.wait(120)
+    return [*answers, client.post(path, {"votes": [{"assignment": a, "label": "cat"} for a in last]})]
 
 
 def test_a_ban_in_the_midst_of_batches(campaign: Make, crowd: list[Person]) -> None:
@@ -45,8 +49,10 @@ def test_a_ban_in_the_midst_of_batches(campaign: Make, crowd: list[Person]) -> N
     def ban() -> None:
         wait_for(lambda: Vote.objects.filter(project=c.id).count() >= 15, what="fifteen votes")
         sanction(annotator=member, action=Action.BLOCK, reason="In the midst")
+        banned.set()
 
-    answers, _ = together([partial(in_batches, crowd[0].client, c.id, held), ban])
+    banned = Event()
+    answers, _ = together([partial(in_batches, crowd[0].client, c.id, held, banned), ban])
 
     results = Counter(result["status"] for a in answers for result in a.json().get("results", []))
     assert {answer.status_code for answer in answers} <= {200, 207, 403}
