@@ -53,7 +53,7 @@ def test_it_measures_a_stack_of_its_own_beside_the_ceiling_and_leaves_nothing(tm
 def test_each_mode_stores_what_it_acknowledges(stack: Stack, manager: Client, mode: str) -> None:
     settings = ["lease_seconds=60", *(["budget=100000"] if mode == "combined" else [])]
     wanted = argparse.Namespace(
-        tasks=400, clients=2, mode=mode, seconds=1.0, slices=1, labels=3, redundancy=3, setting=settings
+        tasks=4000, clients=2, mode=mode, seconds=3.0, slices=1, labels=3, redundancy=3, setting=settings
     )
     figures = server.measure(stack, manager, wanted)  # type: ignore[arg-type]
     assert (figures["refused"], figures["first_refusal"]) == (0, None)
@@ -62,10 +62,10 @@ def test_each_mode_stores_what_it_acknowledges(stack: Stack, manager: Client, mo
     assert figures["cycles_per_s"] > 0
     assert "finished" not in figures["told"] or mode in ("batch", "combined")
     if mode == "veteran":
-        assert figures["veteran_votes"] == 200
+        assert figures["veteran_votes"] == 2000
         assert figures["lease_ms"]["p50"] and figures["newcomers"]["lease_ms"]["p50"]
     if mode == "publishing":
-        assert figures["published"]["tasks"] == 400
+        assert figures["published"]["tasks"] == 4000
 
 
 @pytest.fixture
