@@ -1,7 +1,7 @@
 """Work: tasks in three places (wide payload, narrow hot state, indexed queue), assignments, votes, gold, events.
 
-What is written with every lease and vote has no foreign keys in the database: each would be looked up once more, and
-its row locked and logged, at the end of every transaction (that of the project by all of them). The statements that
+What is written with every lease, vote and task has no foreign keys in the database: each would be looked up once more,
+and its row locked and logged, at the end of every transaction (that of the project by all of them). The statements that
 write it find what they name under the annotator's and the task's locks; a task, a member or an assignment that votes
 or assignments name can't be deleted (migration 15).
 """
