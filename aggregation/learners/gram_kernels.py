@@ -38,7 +38,9 @@ def weigh(texts: Texts, columns: Columns) -> Rows:
 
 
 @kernel
-def _weigh(points, in_word, start, lookup, idf, n_words, counts, found, values, ends):  # type: ignore[no-untyped-def]
+def _weigh(  # type: ignore[no-untyped-def]  # numba infers the types
+    points, in_word, start, lookup, idf, n_words, counts, found, values, ends
+):
     n = 0
     for text in range(len(start) - 1):
         first, end = n, start[text + 1]
@@ -79,7 +81,7 @@ def _weigh(points, in_word, start, lookup, idf, n_words, counts, found, values, 
 
 
 @kernel
-def _add(hashed, block, lookup, counts, found, n):  # type: ignore[no-untyped-def]
+def _add(hashed, block, lookup, counts, found, n):  # type: ignore[no-untyped-def]  # numba infers the types
     """Count the bucket's column, and list it if it is the text's first of its kind: how many are listed now."""
     column = lookup[block + np.int64(((hashed ^ (hashed >> HALF)) * MIX) >> REST)]
     if column >= 0:

@@ -45,7 +45,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, Arrays]]:
         OSError,
         TypeError,
         ValueError,
-        NotImplementedError,
+        NotImplementedError,  # raised by zipfile for a compression or a version that it does not know
     ) as error:
         raise ValueError(f"not a stored learner: {error}") from error
     groups: dict[str, Arrays] = {}

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
+from uuid import UUID
 
 import pytest
 
@@ -47,8 +48,8 @@ def test_late_votes_and_leases_at_once_never_exceed_a_quota(campaign: Make) -> N
             let_time_pass(lease.id)
         late += leases
 
-    def answer(lease_id: object) -> None:
-        submit_votes(member=c.member(0), votes=[VoteInput(lease_id, "cat")])  # type: ignore[arg-type]
+    def answer(lease_id: UUID) -> None:
+        submit_votes(member=c.member(0), votes=[VoteInput(lease_id, "cat")])
 
     with meanwhile(expire_leases):
         together(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,7 +14,7 @@ from aggregation.offline.files import BadFile, check_outputs, write_all
 ANY = {".csv": "csv"}
 
 
-def says(text: bytes):  # type: ignore[no-untyped-def]
+def says(text: bytes) -> Callable[[BinaryIO], int]:
     return lambda file: file.write(text)
 
 

@@ -69,7 +69,7 @@ def test_a_price_without_a_budget_pays_without_limit(campaign: Make) -> None:
     assert standing(c)["available"] is None
     assert own_progress(c.member(0))["earned"] == 2
     (earner,) = earnings_of(c.project)
-    assert (earner.paid_votes, earner.paid) == (4, 2)  # type: ignore[attr-defined]
+    assert (earner.paid_votes, earner.paid) == (4, 2)  # type: ignore[attr-defined]  # annotated
 
 
 def give_up_by_release(c: Campaign, lease: Any) -> None:

@@ -32,7 +32,7 @@ def send(orm: None) -> Callable[[], Any]:
         force_authenticate(request, user)
         return View.as_view()(request)
 
-    send.keys = lambda: list(IdempotencyKey.objects.filter(user=user))  # type: ignore[attr-defined]
+    send.keys = lambda: list(IdempotencyKey.objects.filter(user=user))  # type: ignore[attr-defined]  # on a function
     return send
 
 

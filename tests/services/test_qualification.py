@@ -117,7 +117,7 @@ def test_answers_in_qualification_are_never_counted_paid_or_limited(campaign: Ma
     assert lease_tasks(member=c.member(0), count=1) == ([], "quota_reached")
     statistics = task_statistics(c.fresh())
     assert (statistics["tasks"], statistics["votes_wanted"], statistics["uncounted_votes"]) == (2, 6, 0)
-    assert members_of(c.project).get(id=c.annotators[0].id).uncounted_count == 0  # type: ignore[attr-defined]
+    assert members_of(c.project).get(id=c.annotators[0].id).uncounted_count == 0  # type: ignore[attr-defined]  # annotated
     assert_counters_are_true(c.project)
 
 

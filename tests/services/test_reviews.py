@@ -29,7 +29,7 @@ def expert(c: Campaign) -> Member:
 
 
 def decide(c: Campaign, n: int = 0, *, action: ReviewAction = LABEL, **given: object) -> Review:
-    return review_task(reviewer=expert(c), task_id=c.task(n), action=action, **given)  # type: ignore[arg-type]
+    return review_task(reviewer=expert(c), task_id=c.task(n), action=action, **given)  # type: ignore[arg-type]  # mixed values
 
 
 def queue(c: Campaign) -> list[int]:

@@ -55,7 +55,7 @@ def test_each_mode_stores_what_it_acknowledges(stack: Stack, manager: Client, mo
     wanted = argparse.Namespace(
         tasks=4000, clients=2, mode=mode, seconds=3.0, slices=1, labels=3, redundancy=3, setting=settings
     )
-    figures = server.measure(stack, manager, wanted)  # type: ignore[arg-type]
+    figures = server.measure(stack, manager, wanted)  # type: ignore[arg-type]  # a Stack has the home and url that it reads
     assert (figures["refused"], figures["first_refusal"]) == (0, None)
     assert not any(figures["violations"].values())
     assert figures["violations"]["over_budget"] == (0 if mode == "combined" else None)
