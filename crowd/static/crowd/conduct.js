@@ -13,6 +13,8 @@ const CONDITIONS = {
   chance: "Not surely above chance by …",
   copying: "Wrong answers shared with somebody at least …",
 };
+/** All but a median time are judged by what is sure. */
+const isJudged = (rule) => rule.condition !== "speed";
 const ACTIONS = { warn: "warn", pause: "pause", block: "block", discard: "block and discard votes" };
 const DONE = { warn: "Warned", pause: "Paused", block: "Blocked", discard: "Votes discarded", lift: "Lifted" };
 
@@ -78,7 +80,7 @@ function Record({ rows, busy, onLift }) {
   </ul>`;
 }
 
-const NEW_RULE = { condition: "gold_upper_bound", limit: 0.7, minimum: 20, action: "pause", hours: "" };
+const NEW_RULE = { condition: "gold_upper_bound", limit: 0.7, minimum: 20, confidence: 0.95, action: "pause", hours: "" };
 
 function Rules({ rows, busy, error, onMake, onEnd }) {
   const [rule, setRule] = useState(NEW_RULE);
@@ -96,7 +98,7 @@ function Rules({ rows, busy, error, onMake, onEnd }) {
     <ul class="record">
       ${rows.map(
         (row) => html`<li key=${row.id}>
-          ${CONDITIONS[row.condition].replace("…", row.condition === "speed" ? row.limit : percent(row.limit))}, from ${row.minimum} answers on: ${ACTIONS[row.action]}${row.pause_hours ? ` for ${row.pause_hours} h` : ""}
+          ${CONDITIONS[row.condition].replace("…", row.condition === "speed" ? row.limit : percent(row.limit))}${isJudged(row) ? ` (${percent(row.confidence)} sure)` : ""}, from ${row.minimum} answers on: ${ACTIONS[row.action]}${row.pause_hours ? ` for ${row.pause_hours} h` : ""}
           ${" "}<button class="link" disabled=${busy} onClick=${() => onEnd(row)}>End</button>
         </li>`,
       )}
@@ -110,6 +112,8 @@ function Rules({ rows, busy, error, onMake, onEnd }) {
         </div>
         <div class="grid">
           <${Field} name="minimum" label="Answers to judge by" error=${error}>${number("minimum")}<//>
+          ${isJudged(rule) &&
+          html`<${Field} name="confidence" label="How sure" hint="It looks after every refit: the surer, the fewer mistakes." error=${error}>${number("confidence")}<//>`}
           <${Field} name="action" label="Then" error=${error}>${choice("action", ACTIONS)}<//>
           ${rule.action === "pause" &&
           html`<${Field} name="pause_hours" label="For so many hours (optional)" hint="Else until you lift it." error=${error}>

@@ -12,6 +12,9 @@ export const DEFAULTS = {
   price_per_vote: null,
   currency: "",
   lease_seconds: 600,
+  max_leases: 100,
+  newcomer_votes: 0,
+  label_model: "auto",
   flag_below: null,
   gold_share: null,
   gold_exposures: null,
@@ -38,6 +41,17 @@ const ORDERS = {
   random: "In random order",
 };
 const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence" };
+const LABEL_MODELS = {
+  auto: "Chosen for the votes at hand",
+  majority_vote: "Majority vote",
+  wawa: "Weighted by agreement (Wawa)",
+  zero_based_skill: "Zero-based skill",
+  one_coin: "One accuracy for each person",
+  glad: "Accuracies and difficulties (GLAD)",
+  dawid_skene: "Dawid-Skene",
+  hierarchical_dawid_skene: "Dawid-Skene, hierarchical",
+  difficulty_dawid_skene: "Dawid-Skene with easy and hard tasks",
+};
 const LEARNERS = { "": "None", text: "Text", numeric: "Numbers or small pictures" };
 
 /** The labels in a text: one per line, or separated by commas when there is one line only. */
@@ -134,6 +148,8 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
             ${Object.entries(ORDERS).map(([key, label]) => html`<option value=${key} selected=${key === value.order}>${label}</option>`)}
           </select>`}
         <//>
+        ${number("lease_seconds", "Seconds to answer a task", { min: 10, max: 86400, required: true })}
+        ${number("max_leases", "Tasks that one annotator may hold", { min: 1, max: 1000, required: true })}
         <${Field} name="acquisition" label="Measure of uncertainty" error=${error}>
           ${(field) => html`<select ...${field} onChange=${set("acquisition")}>
             ${Object.entries(ACQUISITIONS).map(
@@ -141,7 +157,16 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
             )}
           </select>`}
         <//>
-        ${number("lease_seconds", "Seconds to answer a task", { min: 10, max: 86400, required: true })}
+      <//>
+      <${Group} legend="How votes become a label">
+        <${Field} name="label_model" label="Label model" error=${error}>
+          ${(field) => html`<select ...${field} onChange=${set("label_model")}>
+            ${Object.entries(LABEL_MODELS).map(
+              ([key, label]) => html`<option value=${key} selected=${key === value.label_model}>${label}</option>`,
+            )}
+          </select>`}
+        <//>
+        ${number("newcomer_votes", "Votes until somebody’s own skill counts", { min: 0, max: 1000, required: true }, "Before that, their votes weigh what anybody’s do.")}
       <//>
       <${Group} legend="Known labels among tasks">
         ${number(
