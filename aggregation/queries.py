@@ -190,9 +190,13 @@ WHERE p.learner IS NOT NULL AND (%(project)s::bigint IS NULL OR p.id = %(project
 )
 """
 
-# All tasks of a project in chunks, for a learner's predictions.
+# All tasks of a project in chunks, for a learner's predictions; without those that train and test annotators, which are
+# no part of what is to be labelled. Index task_by_project.
 POOL = """
-SELECT id, data FROM projects_task WHERE project_id = %(project)s AND id > %(after)s ORDER BY id LIMIT %(limit)s
+SELECT t.id, t.data FROM projects_task t
+WHERE t.project_id = %(project)s AND t.id > %(after)s
+  AND NOT EXISTS (SELECT FROM projects_gold g WHERE g.task_id = t.id AND g.origin = 'qualification')
+ORDER BY t.id LIMIT %(limit)s
 """
 
 WRITE_PREDICTIONS = """

@@ -36,6 +36,8 @@ class Order(models.TextChoices):
 class Learner(models.TextChoices):
     TEXT = "text"
     NUMERIC = "numeric"
+    EMBEDDINGS = "embeddings"
+    IMAGES = "images"
 
 
 #: No project lets one annotator hold more tasks at a time.

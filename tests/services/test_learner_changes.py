@@ -110,3 +110,32 @@ def test_another_learner_is_trained_at_once(campaign: Make) -> None:
     configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": "text"})
 
     assert c.fresh().retrain_requested_at is not None
+
+
+@pytest.mark.parametrize("learner", ["embeddings", "images"])
+def test_vectors_and_pictures_are_learnt_from(campaign: Make, learner: str) -> None:
+    """As every kind of learner that a project may have: the service's names are those of the registry."""
+    c = campaign(annotators=1, **{**LEARNS, "learner": learner, "learner_fields": ["v"]})
+    cat, dog = ([1.0, 0.2], [0.2, 1.0]) if learner == "embeddings" else ([[9, 0], [9, 0]], [[0, 0], [9, 9]])
+    c.upload([{"key": str(n), "data": {"n": n, "v": cat if n % 2 else dog}} for n in range(12)])
+    c.import_votes([(str(n), "Ada", "cat" if n % 2 else "dog") for n in range(10)])
+    c.refit()
+
+    assert train(c).counts["predicted"] == 12
+    guesses = Prediction.objects.filter(task__in=[c.task(11), c.task(10)]).order_by("-task_id")
+    assert [list(guess.posterior).index(max(guess.posterior)) for guess in guesses] == [0, 1]
+
+
+def test_tasks_that_train_annotators_are_neither_taught_nor_predicted(campaign: Make) -> None:
+    c = campaign(tasks=8, annotators=2, training_tasks=2, **LEARNS)
+    c.upload([{"data": {"n": 100 + n}, "gold": "dog", "qualification": True} for n in range(4)])
+    for _ in range(2):
+        c.vote(0, "dog")  # training
+    for n in range(6):
+        c.vote(0, "cat" if n < 3 else "dog", n)
+    c.refit()
+
+    run = train(c)
+
+    assert (run.counts["trained_on"], run.counts["predicted"]) == (6, 8)
+    assert not Prediction.objects.filter(task__gold__origin="qualification").exists()

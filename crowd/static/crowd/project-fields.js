@@ -52,7 +52,8 @@ const LABEL_MODELS = {
   hierarchical_dawid_skene: "Dawid-Skene, hierarchical",
   difficulty_dawid_skene: "Dawid-Skene with easy and hard tasks",
 };
-const LEARNERS = { "": "None", text: "Text", numeric: "Numbers or small pictures" };
+const LEARNERS = { "": "None", text: "Text", numeric: "Numbers", images: "Small pictures, as pixels", embeddings: "Vectors made elsewhere" };
+const LEARNER_FIELDS = { text: "text", numeric: "length, words", images: "pixels", embeddings: "vector" };
 
 /** The labels in a text: one per line, or separated by commas when there is one line only. */
 export function parseLabels(text) {
@@ -125,7 +126,7 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
       <//>
       ${value.learner &&
       html`<${Field} name="learner_fields" label="It reads the fields" hint="Names of task fields, separated by commas." error=${error}>
-        ${(field) => html`<input ...${field} required autocomplete="off" list="columns" placeholder=${value.learner === "text" ? "text" : "pixels"}
+        ${(field) => html`<input ...${field} required autocomplete="off" list="columns" placeholder=${LEARNER_FIELDS[value.learner]}
             value=${value.learner_fields.join(", ")} onChange=${(event) => onChange({ learner_fields: parseLabels(event.target.value) })} />
           <datalist id="columns">${columns.map((column) => html`<option value=${column}></option>`)}</datalist>`}
       <//>`}
