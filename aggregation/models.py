@@ -1,6 +1,7 @@
 """Runs, and what consumers read: published consensus."""
 
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from projects.models import Project, Task
@@ -47,6 +48,8 @@ class ConsensusSource(models.TextChoices):
     GOLD = "gold"
     VOTES_AND_MACHINE = "votes+machine"
     REVIEW = "review"
+    MACHINE = "machine"  # nobody has looked at it; a certificate bounds the share of such labels that is wrong
+    REVOKED = "revoked"  # it was the machine's, whose certificate has ended: there is no label until people give one
 
 
 class Consensus(models.Model):
@@ -54,10 +57,11 @@ class Consensus(models.Model):
 
     task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="consensus")
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
-    label = models.SmallIntegerField()
-    confidence = models.FloatField()
+    # All three null: revoked.
+    label = models.SmallIntegerField(null=True)
+    confidence = models.FloatField(null=True)
     votes = models.IntegerField()
-    posterior = models.JSONField()  # core.live.encode_posterior
+    posterior = models.JSONField(null=True)  # core.live.encode_posterior
     source = models.CharField(max_length=14, choices=ConsensusSource.choices)
     retired = models.CharField(max_length=12, null=True)
     run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="+", db_index=False)
@@ -69,3 +73,35 @@ class Consensus(models.Model):
         indexes = [
             models.Index(fields=["project", "revision", "task"], name="consensus_feed"),  # feed and export
         ]
+
+
+class CertificateKind(models.TextChoices):
+    ISSUED = "issued"
+    REVOKED = "revoked"
+
+
+class Certificate(models.Model):
+    """That the machine alone may answer from a threshold on, or no longer: append-only, but for ``ended_at``.
+
+    figures: what it was concluded from (``services.tiers``).
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="certificates", db_index=False)
+    kind = models.CharField(max_length=7, choices=CertificateKind.choices)
+    learner_run = models.ForeignKey(Run, on_delete=models.PROTECT, related_name="+", db_index=False)
+    threshold = models.FloatField()  # the machine's probability of its label
+    error = models.FloatField()  # at most this share of what it answers is wrong, with this confidence
+    confidence = models.FloatField()
+    figures = models.JSONField(default=dict)
+    reason = models.TextField()  # the same in words
+    created_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)  # of one issued: replaced or revoked
+
+    class Meta:
+        constraints = [
+            # Whoever issues one ends the one before, however many jobs look at once. Read by whoever hands over a task.
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(kind="issued", ended_at__isnull=True), name="certificate_one_in_force"
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-id"], name="certificate_by_project")]  # the record

@@ -1,5 +1,7 @@
 """Named SQL of runs, consensus and selection: what each statement does and which index it stands on."""
 
+from projects.queries import SETTLED
+
 # A project's counted votes for a fit, copied in binary. Index vote_by_project.
 LOAD_VOTES = """
 SELECT task_id, annotator_id, label FROM projects_vote
@@ -20,8 +22,8 @@ ORDER BY s.task_id
 """
 
 # A chunk of tasks to publish, as they are. Those that a vote or a lease holds right now are left for the next round.
-LOCK_TASKS = """
-SELECT s.task_id, s.version, s.votes, s.redundancy, CASE WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired END,
+LOCK_TASKS = f"""
+SELECT s.task_id, s.version, s.votes, s.redundancy, {SETTLED},
        g.label, p.posterior, t.posterior
 FROM projects_taskstate s
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
@@ -29,7 +31,7 @@ LEFT JOIN projects_prediction p ON p.task_id = s.task_id
 LEFT JOIN projects_taskposterior t ON t.task_id = s.task_id
 WHERE s.task_id = ANY(%(tasks)s)
 ORDER BY s.task_id
-FOR UPDATE OF s {wait}
+FOR UPDATE OF s {{wait}}
 """
 
 # What a refit has made of annotators, on its way in.
@@ -132,7 +134,7 @@ GROUP BY m.id ORDER BY m.id
 # Index consensus_feed.
 FEED = """
 SELECT c.task_id, t.key, c.label, c.confidence, c.votes, c.posterior, c.source, c.retired, c.run_id, c.revision,
-       c.updated_at, nullif(r.metrics->'calibration', 'null') - 'curve'
+       c.updated_at, CASE r.kind WHEN 'refit' THEN nullif(r.metrics->'calibration', 'null') - 'curve' END
 FROM aggregation_consensus c
 JOIN projects_task t ON t.id = c.task_id
 JOIN aggregation_run r ON r.id = c.run_id
@@ -151,7 +153,7 @@ REPUBLISH = "UPDATE aggregation_consensus SET revision = pg_current_xact_id()::t
 # The export: every published label, by task.
 EXPORT = """
 SELECT c.task_id, t.key, c.label, c.confidence, c.votes, c.posterior, c.source, c.retired, c.run_id, c.revision,
-       c.updated_at, nullif(r.metrics->'calibration', 'null') - 'curve'
+       c.updated_at, CASE r.kind WHEN 'refit' THEN nullif(r.metrics->'calibration', 'null') - 'curve' END
 FROM projects_task t
 JOIN aggregation_consensus c ON c.task_id = t.id
 JOIN aggregation_run r ON r.id = c.run_id

@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from aggregation.models import ConsensusSource
 from projects.serializers import BudgetOut
 
 
@@ -87,12 +88,15 @@ class AnnotatorDetail(AnnotatorOut):
 class ConsensusOut(serializers.Serializer[Any]):
     task = serializers.IntegerField()
     key = serializers.CharField(allow_null=True)
-    label = serializers.CharField()
-    confidence = serializers.FloatField()
+    label = serializers.CharField(allow_null=True, help_text="Null where the machine's label was revoked.")
+    confidence = serializers.FloatField(allow_null=True)
     calibration = serializers.CharField(help_text="Whether the run that published it had calibrated its confidence.")
     votes = serializers.IntegerField()
-    posterior = serializers.DictField(child=serializers.FloatField())
-    source = serializers.CharField()
+    posterior = serializers.DictField(child=serializers.FloatField(), allow_null=True)
+    source = serializers.ChoiceField(
+        ConsensusSource.choices,
+        help_text="`machine`: nobody has looked at it. `revoked`: it was, and the task is with people now.",
+    )
     run = serializers.IntegerField()
     retired = serializers.CharField(allow_null=True)
     updated_at = serializers.DateTimeField()

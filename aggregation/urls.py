@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from aggregation import api
+from aggregation import api, tier_api
 
 urlpatterns = [
     path("projects/<int:project_id>/statistics", api.StatisticsView.as_view()),
@@ -12,6 +12,9 @@ urlpatterns = [
     path("projects/<int:project_id>/consensus.csv", api.ConsensusCsvView.as_view()),
     path("projects/<int:project_id>/consensus.jsonl", api.ConsensusJsonlView.as_view()),
     path("projects/<int:project_id>/predictions", api.PredictionsView.as_view()),
+    path("projects/<int:project_id>/predict", tier_api.PredictView.as_view()),
+    path("projects/<int:project_id>/predict/<path:which>", tier_api.PredictedView.as_view()),
+    path("projects/<int:project_id>/certificates", tier_api.CertificatesView.as_view()),
     path("projects/<int:project_id>/runs", api.RunsView.as_view()),
     path("projects/<int:project_id>/runs/<int:run_id>", api.RunView.as_view()),
     path("projects/<int:project_id>/refit", api.RefitView.as_view()),

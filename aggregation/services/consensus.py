@@ -13,6 +13,7 @@ from django.db import connection, transaction
 
 from aggregation import queries
 from aggregation.core import live
+from aggregation.models import ConsensusSource
 from aggregation.services.calibrating import says
 from projects.errors import Invalid
 from projects.models import Project
@@ -24,15 +25,17 @@ from projects.services.exports import EXPORT_ROWS, csv_line
 class ConsensusRow:
     """One task's published consensus. ``posterior``: probability of each label, in the project's order.
 
+    Where the machine's label was revoked there is no label, confidence or posterior.
+
     ``calibration``: whether the run that published it had calibrated its confidence, in words.
     """
 
     task: int
     key: str | None
-    label: str
-    confidence: float
+    label: str | None
+    confidence: float | None
     votes: int
-    posterior: list[float]
+    posterior: list[float] | None
     source: str
     retired: str | None
     run: int
@@ -49,7 +52,7 @@ class ConsensusRow:
             "confidence": self.confidence,
             "calibration": self.calibration,
             "votes": self.votes,
-            "posterior": dict(zip(labels, self.posterior, strict=True)),
+            "posterior": None if self.posterior is None else dict(zip(labels, self.posterior, strict=True)),
             "source": self.source,
             "run": self.run,
             "retired": self.retired,
@@ -59,10 +62,15 @@ class ConsensusRow:
 
 def _row(project: Project, row: tuple[Any, ...]) -> ConsensusRow:
     task, key, label, confidence, votes, encoded, source, retired, run, revision, updated_at, calibration = row
-    posterior = live.decode_posterior(from_json(encoded), len(project.labels)).tolist()
-    name = project.labels[label]
-    said = _says(calibration)
+    posterior = None if encoded is None else live.decode_posterior(from_json(encoded), len(project.labels)).tolist()
+    name = None if label is None else project.labels[label]
+    said = MACHINE_ONLY if source in MACHINES else _says(calibration)
     return ConsensusRow(task, key, name, confidence, votes, posterior, source, retired, run, revision, updated_at, said)
+
+
+#: What is said of a label that nobody has looked at, and of one that is no more.
+MACHINE_ONLY = "machine only: see certificates"
+MACHINES = {ConsensusSource.MACHINE, ConsensusSource.REVOKED}
 
 
 @lru_cache
@@ -112,4 +120,5 @@ def export_csv(*, project: Project) -> Iterator[bytes]:
     yield csv_line(header + [f"p_{label}" for label in project.labels])
     for row in export_rows(project=project):
         cells = [row.task, row.key, row.label, row.confidence, row.calibration, row.votes, row.source, row.run]
-        yield csv_line([*cells, row.retired, row.updated_at.isoformat(), *row.posterior])
+        posterior = [""] * len(project.labels) if row.posterior is None else row.posterior
+        yield csv_line([*cells, row.retired, row.updated_at.isoformat(), *posterior])

@@ -15,6 +15,7 @@ from aggregation import queries
 from aggregation.core import live
 from aggregation.core.prediction import fit_weight
 from aggregation.models import LearnerArtefact, Run, RunKind
+from aggregation.services.auditing import audit_share_of, is_audited
 from aggregation.services.fitting import Loaded, fit_label_model, load_votes
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.runs import finish_run, recorded_run
@@ -59,11 +60,14 @@ def retraining_due(*, project_id: int | None = None) -> list[int]:
 def _retrain(project: Project) -> Run:
     from aggregation.learners import LEARNERS, Target
 
-    parameters = {"learner": project.learner, "fields": project.learner_fields, "seed": SEED}
+    parameters = {"learner": project.learner, "fields": project.learner_fields, "seed": SEED} | {
+        "audit_share": audit_share_of(project)
+    }
     assert project.learner, "retraining_due lists no project without a learner"
     with recorded_run(project=project, kind=RunKind.RETRAINING, parameters=parameters) as run:
         loaded = load_votes(project=project)
-        voted = np.flatnonzero(loaded.votes_per_task > 0)
+        # What audits the learner does not teach it.
+        voted = np.flatnonzero((loaded.votes_per_task > 0) & ~is_audited(project, loaded.task_ids))
         # Noted at once, so that a failed run is not due again before there are new votes.
         Run.objects.filter(id=run.id).update(counts={"votes": len(loaded.votes), "trained_on": len(voted)})
         if not len(voted):

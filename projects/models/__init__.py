@@ -3,7 +3,7 @@
 from projects.models.budget import BudgetShare, Payment
 from projects.models.conduct import Action, Condition, Conduct, Rule, Sanction
 from projects.models.idempotency import IdempotencyKey
-from projects.models.live import Confusion, LiveModel, PooledError, Prediction, Skill, TaskPosterior
+from projects.models.live import ConfirmConfusion, Confusion, LiveModel, PooledError, Prediction, Skill, TaskPosterior
 from projects.models.people import (
     TAG,
     TAG_LENGTH,
@@ -19,6 +19,8 @@ from projects.models.people import (
 )
 from projects.models.project import MOST_LEASES, Acquisition, LabelType, Learner, Order, Project, ProjectStatus
 from projects.models.work import (
+    AUDIT_PRIORITY,
+    HANDOVER_PRIORITY,
     QUALIFICATION_POOL,
     Assignment,
     AssignmentStatus,
@@ -39,6 +41,8 @@ from projects.models.work import (
 )
 
 __all__ = [
+    "AUDIT_PRIORITY",
+    "HANDOVER_PRIORITY",
     "MOST_LEASES",
     "QUALIFICATION_POOL",
     "Acquisition",
@@ -52,6 +56,7 @@ __all__ = [
     "BudgetShare",
     "Condition",
     "Conduct",
+    "ConfirmConfusion",
     "Confusion",
     "Cursor",
     "Event",

@@ -70,6 +70,22 @@ class Confusion(models.Model):
         constraints = [models.UniqueConstraint(fields=["annotator", "voted"], name="confusion_once")]
 
 
+class ConfirmConfusion(models.Model):
+    """P(voted | true) of people who were shown what the machine says, for one label shown; of all of them together.
+
+    As ``Confusion`` and ``Skill`` for an annotator; vector is null where confusions are structured.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    shown = models.SmallIntegerField()
+    voted = models.SmallIntegerField()
+    vector = ArrayField(models.FloatField(), null=True)
+    accuracy = models.FloatField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["project", "shown", "voted"], name="confirm_confusion_once")]
+
+
 class TaskPosterior(models.Model):
     """A task's posterior in a row of its own, since it can be wide (``core.live.encode_posterior``)."""
 

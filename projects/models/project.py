@@ -92,6 +92,16 @@ class Project(models.Model):
     retrain_after_votes = models.PositiveIntegerField(default=200)
     retrain_after_minutes = models.PositiveIntegerField(default=60)
 
+    # The three tiers (docs/learning-loop.md). The machine alone answers while at most this share of what it answers is
+    # wrong, with this confidence, by audits of so large a share of the tasks; null = it never does.
+    auto_label_error = models.FloatField(null=True)
+    auto_label_confidence = models.FloatField(db_default=0.95, default=0.95)
+    audit_share = models.FloatField(db_default=0.05, default=0.05)
+    # From this probability on, people are shown what the machine says, but for a share of them; null = never.
+    confirm_above = models.FloatField(null=True)
+    blind_share = models.FloatField(db_default=0.2, default=0.2)
+    has_confirmed = models.BooleanField(db_default=False, default=False)  # people were ever shown what the machine says
+
     # What the rows say is due on request; the sweeper re-sends the hint until it is done.
     refit_requested_at = models.DateTimeField(null=True)
     retrain_requested_at = models.DateTimeField(null=True)
@@ -146,6 +156,17 @@ class Project(models.Model):
                 condition=(Q(gold_share__isnull=True) | (Q(gold_share__gte=0) & Q(gold_share__lte=1)))
                 & (Q(gold_exposures__isnull=True) | Q(gold_exposures__gte=1)),
                 name="project_gold_share_0_to_1",
+            ),
+            models.CheckConstraint(
+                condition=(Q(auto_label_error__isnull=True) | (Q(auto_label_error__gt=0) & Q(auto_label_error__lt=1)))
+                & (Q(auto_label_confidence__gte=0.5) & Q(auto_label_confidence__lt=1))
+                & (Q(audit_share__gt=0) & Q(audit_share__lte=1)),
+                name="project_auto_label_possible",
+            ),
+            models.CheckConstraint(
+                condition=(Q(confirm_above__isnull=True) | (Q(confirm_above__gte=0) & Q(confirm_above__lt=1)))
+                & (Q(blind_share__gt=0) & Q(blind_share__lte=1)),
+                name="project_confirm_possible",
             ),
         ]
 

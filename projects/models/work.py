@@ -70,6 +70,10 @@ class TaskState(models.Model):
 QUALIFICATION_POOL = "#qualification"
 
 
+#: Before all others come what production waits for, and then what audits the machine.
+HANDOVER_PRIORITY, AUDIT_PRIORITY = 2000, 1500
+
+
 class TaskQueue(models.Model):
     """What the lease statement scans: apart from the hot row because an update of an indexed column is never HOT."""
 
@@ -82,7 +86,8 @@ class TaskQueue(models.Model):
     # Only members with this tag may have it; "" = everybody. A mark before it: gold that is injected there.
     pool = models.CharField(max_length=TAG_LENGTH + 1, default="")
     open = models.BooleanField(default=True)
-    priority = models.SmallIntegerField(default=1000)  # 0..1000, the highest first; by the project's order
+    # 0..1000, the highest first; by the project's order. What is above that stays so: before all others (a trigger).
+    priority = models.SmallIntegerField(default=1000)
     review = models.BooleanField(db_default=False)  # retired for an expert to look at
     doubt = models.SmallIntegerField(db_default=0)  # of such a task: 10000 * (1 - confidence), kept by a trigger
 
@@ -144,6 +149,10 @@ class Assignment(models.Model):
     skip_reason = models.CharField(max_length=12, choices=SkipReason.choices, null=True)
     skip_comment = models.CharField(max_length=1000, null=True)
     price = models.DecimalField(max_digits=12, decimal_places=4, null=True)  # of its vote, as leased; null = nothing
+    # What the machine said of the task, null if it was not sure enough; and whether the annotator is shown it, null
+    # where that was never asked. Decided once, when it is leased.
+    suggestion = models.SmallIntegerField(null=True)
+    shown = models.BooleanField(null=True)
 
     class Meta:
         constraints = [

@@ -1,8 +1,12 @@
 """A task's posterior from its counted votes."""
 
+# What has settled a task that no vote undoes: an expert, those who found it broken, or the machine while nobody votes.
+SETTLED = """
+CASE WHEN s.retired IN ('flagged', 'reviewed') OR s.retired = 'auto' AND s.votes = 0 THEN s.retired END"""
+
 # What a set of tasks' posteriors are made of, read under the tasks' locks. Indexes: primary keys.
-TASKS_TO_RECOMPUTE = """
-SELECT s.task_id, s.votes, s.redundancy, CASE WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired END,
+TASKS_TO_RECOMPUTE = f"""
+SELECT s.task_id, s.votes, s.redundancy, {SETTLED},
        g.label, p.posterior
 FROM projects_taskstate s
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
@@ -16,7 +20,7 @@ WHERE s.task_id = ANY(%(tasks)s)
 # Indexes: primary keys, vote_once_per_task_and_annotator, confusion_once. OFFSET 0: task by task, which a plan that is
 # made while there are few votes would as soon do by reading all of them.
 _TASKS_WITH_VOTES = """
-SELECT s.task_id, s.votes, s.redundancy, CASE WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired END,
+SELECT s.task_id, s.votes, s.redundancy, {settled},
        g.label, p.posterior, o.version, m.xmin::text || m.ctid::text, votes.label, votes.vector, votes.accuracy
 FROM projects_taskstate s
 JOIN projects_project o ON o.id = s.project_id
@@ -34,10 +38,10 @@ LEFT JOIN LATERAL (
 WHERE s.task_id = ANY({tasks})
 ORDER BY s.task_id, votes.id
 """
-TASKS_WITH_VOTES = _TASKS_WITH_VOTES.format(tasks="%(tasks)s::bigint[]")
+TASKS_WITH_VOTES = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks="%(tasks)s::bigint[]")
 # Of the tasks of some assignments.
 TASKS_VOTED_ON = _TASKS_WITH_VOTES.format(
-    tasks="ARRAY(SELECT task_id FROM projects_assignment WHERE id = ANY(%(assignments)s::uuid[]))"
+    settled=SETTLED, tasks="ARRAY(SELECT task_id FROM projects_assignment WHERE id = ANY(%(assignments)s::uuid[]))"
 )
 
 # A project's live model: its version, its row, and how people err by voted label. Few rows: read when it has changed.

@@ -22,7 +22,7 @@ WHERE t.project_id = %(project)s AND s.task_id = t.id AND s.own_redundancy IS NU
 RETIRE_ANEW = """
 WITH said AS (
     SELECT s.task_id, CASE
-        WHEN s.retired IN ('flagged', 'reviewed') THEN s.retired
+        WHEN s.retired IN ('flagged', 'reviewed') OR s.retired = 'auto' AND s.votes = 0 THEN s.retired
         WHEN s.votes >= s.redundancy AND s.votes > 0 AND s.confidence < p.flag_below THEN 'disputed'
         WHEN s.votes >= s.redundancy THEN 'redundancy'
         WHEN s.votes >= p.min_votes AND s.confidence >= p.target_confidence THEN 'target'

@@ -100,6 +100,32 @@ class ProjectSettings(StrictSerializer):
     )
     retrain_after_votes = serializers.IntegerField(min_value=1, max_value=10_000_000, required=False)
     retrain_after_minutes = serializers.IntegerField(min_value=1, max_value=100_000, required=False)
+    auto_label_error = serializers.FloatField(
+        min_value=0.001,
+        max_value=0.5,
+        allow_null=True,
+        required=False,
+        help_text="The machine alone answers while at most this share of what it answers is wrong; null: never.",
+    )
+    auto_label_confidence = serializers.FloatField(
+        min_value=0.5, max_value=0.9999, required=False, help_text="How sure that has to be."
+    )
+    audit_share = serializers.FloatField(
+        min_value=0.001,
+        max_value=1,
+        required=False,
+        help_text="The chance that people answer a task, unseen by the learner, whatever the machine says of it.",
+    )
+    confirm_above = serializers.FloatField(
+        min_value=0,
+        max_value=0.9999,
+        allow_null=True,
+        required=False,
+        help_text="From this probability on annotators see what the machine says, and confirm or correct; null: never.",
+    )
+    blind_share = serializers.FloatField(
+        min_value=0.01, max_value=1, required=False, help_text="The chance that they don't see it: the comparison."
+    )
 
 
 class ProjectEdit(ProjectSettings):
@@ -158,6 +184,11 @@ class ProjectOut(serializers.Serializer[Any]):
     learner_fields = serializers.ListField(child=serializers.CharField(), required=False)
     retrain_after_votes = serializers.IntegerField(required=False)
     retrain_after_minutes = serializers.IntegerField(required=False)
+    auto_label_error = serializers.FloatField(required=False, allow_null=True)
+    auto_label_confidence = serializers.FloatField(required=False)
+    audit_share = serializers.FloatField(required=False)
+    confirm_above = serializers.FloatField(required=False, allow_null=True)
+    blind_share = serializers.FloatField(required=False)
     version = serializers.IntegerField(required=False)
     created_at = serializers.DateTimeField(required=False)
 

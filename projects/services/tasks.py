@@ -81,14 +81,14 @@ def upload_tasks(*, project: Project, body: IO[bytes], media_type: str) -> Uploa
         raise UnsupportedMediaType(f"Send tasks as {', '.join(READERS)}; not as {media_type or 'nothing'}.")
     place, records = READERS[media_type]
     errors = Errors(place)
-    from_record = _task_of_row if media_type == "text/csv" else _task_of_object
+    from_record = _task_of_row if media_type == "text/csv" else task_of_object
     keys: dict[str, int] = {}
     with spool() as file:
         count = 0
         for number, record in records(body_reader(body), errors):
             try:
                 task = from_record(record, project)
-                _note_key(keys, task.key, number, place)
+                note_key(keys, task.key, number, place)
             except LineError as error:
                 errors.add(number, error)
                 continue
@@ -125,7 +125,7 @@ def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -
     return Uploaded(created=count - known, already_there=known, gold=gold)
 
 
-def _task_of_object(record: Any, project: Project) -> NewTask:
+def task_of_object(record: Any, project: Project) -> NewTask:
     """A task given as ``{"data": {…}, "key"?, "gold"?, "redundancy"?, "pool"?, "qualification"?}``."""
     if not isinstance(record, dict):
         raise LineError(f'must be an object {{"data": {{…}}}}, not {_kind(record)}', code="not_an_object")
@@ -186,7 +186,7 @@ def _key(key: Any) -> str | None:
     return key
 
 
-def _note_key(keys: dict[str, int], key: str | None, number: int, place: str) -> None:
+def note_key(keys: dict[str, int], key: str | None, number: int, place: str) -> None:
     if key is None:
         return
     if key in keys:

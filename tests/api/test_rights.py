@@ -42,7 +42,7 @@ class World:
         """Ids that fit a route, of things that are there to be used up."""
         names = set(re.findall(r"<\w+:(\w+)>", route))
         ids: dict[str, Any] = {"project_id": self.project, "member_id": self.member, "annotator_id": self.member}
-        ids |= {"run_id": self.run, "task_id": self.task}
+        ids |= {"run_id": self.run, "task_id": self.task, "which": self.task}
         if "invite_id" in names:
             ids["invite_id"] = self.new_invite()
         if "assignment_id" in names:
@@ -137,6 +137,9 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", f"{P}/consensus.csv"): Endpoint(READERS),
     ("GET", f"{P}/consensus.jsonl"): Endpoint(READERS),
     ("GET", f"{P}/predictions"): Endpoint(MANAGERS),
+    ("POST", f"{P}/predict"): Endpoint(READERS, 202, body({"tasks": [{"key": "asked", "data": {"text": "B"}}]})),
+    ("GET", f"{P}/predict/<path:which>"): Endpoint(READERS, 202),
+    ("GET", f"{P}/certificates"): Endpoint(READERS),
     ("GET", f"{P}/runs"): Endpoint(MANAGERS),
     ("GET", f"{P}/runs/<int:run_id>"): Endpoint(MANAGERS),
     ("POST", f"{P}/refit"): Endpoint(MANAGERS, 202),

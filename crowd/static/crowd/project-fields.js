@@ -31,6 +31,11 @@ export const DEFAULTS = {
   learner_fields: [],
   retrain_after_votes: 200,
   retrain_after_minutes: 60,
+  auto_label_error: null,
+  auto_label_confidence: 0.95,
+  audit_share: 0.05,
+  confirm_above: null,
+  blind_share: 0.2,
 };
 
 const ORDERS = {
@@ -193,6 +198,26 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
         ${number("retrain_after_votes", "Retrain after so many votes", { min: 1, required: true })}
         ${number("retrain_after_minutes", "… or after so many minutes", { min: 1, required: true })}
       <//>
+      ${value.learner &&
+      html`<${Group} legend="What the machine answers alone, and what people confirm">
+        ${number(
+          "auto_label_error",
+          "Share of its answers that may be wrong (optional)",
+          { min: 0.001, max: 0.5, step: "any", inputmode: "decimal", placeholder: "0.02" },
+          "It answers alone once audits by people prove that no more are. Without a share it never does.",
+        )}
+        ${value.auto_label_error !== null &&
+        html`${number("auto_label_confidence", "How sure that has to be", { min: 0.5, max: 0.9999, step: "any", inputmode: "decimal", required: true })}
+          ${number("audit_share", "Share of tasks for audits", { min: 0.001, max: 1, step: "any", inputmode: "decimal", required: true }, "People answer them whatever the machine says, and it never learns from them.")}`}
+        ${number(
+          "confirm_above",
+          "Show its answer to people above this probability (optional)",
+          { min: 0, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "0.8" },
+          "They confirm or correct it.",
+        )}
+        ${value.confirm_above !== null &&
+        number("blind_share", "Share of them that is not shown it", { min: 0.01, max: 1, step: "any", inputmode: "decimal", required: true }, "The comparison that tells how far people are led by what they see.")}
+      <//>`}
     </details>
   `;
 }

@@ -125,7 +125,7 @@ function PauseButton({ project, onChange }) {
   </div>`;
 }
 
-const RETIRED = { redundancy: "all votes in", target: "sure enough", flagged: "flagged as broken or unclear", disputed: "disputed", reviewed: "decided by an expert" };
+const RETIRED = { redundancy: "all votes in", target: "sure enough", flagged: "flagged as broken or unclear", disputed: "disputed", reviewed: "decided by an expert", auto: "answered by the machine alone" };
 
 function Progress({ project, statistics }) {
   if (!statistics) return html`<${Busy} />`;

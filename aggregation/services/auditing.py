@@ -1,0 +1,25 @@
+"""Which tasks audit the machine: drawn by lot once and for all, so that no learner, run or score has a say in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aggregation.core.acquisition import lots
+from projects.models import Project
+
+
+def audit_share_of(project: Project) -> float:
+    """The share of tasks that a learner taught now never sees: 0 where the machine never answers alone."""
+    return 0.0 if project.auto_label_error is None else project.audit_share
+
+
+def is_audited(project: Project, task_ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Whether each of these tasks is for audits, bool[n]: people answer it blind, and no learner is taught on it.
+
+    None is where the machine never answers alone. A task stays audited when the share grows.
+    """
+    ids = np.asarray(task_ids, dtype=np.int64)
+    return np.asarray(lots(ids, seed=project.id) < audit_share_of(project))

@@ -1,0 +1,57 @@
+"""The learner that predicts now, as a process that answers requests keeps it."""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from aggregation.core.votes import Floats
+from aggregation.models import LearnerArtefact
+from projects.models import LiveModel, Project
+
+if TYPE_CHECKING:
+    from aggregation.learners import Learned
+
+logger = logging.getLogger(__name__)
+
+#: Learners that a process keeps: those of projects that production asks.
+KEPT = 8
+
+_kept: OrderedDict[int, Learned] = OrderedDict()
+
+
+def champion_run(project: Project) -> int | None:
+    """The retraining whose learner predicts this project's tasks, if there is one."""
+    return LiveModel.objects.values_list("learner_run", flat=True).get(project=project)
+
+
+def predict_now(*, run: int | None, payloads: Sequence[dict[str, Any]]) -> dict[int, Floats]:
+    """What the learner of this retraining says of payloads, f8[K] by place: without those that it can't read.
+
+    Whatever ails the learner, the answer is that nothing is known.
+    """
+    if run is None:
+        return {}
+    from aggregation.learners import predict_readable
+
+    try:
+        rows, proba = predict_readable(_learned(run), payloads)
+    except Exception:  # a damaged artefact, a remote learner that is down: people answer
+        logger.warning("The learner of run %s could not be asked", run, exc_info=True)
+        return {}
+    return {int(row): each for row, each in zip(rows, np.asarray(proba), strict=True)}
+
+
+def _learned(run: int) -> Learned:
+    learned = _kept.get(run)
+    if learned is None:
+        from aggregation.learners import load
+
+        learned = _kept[run] = load(bytes(LearnerArtefact.objects.get(run=run).content))
+        while len(_kept) > KEPT:
+            _kept.popitem(last=False)
+    return learned

@@ -1,0 +1,138 @@
+"""Handover: a system in production asks; the machine answers what it is certified for, people answer the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from psycopg.types.json import Jsonb
+
+from aggregation import queries, tier_queries
+from aggregation.core import live
+from aggregation.core.votes import Floats
+from aggregation.models import ConsensusSource
+from aggregation.services.auditing import is_audited
+from aggregation.services.champion import champion_run, predict_now
+from projects.errors import NotFound
+from projects.models import Project, Task
+from projects.queries import fetch, from_json
+from projects.services.handover import HandedOver, check_tasks, store_tasks
+from projects.services.recompute import recompute_tasks
+
+
+@dataclass(frozen=True)
+class InForce:
+    """The certificate on which the machine answers alone: of which retraining's learner, and from which probability."""
+
+    id: int
+    run: int
+    threshold: float
+
+    def covers(self, run: int | None, posterior: Floats) -> bool:
+        return run == self.run and float(posterior.max()) >= self.threshold
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is known of a task: a label and where it comes from, or (both None) that people are asked."""
+
+    task: int
+    key: str | None
+    label: str | None = None
+    confidence: float | None = None
+    source: str | None = None
+    run: int | None = None
+    votes: int = 0
+
+    @property
+    def status(self) -> str:
+        return "asked" if self.label is None else "answered"
+
+
+def in_force(project: Project) -> InForce | None:
+    """The project's certificate, held until the present transaction ends; None while the machine may not answer."""
+    rows = fetch(tier_queries.CERTIFICATE_IN_FORCE, project=project.id)
+    return InForce(*rows[0]) if rows else None
+
+
+def predict(*, project: Project, items: Sequence[Any]) -> list[Answer]:
+    """Answer each task at once if the machine is certified for it; else people are asked before anything else.
+
+    A key that is known with the same data gives what is known of its task now. Raises InvalidTasks or Conflict, and
+    nothing is stored.
+    """
+    tasks = check_tasks(project=project, items=items)
+    run = champion_run(project)
+    predicted = predict_now(run=run, payloads=[data for _, data in tasks])
+    with transaction.atomic():
+        stored = store_tasks(project=project, tasks=tasks)
+        said = {stored.ids[place]: posterior for place, posterior in predicted.items()}
+        _note_predictions(project, run, stored, said)
+        return _answers(project, stored.ids)
+
+
+def answer_of(*, project: Project, which: str) -> Answer:
+    """What is known of the task with this key or, if none has it, this id. Raises NotFound."""
+    mine = Task.objects.filter(project=project)
+    task = mine.filter(key=which).first()
+    if task is None and which.isascii() and which.isdecimal() and len(which) < 19:
+        task = mine.filter(id=int(which)).first()
+    if task is None:
+        raise NotFound("This project has no such task.")
+    with transaction.atomic():
+        (answer,) = _answers(project, [task.id])
+    return answer
+
+
+def _note_predictions(project: Project, run: int | None, stored: HandedOver, said: dict[int, Floats]) -> None:
+    """What the machine says of new tasks is stored; and it is their label where it may answer and is not audited."""
+    new = [id_ for id_ in said if id_ in stored.new]
+    if not new or run is None:
+        return
+    rows = [{"task_id": id_, "posterior": live.encode_posterior(said[id_])} for id_ in new]
+    fetch(queries.WRITE_PREDICTIONS, rows=Jsonb(rows), run=run)
+    certificate = in_force(project)
+    if certificate is not None:
+        sure = [id_ for id_ in new if certificate.covers(run, said[id_])]
+        alone = [id_ for id_, audited in zip(sure, is_audited(project, sure), strict=True) if not audited]
+        give_to_machine(project=project, run=run, said={id_: said[id_] for id_ in alone}, wait="")
+    recompute_tasks(project=project, task_ids=sorted(new))
+
+
+def give_to_machine(*, project: Project, run: int, said: dict[int, Floats], wait: str = "SKIP LOCKED") -> int:
+    """Of these tasks, retire those that nobody has voted on or holds, with what the machine says: how many.
+
+    said: f8[K] by task. The caller holds the certificate. wait: tasks that somebody holds are passed over.
+    """
+    mine = [id_ for (id_,) in fetch(tier_queries.RETIRE_AUTO.format(wait=wait), tasks=sorted(said))]
+    rows = [
+        {"task_id": id_, "label": int(p.argmax()), "confidence": float(p.max()), "posterior": live.encode_posterior(p)}
+        for id_, p in said.items()
+    ]
+    fetch(tier_queries.PUBLISH_MACHINE, project=project.id, run=run, rows=Jsonb(rows), tasks=mine)
+    return len(mine)
+
+
+def _answers(project: Project, ids: Sequence[int]) -> list[Answer]:
+    certificate = in_force(project)
+    rows = {row[0]: row for row in fetch(tier_queries.ANSWERS, tasks=list(ids))}
+    return [_answer(project, certificate, rows[id_]) for id_ in ids]
+
+
+#: Labels that stay what they are, whether or not the task goes on.
+KNOWN = {ConsensusSource.GOLD, ConsensusSource.REVIEW, ConsensusSource.MACHINE}
+
+
+def _answer(project: Project, certificate: InForce | None, row: tuple[Any, ...]) -> Answer:
+    task, key, label, confidence, source, retired, run, votes, encoded, predicted_by = row
+    if label is not None and (retired is not None or source in KNOWN):
+        return Answer(task, key, project.labels[label], confidence, source, run, votes)
+    if certificate is not None and encoded is not None:
+        # Audited: people look at it, too, and their answer will replace this one.
+        posterior = live.decode_posterior(from_json(encoded), len(project.labels))
+        if certificate.covers(predicted_by, posterior):
+            name, sure = project.labels[int(posterior.argmax())], float(posterior.max())
+            return Answer(task, key, name, sure, ConsensusSource.MACHINE.value, predicted_by, votes)
+    return Answer(task, key, votes=votes)
