@@ -14,7 +14,7 @@ from aggregation.core import live
 from aggregation.core.votes import Floats
 from aggregation.models import ConsensusSource
 from aggregation.services.auditing import is_audited
-from aggregation.services.champion import champion_run, predict_now
+from aggregation.services.on_call import champion_run, predict_now
 from projects.errors import NotFound
 from projects.models import Project, Task
 from projects.queries import fetch, from_json
