@@ -64,7 +64,7 @@ def _refit(project: Project) -> Run:
         times.append(time.monotonic())
         fit = fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
         times.append(time.monotonic())
-        calibration, report = learn_calibration(project=project, loaded=loaded, fit=fit)
+        calibration, report = learn_calibration(project=project, loaded=loaded)
         times.append(time.monotonic())
         make_current(project=project, run=run, loaded=loaded, fit=fit, calibration=calibration, report=report)
         voted = [task for _, task in news if task is not None]

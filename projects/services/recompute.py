@@ -12,13 +12,15 @@ import orjson
 from numpy.typing import NDArray
 
 from aggregation.core import live
-from aggregation.core.acquisition import ACQUISITIONS, PRIORITY_STEPS, priority
+from aggregation.core.acquisition import PRIORITY_STEPS
 from aggregation.core.fit import LIKELIHOOD_FLOOR
+from aggregation.core.gold_calibration import believed
+from aggregation.core.queue import places
 from aggregation.core.stopping import retire_reason
 from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints
 from projects import queries
-from projects.models import Order, Project
+from projects.models import Project
 from projects.queries import fetch, from_json
 from projects.services.live_model import Live, live_model
 
@@ -130,19 +132,6 @@ def decode_posteriors(stored: Sequence[Any], n_labels: int) -> Floats:
     return np.array([live.decode_posterior(from_json(each), n_labels) for each in stored]).reshape(-1, n_labels)
 
 
-def _calibrated(model: Live, posterior: Floats, counts: Floats) -> Floats:
-    """The posterior f8[n, K] as the project's gold has taught to believe it, or as it is while there is too little.
-
-    counts: f8[n, K], the tasks' votes for each label. Where there are none, nothing was learnt that could be applied.
-    """
-    voted = counts.any(axis=1)
-    if model.calibration is None or not voted.any():
-        return posterior
-    believed = posterior.copy()
-    believed[voted] = model.calibration.apply(posterior[voted], counts[voted])
-    return believed
-
-
 def summaries_of(
     project: Project,
     model: Live,
@@ -158,7 +147,7 @@ def summaries_of(
     its pool. A flagged or reviewed task stays so, whatever votes still come in.
     """
     injected = (tasks.gold >= 0) & (project.gold_share is not None)
-    posterior = _calibrated(model, posterior, counts)
+    posterior = believed(model.calibration, posterior, counts)
     sure = posterior.max(axis=1).tolist()
     certain = clamp(posterior, tasks.gold)
     label, confidence, runner_up = live.summary(certain)
@@ -198,13 +187,8 @@ def random_place(task_id: int, votes: int) -> int:
 
 def _priorities(project: Project, votes: Sequence[int], posterior: Floats) -> Sequence[int | None]:
     """0..1000, the highest is handed out first; None keeps a task's place in the queue."""
-    if project.order == Order.PRIORITY:
-        return list(priority(ACQUISITIONS[project.acquisition](posterior)).tolist())
-    if project.order == Order.BREADTH_FIRST:
-        return [max(PRIORITY_STEPS - n, 0) for n in votes]
-    if project.order == Order.DEPTH_FIRST:
-        return [min(n, PRIORITY_STEPS) for n in votes]
-    return [None] * len(votes)
+    found = places(project.order, project.acquisition, posterior, np.asarray(votes))
+    return [None] * len(votes) if found is None else list(found.tolist())
 
 
 def writing(summaries: Summaries, run: int | None) -> tuple[str, dict[str, Any]]:

@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregation.core import live
+from aggregation.core import gold_calibration, live
 from aggregation.core.calibration import ENOUGH_GOLD, Calibration, calibrate, cross_fit
 from aggregation.core.fit import Fit
+from aggregation.core.gold_calibration import thinned
 from aggregation.core.votes import Votes
 from aggregation.models import Consensus, Run
 from aggregation.selectors import statistics_of
 from aggregation.services import calibrating
-from aggregation.services.calibrating import says, thinned
+from aggregation.services.calibrating import says
 from aggregation.services.consensus import export_csv, read_feed
 from aggregation.services.fitting import fit_label_model, load_votes
 from projects.models import Gold, LiveModel, Prediction, TaskPosterior
@@ -50,7 +51,7 @@ def crowd(
 def test_too_little_gold_leaves_confidence_as_the_label_model_says(
     campaign: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(calibrating, "thinned", None)  # a copy of all votes that nobody needs
+    monkeypatch.setattr(gold_calibration, "thinned", None)  # a copy of all votes that nobody needs
     c = crowd(campaign, gold=ENOUGH_GOLD - 1)
     run = c.refit()
 
@@ -113,7 +114,7 @@ def test_what_is_learnt_does_not_know_the_gold_that_it_is_learnt_from(
         return fit_label_model(project=c.project, votes=loaded.votes, gold=told).posterior
 
     ((posterior, counts, gold),) = given
-    blind = cross_fit(posterior_of, loaded.gold, seed=calibrating.SEED)
+    blind = cross_fit(posterior_of, loaded.gold, seed=gold_calibration.SEED)
     np.testing.assert_allclose(posterior, blind[:100], atol=1e-9)
     assert (posterior.max(axis=1) < 1).all() and gold.tolist() == loaded.gold[:100].tolist()
     assert counts.tolist() == loaded.votes.per_task()[:100].tolist()

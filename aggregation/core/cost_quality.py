@@ -1,0 +1,105 @@
+"""What several replays of a policy cost, and how good they were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aggregation.core.calibration_report import rightness
+from aggregation.core.fit import Fit
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
+from aggregation.core.replay import Replayed
+from aggregation.core.votes import Floats, Ints, Votes
+
+#: The band holds this share of the replays.
+BAND = 0.9
+#: Full accuracy counts as reached at so much less.
+NEARLY = 0.005
+#: Accuracies that differ by no more are equal but for rounding.
+TIE = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Full:
+    """Accuracy with all recorded votes, of majority vote and of the default label model; ties at their expectation."""
+
+    majority: float
+    model: float
+
+
+def full(votes: Votes, truth: Ints) -> Full:
+    """truth: int32[T], -1 where unknown; at least one is known."""
+    known = np.flatnonzero(truth >= 0)
+
+    def accuracy(fit: Fit) -> float:
+        return float(rightness(fit.posterior[known], truth[known]).mean())
+
+    return Full(accuracy(LABEL_MODELS["majority_vote"](votes)), accuracy(LABEL_MODELS[DEFAULT_LABEL_MODEL](votes)))
+
+
+@dataclass(frozen=True, eq=False)
+class CostQuality:
+    """share: f8[M] of the recorded votes. accuracy, low, high: f8[M], the mean of the replays and the bounds between
+    which BAND of them lie. votes_to_majority, votes_to_full: see `votes_to`. votes_used: the share of votes spent in
+    the end. retired_accuracy: of the tasks whose confidence reached the target, the share that was right, of those with
+    known truth that the policy did not know; retired_confidence: what it stated of them; retired_share: how many they
+    were of all such tasks. The first two are None where there are none."""
+
+    share: Floats
+    accuracy: Floats
+    low: Floats
+    high: Floats
+    votes_to_majority: float
+    votes_to_full: float
+    votes_used: float
+    retired_accuracy: float | None
+    retired_confidence: float | None
+    retired_share: float
+
+
+def cost_quality(replays: Sequence[Replayed], votes: Votes, truth: Ints, bars: Full) -> CostQuality:
+    """Of at least one replay of these votes."""
+    share, curves = replays[0].share, np.array([each.accuracy for each in replays])
+    low, high = np.quantile(curves, [(1.0 - BAND) / 2.0, (1.0 + BAND) / 2.0], axis=0)
+    mean = curves.mean(axis=0)
+    right, stated, scored = (np.concatenate(each) for each in zip(*(_retired(r, truth) for r in replays), strict=True))
+    return CostQuality(
+        share=share,
+        accuracy=mean,
+        low=low,
+        high=high,
+        votes_to_majority=votes_to(share, mean, bars.majority),
+        votes_to_full=votes_to(share, mean, bars.model - NEARLY),
+        votes_used=float(np.mean([len(each.revealed) for each in replays]) / max(len(votes), 1)),
+        retired_accuracy=float(right.mean()) if len(right) else None,
+        retired_confidence=float(stated.mean()) if len(right) else None,
+        retired_share=len(right) / max(int(scored.sum()), 1),
+    )
+
+
+def votes_to(share: Floats, accuracy: Floats, wanted: float) -> float:
+    """The smallest share f8[M] of the votes after which accuracy f8[M] never again falls below what is wanted; 1 if it
+    ends below."""
+    below = np.flatnonzero(accuracy < wanted - TIE)
+    if not len(below):
+        return float(share[0])
+    return float(share[min(int(below[-1]) + 1, len(share) - 1)])
+
+
+def wrongly_retired(replayed: Replayed, truth: Ints) -> Ints:
+    """The tasks, int32[n], that reached the target with a wrong label: of a tie not one that may be right."""
+    tasks = _at_target(replayed, truth)
+    return np.asarray(tasks[rightness(replayed.posterior[tasks], truth[tasks]) == 0.0])
+
+
+def _retired(replayed: Replayed, truth: Ints) -> tuple[Floats, Floats, Floats]:
+    """Of the tasks at the target how right each was and how sure; and of how many they could have been."""
+    tasks = _at_target(replayed, truth)
+    could = np.array([float(((truth >= 0) & ~replayed.known).sum())])
+    return rightness(replayed.posterior[tasks], truth[tasks]), replayed.posterior[tasks].max(axis=1), could
+
+
+def _at_target(replayed: Replayed, truth: Ints) -> Ints:
+    return np.flatnonzero((replayed.reason == "target") & (truth >= 0) & ~replayed.known).astype(np.int32)

@@ -1,0 +1,60 @@
+"""A policy: those of a project's settings that decide which votes are asked for and what is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from aggregation.core.acquisition import ACQUISITIONS
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
+from aggregation.core.queue import ORDERS
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Named as a project's settings are, with a new project's values.
+
+    redundancy: votes wanted per task; None: as many as were recorded. target_confidence: a task retires at it, once it
+    has min_votes. gold: how many tasks, drawn at random, have answers that are known beforehand. learner: its name, and
+    learner_fields those of the tasks' data that it reads; None: people alone. Raises ValueError naming the setting that
+    is out of range, and what is expected.
+    """
+
+    label_model: str = DEFAULT_LABEL_MODEL
+    order: str = "priority"
+    acquisition: str = "entropy"
+    redundancy: int | None = None
+    min_votes: int = 1
+    target_confidence: float | None = None
+    gold: int = 0
+    learner: str | None = None
+    learner_fields: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _one_of("label_model", self.label_model, LABEL_MODELS)
+        _one_of("order", self.order, ORDERS)
+        _one_of("acquisition", self.acquisition, ACQUISITIONS)
+        _whole("redundancy", self.redundancy, 1)
+        _whole("min_votes", self.min_votes, 1)
+        _whole("gold", self.gold, 0)
+        target = self.target_confidence
+        if target is not None and (not isinstance(target, float | int) or not 0.5 <= target < 1.0):
+            raise ValueError(f"target_confidence is {target!r}; expected at least 0.5 and less than 1")
+        if not all(isinstance(name, str) for name in (*self.learner_fields, self.learner or "")):
+            raise ValueError("learner and learner_fields must be texts")
+
+
+SETTINGS = tuple(field.name for field in fields(Policy))
+
+
+def _one_of(name: str, value: object, known: object) -> None:
+    assert isinstance(known, dict | tuple)
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+
+
+def _whole(name: str, value: object, least: int) -> None:
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise ValueError(f"{name} is {value!r}; expected a whole number from {least} up")
+
+
+DEFAULT = Policy()

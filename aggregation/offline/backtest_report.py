@@ -1,0 +1,104 @@
+"""A backtest as plain data, and as lines in a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from aggregation.core.cost_quality import CostQuality, votes_to
+from aggregation.offline.backtest import Backtest, Backtested
+
+#: Steps of the curve that a terminal shows.
+SHOWN = 10
+
+
+def write_json(found: Backtested, file: BinaryIO) -> None:
+    """Write `as_json`."""
+    crowd = {each.name: curve_json(each.curve) for each in found.results}
+    file.write(json.dumps(as_json({found.dataset: crowd}), indent=2).encode() + b"\n")
+
+
+def as_json(datasets: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
+    """The policies' figures by dataset, and their means over the datasets that all have them."""
+    policies = dict.fromkeys(name for crowd in datasets.values() for name in crowd)
+    means = {name: _mean([crowd[name] for crowd in datasets.values() if name in crowd]) for name in policies}
+    return {"datasets": datasets, "mean": means}
+
+
+def curve_json(curve: CostQuality) -> dict[str, Any]:
+    """One policy's figures; null where it retired nothing at its target."""
+    points = zip(curve.share, curve.accuracy, curve.low, curve.high, strict=True)
+    return {
+        "curve": [
+            {"votes_share": round(float(share), 4), "accuracy": float(mean), "low": float(low), "high": float(high)}
+            for share, mean, low, high in points
+        ],
+        "votes_to_majority": curve.votes_to_majority,
+        "votes_to_full": curve.votes_to_full,
+        "retired_accuracy": curve.retired_accuracy,
+        "retired_share": curve.retired_share,
+    }
+
+
+def _mean(crowds: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def mean(values: Sequence[float | None]) -> float | None:
+        defined = [value for value in values if value is not None]
+        return float(np.mean(defined)) if defined else None
+
+    steps = zip(*(each["curve"] for each in crowds), strict=True)
+    curve = [{key: mean([point[key] for point in step]) for key in step[0]} for step in steps]
+    return {"curve": curve} | {key: mean([each[key] for each in crowds]) for key in crowds[0] if key != "curve"}
+
+
+def summary(found: Backtested, reach: Sequence[float], written: Sequence[str]) -> str:
+    """What was found, as some lines of text."""
+    votes, first = found.crowd.votes, found.results[0].curve
+    lines = [
+        f"{len(votes):,} recorded votes on {votes.n_tasks:,} tasks, replayed {found.seeds} times by each policy",
+        f"all votes: majority vote {found.bars.majority:.3f}, auto {found.bars.model:.3f} right",
+    ]
+    if not found.gold:
+        lines.append("Without --gold nobody knows what is right: scored by the consensus of all recorded votes.")
+    steps = np.linspace(0, len(first.share) - 1, SHOWN + 1).astype(int)[1:]
+    lines += ["", _row("share of votes", [f"{first.share[step]:.0%}" for step in steps])]
+    for each in found.results:
+        lines.append(_row(each.name, [f"{each.curve.accuracy[step]:.3f}" for step in steps]))
+        lines.append(_row("", [f"±{(each.curve.high[step] - each.curve.low[step]) / 2:.3f}" for step in steps]))
+    wanted = ["majority", "auto - .005", *(f"{target:.3g}" for target in reach)]
+    lines += ["", _row("votes to reach", wanted)]
+    lines += [_row(each.name, reached(each.curve, reach)) for each in found.results]
+    lines += ["", *(_retired(each) for each in found.results)]
+    return "\n".join([*lines, *(f"Wrote {name}" for name in written)])
+
+
+def reached(curve: CostQuality, reach: Sequence[float]) -> list[str]:
+    """The share of votes after which accuracy stays at each target."""
+    shares = [curve.votes_to_majority, curve.votes_to_full]
+    return [f"{share:.0%}" if share < 1.0 else "never" for share in shares] + [
+        "never" if curve.accuracy[-1] < target else f"{votes_to(curve.share, curve.accuracy, target):.0%}"
+        for target in reach
+    ]
+
+
+def retired(each: Backtest) -> str:
+    """What became of the tasks that the policy stopped early, in a sentence."""
+    curve, target = each.curve, each.policy.target_confidence
+    if target is None:
+        return "no target: tasks go on as long as there are votes"
+    if curve.retired_accuracy is None:
+        return f"no task reached {target:.3g}"
+    return (
+        f"{curve.retired_share:.0%} of the tasks retired at {target:.3g} with {curve.votes_used:.0%} of the votes; "
+        f"{1 - curve.retired_accuracy:.1%} of them wrongly"
+    )
+
+
+def _retired(each: Backtest) -> str:
+    return f"{each.name}: {retired(each)}"
+
+
+def _row(name: str, cells: Sequence[str]) -> str:
+    return f"{name[:20]:<20}" + "".join(f"{cell:>12}" if len(cell) > 8 else f"{cell:>9}" for cell in cells)

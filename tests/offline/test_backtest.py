@@ -1,0 +1,88 @@
+"""`manage.py backtest` from files to report."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+
+from tests.offline.support import BLUEBIRD, SMALL, SMALL_GOLD, file
+
+KEYS = {"curve", "votes_to_majority", "votes_to_full", "retired_accuracy", "retired_share"}
+
+
+def backtest_here(*arguments: str | Path) -> str:
+    printed = io.StringIO()
+    call_command("backtest", *map(str, arguments), stdout=printed)
+    return printed.getvalue()
+
+
+def test_the_bluebird_votes_are_replayed_under_two_policies(tmp_path: Path) -> None:
+    careful = file(tmp_path, "careful.yaml", "target_confidence: 0.95  # once\nmin_votes: 2\ngold: 30\n")
+    report, figures = tmp_path / "report.html", tmp_path / "figures.json"
+    votes, gold = BLUEBIRD / "votes.csv", BLUEBIRD / "gold.csv"
+    told = backtest_here(
+        *(votes, "--gold", gold, "--compare", careful, "--seeds", "2", "--out", report, "--json", figures)
+    )
+    assert "majority vote 0.759, auto 0.898 right" in told
+    found = json.loads(figures.read_text())
+    assert list(found) == ["datasets", "mean"] and list(found["datasets"]) == ["bluebird"]
+    assert list(found["datasets"]["bluebird"]) == list(found["mean"]) == ["default", "careful"]
+    for figures_of in (*found["datasets"]["bluebird"].values(), *found["mean"].values()):
+        assert set(figures_of) == KEYS
+        assert [set(point) for point in figures_of["curve"]] == [{"votes_share", "accuracy", "low", "high"}] * 51
+    default, other = found["datasets"]["bluebird"].values()
+    assert default["curve"][-1]["accuracy"] == pytest.approx(97 / 108)
+    assert default["retired_accuracy"] is None and 0 < other["retired_share"] < 1
+    page = report.read_text()
+    assert "<polyline" in page and "Retired wrongly" in page and "<script" not in page
+
+
+def test_without_gold_it_says_that_nobody_knows_what_is_right(tmp_path: Path) -> None:
+    told = backtest_here(file(tmp_path, "v.csv", SMALL), "--seeds", "1")
+    assert "Without --gold nobody knows what is right" in told
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ("redundancy: 3\ntarget: 0.9\n", "line 2: there is no setting 'target'; there are label_model, order"),
+        ("redundancy: 3\norder: random\nredundancy: 4\n", "line 3: redundancy is set again, first in line 1"),
+        ("order: random\nredundancy: none\n", "line 2: redundancy is 'none'; expected a whole number"),
+        ("- order\n", "line 1: expected settings"),
+        ("order: [\n", "is not YAML"),
+        ("learner_fields: text\n", "line 1: learner_fields is 'text'; expected a list"),
+        ("gold: 9\n", "gold is 9; expected at most the 3 known answers"),
+        ("learner: text\n", "the learner 'text' needs the tasks' data: give --items or --features"),
+    ],
+)
+def test_a_wrong_policy_is_refused_with_its_line(tmp_path: Path, policy: str, message: str) -> None:
+    votes, gold = file(tmp_path, "v.csv", SMALL), file(tmp_path, "g.csv", SMALL_GOLD)
+    with pytest.raises(CommandError) as refused:
+        backtest_here(votes, "--gold", gold, "--policy", file(tmp_path, "p.yaml", policy))
+    assert message in str(refused.value)
+
+
+def test_a_policy_that_is_no_file_and_no_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="expected a YAML file, or one of: default"):
+        backtest_here(file(tmp_path, "v.csv", SMALL), "--policy", tmp_path / "none.yaml")
+
+
+def test_a_learner_reads_items_or_features(tmp_path: Path) -> None:
+    votes, gold = file(tmp_path, "v.csv", SMALL), file(tmp_path, "g.csv", SMALL_GOLD)
+    items = file(tmp_path, "items.jsonl", "".join(f'{{"task": "t{n}", "text": "a {n}"}}\n' for n in (4, 3, 2, 1)))
+    policy = file(tmp_path, "p.yaml", "learner: text\n")
+    assert "p " in backtest_here(votes, "--gold", gold, "--items", items, "--policy", policy, "--seeds", "1")
+    np.savez(tmp_path / "x.npz", task=np.array(["t1", "t2", "t3", "t4"]), X=np.eye(4))
+    numeric = file(tmp_path, "q.yaml", "learner: numeric\n")
+    assert "q " in backtest_here(votes, "--features", tmp_path / "x.npz", "--policy", numeric, "--seeds", "1")
+    with pytest.raises(CommandError, match="has no row for task 't1'"):
+        few = file(tmp_path, "few.csv", "task,text\nt2,a\n")
+        backtest_here(votes, "--items", few, "--policy", policy)
+    with pytest.raises(CommandError, match="has no column 'body'; it has text"):
+        other = file(tmp_path, "r.yaml", "learner: text\nlearner_fields: [body]\n")
+        backtest_here(votes, "--items", items, "--policy", other)
