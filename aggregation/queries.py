@@ -21,6 +21,16 @@ WHERE t.project_id = %(project)s AND (s.votes > 0 OR g.label IS NOT NULL OR s.ve
 ORDER BY s.task_id
 """
 
+# What the learner thinks of the tasks that a refit loads.
+LOAD_PREDICTIONS = """
+SELECT p.task_id, p.posterior
+FROM projects_task t
+JOIN projects_taskstate s ON s.task_id = t.id
+JOIN projects_prediction p ON p.task_id = t.id
+LEFT JOIN projects_gold g ON g.task_id = t.id
+WHERE t.project_id = %(project)s AND (s.votes > 0 OR g.label IS NOT NULL OR s.version > 0)
+"""
+
 # A chunk of tasks to publish, as they are. Those that a vote or a lease holds right now are left for the next round.
 LOCK_TASKS = f"""
 SELECT s.task_id, s.version, s.votes, s.redundancy, {SETTLED},

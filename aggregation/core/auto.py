@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from aggregation.core import everybody, hierarchical, majority_vote, wawa
 from aggregation.core.calibration_report import rightness
@@ -129,7 +128,7 @@ def _by_votes(settings: Settings, votes: Votes, gold: Ints | None, start: Start 
     """Hierarchical Dawid-Skene with two kinds of tasks, as far as the votes speak for it."""
     if votes.n_labels == 1:
         return replace(settings.fit(votes, gold, start), notes=("There is but one label: nobody can be wrong.",))
-    if gold is None and np.bincount(votes.task, minlength=1).max() < 2:
+    if gold is None and votes.task_prior is None and np.bincount(votes.task, minlength=1).max() < 2:
         return replace(everybody.fit(votes), notes=("No task has two votes, so that nothing tells annotators apart.",))
     if votes.n_labels > DENSE_LABELS:
         return settings.fit(votes, gold, start)
@@ -157,7 +156,7 @@ def _unless_alike(settings: Settings, votes: Votes, gold: Ints | None, skilled: 
 def _as_one_person(settings: Settings, votes: Votes) -> float:
     """The log likelihood of the votes as if one person had given them: of the same labels, kinds and confusions."""
     nobody = np.zeros(len(votes), dtype=np.int32)
-    merged = Votes(votes.task, nobody, votes.label, votes.n_tasks, 1, votes.n_labels)
+    merged = replace(votes, annotator=nobody, n_annotators=1)
     return settings.hierarchy(merged, None, None).log_likelihood()
 
 
@@ -211,12 +210,7 @@ def _majority_is_better(votes: Votes, blind: Fit, gold: Ints) -> bool:
 
 def _without(votes: Votes, aside: Members) -> Votes:
     """The same votes each time, so that what is known of them is."""
-    return votes.once(("without", aside.tobytes()), lambda: _those(votes, ~aside[votes.annotator]))
-
-
-def _those(votes: Votes, rows: NDArray[np.bool_]) -> Votes:
-    columns = votes.task[rows], votes.annotator[rows], votes.label[rows]
-    return Votes(*columns, votes.n_tasks, votes.n_annotators, votes.n_labels)
+    return votes.once(("without", aside.tobytes()), lambda: votes.those(~aside[votes.annotator]))
 
 
 def _ignoring(votes: Votes, found: Fit, aside: Members) -> Fit:

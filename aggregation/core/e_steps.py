@@ -2,7 +2,7 @@
 
 Each function has a twin of the same name in `aggregation.core.kernels`. Arguments they share:
 
-tasks: the votes by task. gold: int32[T], -1 where unknown.
+tasks: the votes by task, with what else is known of each (task_prior). gold: int32[T], -1 where unknown.
 prior: f8[C], of C states, in which a task may be. There is a state for each label, or several kinds of tasks of each:
 state c is one of label c % K. likelihood: f8[R, C], P(vote | state), a row for each of `tasks.cells`.
 right: f8[A], wrong: f8[A], errors: f8[K, K] as [voted, true] with an empty diagonal: a structured likelihood, in which
@@ -89,6 +89,8 @@ def _free_joint(tasks: ByTask, gold: Ints, prior: Floats, likelihood: Floats) ->
     for state in range(C):
         joint[:, state] = _sums(task, log[tasks.row, state], T)
     joint += _log(prior)
+    if tasks.task_prior is not None:
+        joint += np.tile(np.log(tasks.task_prior), C // tasks.n_labels)
     known = np.flatnonzero(gold >= 0)
     joint[known] = np.where(np.arange(C) % tasks.n_labels == gold[known, None], joint[known], -np.inf)
     return joint
@@ -103,7 +105,8 @@ def _structured_joint(tasks: ByTask, prior: Floats, right: Floats, wrong: Floats
     # Every vote as if wrong, then corrected at the one label under which it is right.
     all_wrong = _sums(task, log_wrong[annotator], T)[:, None] + _votes_per_task(tasks) @ log_errors
     correction = _sums(task * K + label, (log_right - log_wrong)[annotator], T * K).reshape(T, K)
-    return np.asarray(all_wrong + correction + _log(prior))
+    alone = 0.0 if tasks.task_prior is None else np.log(tasks.task_prior)
+    return np.asarray(all_wrong + correction + _log(prior) + alone)
 
 
 def _sums(index: NDArray[np.integer], values: Floats, size: int) -> Floats:

@@ -97,6 +97,10 @@ class Data:
         """Frequencies f8[C] of the states; tasks with neither votes nor gold say nothing about them."""
         return shares(totals + self.prior_weight / len(totals))
 
+    def label_prior(self, totals: Floats) -> Floats:
+        """Frequencies f8[K] of the labels: even where each task has a prior of its own, in which they are already."""
+        return self.prior(totals) if self.votes.task_prior is None else np.full(len(totals), 1.0 / len(totals))
+
     def log_density(self, prior: Floats) -> float:
         """Of the prior under its pseudo-tasks, but for a constant."""
         return float(self.prior_weight * _log(prior).mean()) if self.prior_weight else 0.0
@@ -194,7 +198,7 @@ class Structured:
         totals, right, wrong, pooled = expected
         n = right + wrong + self.strength
         accuracy = np.where(n > 0, (right + self.strength * self.target) / np.where(n > 0, n, 1), self.target)
-        return Level(self.data.prior(totals), accuracy, without_diagonal(pooled.T + self.data.error_votes))
+        return Level(self.data.label_prior(totals), accuracy, without_diagonal(pooled.T + self.data.error_votes))
 
     def e_step(self, parameters: Level) -> tuple[Expected, float]:
         *counts, evidence = self.data.steps.structured_sweep(*self._arguments(parameters))
@@ -290,9 +294,16 @@ class Free:
 
     def _prior(self, totals: Floats) -> Floats:
         if self.own_share:
-            return self.data.prior(totals)
+            return self._as_labels_are(self.data.prior(totals))
         by_kind = totals.reshape(self.data.kinds, -1)
-        return np.outer(self.data.prior(by_kind.sum(axis=1)), self.data.prior(by_kind.sum(axis=0))).ravel()
+        return np.outer(self.data.prior(by_kind.sum(axis=1)), self.data.label_prior(by_kind.sum(axis=0))).ravel()
+
+    def _as_labels_are(self, prior: Floats) -> Floats:
+        """Frequencies f8[C] of the states; even over the labels where tasks have priors of their own."""
+        if self.data.votes.task_prior is None:
+            return prior
+        states = prior.reshape(-1, self.data.votes.n_labels)
+        return np.asarray(states / states.sum(axis=0) / states.shape[1]).ravel()
 
     def _arguments(self, parameters: Rates) -> tuple[ByTask, Ints, Floats, Floats]:
         return self.data.votes.by_task, self.data.gold, parameters.prior, _floored(parameters.likelihood)

@@ -60,6 +60,9 @@ class Fit:
     kinds: the kinds of tasks, if the model tells several apart; label_prior and confusion are then their means. None
       where confusions are not written out.
     aside: bool[A], whose votes are set aside, if anybody's are.
+    prediction_weight: if predictions took part (`aggregation.core.prediction`), how far each replaces the label prior,
+      and prediction_gain: what they added to the evidence of the votes, in nats a task. posterior, label_prior and
+      kinds are without them, as votes alone say with confusions that predictions helped to find.
     """
 
     posterior: Floats
@@ -75,6 +78,8 @@ class Fit:
     notes: tuple[str, ...] = ()
     kinds: Kinds | None = None
     aside: NDArray[np.bool_] | None = None
+    prediction_weight: float | None = None
+    prediction_gain: float | None = None
 
     @property
     def skill(self) -> Floats:

@@ -92,5 +92,4 @@ def thinned(votes: Votes, gold: Ints) -> Votes:
     place = np.arange(len(rows)) - np.searchsorted(votes.task[rows], votes.task[rows])
     kept = np.ones(len(votes), dtype=bool)
     kept[rows[place >= usual]] = False
-    columns = votes.task[kept], votes.annotator[kept], votes.label[kept]
-    return Votes(*columns, votes.n_tasks, votes.n_annotators, votes.n_labels)
+    return votes.those(kept)

@@ -54,7 +54,7 @@ def _free(
 
     def run(index: int, first: int, last: int) -> Any:
         into = totals[index], counts[index], posterior
-        votes = tasks.start, tasks.row, tasks.n_labels, gold
+        votes = tasks.start, tasks.row, tasks.n_labels, gold, _of_tasks(tasks)
         return _free_sweep(first, last, *votes, prior, likelihood, *into, _shape(prior))
 
     evidence = _each(run, pieces)
@@ -96,7 +96,8 @@ def _structured(
 
     def run(index: int, first: int, last: int) -> Any:
         into = totals[index], correct[index], pooled[index], posterior
-        return _structured_sweep(first, last, tasks.start, tasks.cell, gold, prior, right, wrong, errors, *into)
+        votes = tasks.start, tasks.cell, gold, _of_tasks(tasks)
+        return _structured_sweep(first, last, *votes, prior, right, wrong, errors, *into)
 
     evidence = _each(run, pieces)
     return _total(totals), _total(correct), _total(pooled), sum(evidence)
@@ -124,6 +125,13 @@ def vote_shares(tasks: ByTask, gold: Ints) -> Floats:
 
     _each(run, _pieces(tasks, 0))
     return fill(posterior, tasks, gold)
+
+
+def _of_tasks(tasks: ByTask) -> Floats:
+    """Their own priors f8[T, K], or no rows where they have none."""
+    if tasks.task_prior is None:
+        return np.empty((0, tasks.n_labels))
+    return tasks.task_prior
 
 
 def _pieces(tasks: ByTask, table: int) -> list[tuple[int, int]]:
@@ -163,7 +171,7 @@ def _shape(row: Floats) -> tuple[int, ...]:
 
 @kernel
 def _free_sweep(  # type: ignore[no-untyped-def]  # numba
-    first, last, start, row, n_labels, gold, prior, likelihood, totals, counts, posterior, shape
+    first, last, start, row, n_labels, gold, of_tasks, prior, likelihood, totals, counts, posterior, shape
 ):
     K = len(shape)  # states
     scratch, evidence, product = np.empty((2, K + CACHE_LINE)), 0.0, 1.0
@@ -172,6 +180,9 @@ def _free_sweep(  # type: ignore[no-untyped-def]  # numba
         one, end = start[t], start[t + 1]
         for k in range(K):
             p[k] = prior[k]
+        if len(of_tasks) > 0:
+            for k in range(K):
+                p[k] *= of_tasks[t, k % n_labels]
         if end - one > FREE_BLOCK:
             evidence += _long_free(one, end, row, likelihood, p, log, gold[t], n_labels)
         else:
@@ -246,7 +257,7 @@ def _free_count(first, last, start, row, gold, posterior, totals, counts, shape)
 
 @kernel
 def _structured_sweep(  # type: ignore[no-untyped-def]  # numba
-    first, last, start, cell, gold, prior, right, wrong, errors, totals, correct, pooled, posterior
+    first, last, start, cell, gold, of_tasks, prior, right, wrong, errors, totals, correct, pooled, posterior
 ):
     K = len(prior)
     scratch, evidence = np.empty((2, K + CACHE_LINE)), 0.0
@@ -255,6 +266,9 @@ def _structured_sweep(  # type: ignore[no-untyped-def]  # numba
         one, end = start[t], start[t + 1]
         for k in range(K):
             p[k] = prior[k]
+        if len(of_tasks) > 0:
+            for k in range(K):
+                p[k] *= of_tasks[t, k]
         if end - one > BLOCK:
             evidence += _long_structured(one, end, cell, right, wrong, errors, p, log, gold[t])
         else:

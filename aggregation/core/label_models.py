@@ -48,4 +48,7 @@ LABEL_MODELS: dict[str, LabelModel] = {
 #: Those that run wherever we do.
 OURS = tuple(name for name in LABEL_MODELS if not name.startswith("crowd_kit_"))
 
+#: Those that climb by `aggregation.core.em`, which heeds what `Votes.task_prior` says of each task.
+HEED_TASK_PRIORS = frozenset({"auto", "dawid_skene", "hierarchical_dawid_skene", "difficulty_dawid_skene"})
+
 DEFAULT_LABEL_MODEL = "auto"

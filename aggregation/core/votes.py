@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
@@ -14,18 +14,22 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 R = TypeVar("R")
 
+#: Nothing that is known of a task alone makes a label less likely than this: votes can always overrule it.
+TASK_PRIOR_FLOOR = 1e-10
+
 
 @dataclass(frozen=True, eq=False)
 class ByTask:
     """The votes of task t are cell[start[t] : start[t + 1]], ascending, whatever order they came in.
 
-    start: int64[T + 1]. cell: int32[n] (int64 where A * K needs it): annotator * K + label.
+    start: int64[T + 1]. cell: int32[n] (int64 where A * K needs it): annotator * K + label. task_prior: of `Votes`.
     """
 
     start: NDArray[np.int64]
     cell: NDArray[np.signedinteger]
     n_annotators: int
     n_labels: int
+    task_prior: Floats | None = None
 
     @property
     def task(self) -> NDArray[np.int64]:
@@ -88,6 +92,10 @@ class Votes:
     task, annotator, label: int32[n], indices in 0..T-1, 0..A-1 and 0..K-1. Other integer types are
     converted into a copy; what the caller passed in is never changed.
 
+    task_prior: f8[T, K], what is known of each task before anybody votes on it, a learner's prediction say; rows sum to
+    1. None: of all tasks the same, which label models then estimate. Those that climb by EM (`aggregation.core.em`)
+    heed it; the others do without.
+
     Raises ValueError naming the field and the first bad row.
     """
 
@@ -97,6 +105,7 @@ class Votes:
     n_tasks: int
     n_annotators: int
     n_labels: int
+    task_prior: Floats | None = None
 
     def __post_init__(self) -> None:
         if self.n_labels < 1:
@@ -107,6 +116,8 @@ class Votes:
         for field in ("annotator", "label"):
             if len(getattr(self, field)) != len(self.task):
                 raise ValueError(f"{field} has {len(getattr(self, field))} rows, task has {len(self.task)}")
+        if self.task_prior is not None:
+            _check_task_prior(self.task_prior, (self.n_tasks, self.n_labels))
 
     def __len__(self) -> int:
         return len(self.task)
@@ -128,7 +139,12 @@ class Votes:
         key.sort()
         key &= (1 << bits) - 1
         cell[:] = key
-        return ByTask(start, cell, self.n_annotators, self.n_labels)
+        alone = None if self.task_prior is None else np.maximum(self.task_prior, TASK_PRIOR_FLOOR)
+        return ByTask(start, cell, self.n_annotators, self.n_labels, alone)
+
+    def those(self, rows: NDArray[np.bool_]) -> Votes:
+        """Some of the votes, bool[n], on the same tasks by the same annotators."""
+        return replace(self, task=self.task[rows], annotator=self.annotator[rows], label=self.label[rows])
 
     def once(self, name: Hashable, work: Callable[[], R]) -> R:
         """What work() gives: done when it is first asked for by that name, and kept as long as these votes are."""
@@ -158,6 +174,17 @@ def check_gold(gold: Ints | None, votes: Votes) -> Ints:
         raise ValueError(f"gold must hold integers, not {values.dtype}")
     _check_range("gold", values, -1, votes.n_labels)
     return values.astype(np.int32)
+
+
+def _check_task_prior(prior: Floats, shape: tuple[int, int]) -> None:
+    if prior.shape != shape:
+        raise ValueError(f"task_prior has shape {prior.shape}; expected {shape}")
+    bad = np.flatnonzero(~(np.isfinite(prior).all(axis=1) & (prior >= 0).all(axis=1)))
+    bad = bad if bad.size else np.flatnonzero(np.abs(prior.sum(axis=1) - 1.0) > 1e-6)
+    if bad.size:
+        raise ValueError(
+            f"task_prior in row {bad[0]} is {prior[bad[0]].tolist()}; expected probabilities that sum to 1"
+        )
 
 
 def _indices(field: str, values: Ints, size: int) -> Ints:

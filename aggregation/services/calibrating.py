@@ -10,14 +10,14 @@ from aggregation.core.calibration_report import cross_validate
 from aggregation.core.fit import Fit
 from aggregation.core.gold_calibration import lesson
 from aggregation.core.votes import Floats, Ints, Votes
-from aggregation.services.fitting import Loaded, fit_label_model
+from aggregation.services.fitting import Loaded, fit_again
 from projects.models import Project
 from projects.queries import TASKS_TO_RECOMPUTE, fetch
 from projects.services.live_model import live_model
 from projects.services.recompute import TaskRows, task_priors
 
 
-def learn_calibration(*, project: Project, loaded: Loaded) -> tuple[dict[str, Any] | None, Any]:
+def learn_calibration(*, project: Project, loaded: Loaded, fit: Fit) -> tuple[dict[str, Any] | None, Any]:
     """A calibration as the live model stores it, and its report as its run keeps it; neither with too little gold.
 
     Learnt on posteriors as they are published, predictions worked in, of tasks whose own gold is not known to the fit
@@ -25,10 +25,12 @@ def learn_calibration(*, project: Project, loaded: Loaded) -> tuple[dict[str, An
     """
 
     def fitted(votes: Votes, gold: Ints) -> Fit:
-        return fit_label_model(project=project, votes=votes, gold=gold)
+        return fit_again(project=project, loaded=loaded, fit=fit, votes=votes, gold=gold)
 
     def priors(label_prior: Floats, tasks: Ints) -> Floats:
-        weight = live_model(project_id=project.id).prediction_weight
+        weight = fit.prediction_weight
+        if weight is None:
+            weight = live_model(project_id=project.id).prediction_weight
         return task_priors(_rows(loaded, tasks), label_prior, weight)[0]
 
     found = lesson(loaded.votes, loaded.gold, loaded.random_gold, fitted, priors)

@@ -42,6 +42,11 @@ def make_current(
         calibration=calibration,
         updated_at=timezone.now(),
     )
+    # Of another learner, if one was trained meanwhile, this fit has measured nothing.
+    if fit.prediction_weight is not None:
+        LiveModel.objects.filter(project=project, learner_run=loaded.learner_run).update(
+            prediction_weight=fit.prediction_weight
+        )
     Run.objects.filter(id=run.id).update(metrics=_metrics(project, fit) | {"calibration": report})
     _replace_pooled_errors(project, fit)
     fetch(queries.FITTED_TABLES)
@@ -62,6 +67,8 @@ def _metrics(project: Project, fit: Fit) -> dict[str, Any]:
         "iterations": fit.n_iter,
         "converged": fit.converged,
         "objective": fit.objective[-1] if fit.objective else None,
+        "prediction_weight": fit.prediction_weight,
+        "prediction_gain": fit.prediction_gain,
     }
 
 

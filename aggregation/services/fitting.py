@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,9 +12,14 @@ from django.db import connection, transaction
 from aggregation import queries
 from aggregation.core.fit import Fit
 from aggregation.core.label_models import LABEL_MODELS
-from aggregation.core.votes import Floats, Votes
+from aggregation.core.prediction import fit_under, fit_with_predictions
+from aggregation.core.votes import Floats, Ints, Votes
 from aggregation.services.bulk import copy_columns
-from projects.models import Project
+from projects.models import LiveModel, Project
+from projects.services.recompute import decode_posteriors
+
+#: Predictions read at a time.
+PREDICTIONS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,9 @@ class Loaded:
     gold: np.ndarray[Any, np.dtype[np.int32]]  # -1 = unknown
     random_gold: np.ndarray[Any, np.dtype[np.int32]]  # likewise
     annotator_ids: np.ndarray[Any, np.dtype[np.int64]]
+    # What the learner of this run has predicted, f8[T, K], NaN where it has nothing; None without a learner.
+    learner_run: int | None = None
+    predictions: Floats | None = None
 
     @cached_property
     def vote_counts(self) -> Floats:
@@ -75,6 +83,40 @@ def load_votes(*, project: Project) -> Loaded:
         random_gold=tasks["random_gold"].astype(np.int32),
         annotator_ids=annotator_ids,
     )
+
+
+def with_predictions(*, project: Project, loaded: Loaded) -> Loaded:
+    """The same votes beside what the project's learner has predicted of their tasks, if it has one."""
+    learner_run = LiveModel.objects.get(project=project).learner_run
+    if learner_run is None:
+        return loaded
+    K = len(project.labels)
+    predictions = np.full((len(loaded.task_ids), K), np.nan)
+    with transaction.atomic(), connection.connection.cursor(name="predictions") as cursor:
+        cursor.itersize = PREDICTIONS_AT_ONCE
+        cursor.execute(queries.LOAD_PREDICTIONS, {"project": project.id})
+        while rows := cursor.fetchmany(PREDICTIONS_AT_ONCE):
+            ids, stored = zip(*rows, strict=True)
+            place = np.searchsorted(loaded.task_ids, ids).clip(max=len(loaded.task_ids) - 1)
+            known = loaded.task_ids[place] == ids
+            predictions[place[known]] = decode_posteriors(
+                [each for each, is_one in zip(stored, known, strict=True) if is_one], K
+            )
+    return replace(loaded, learner_run=learner_run, predictions=predictions)
+
+
+def fit_with_learner(*, project: Project, loaded: Loaded) -> Fit:
+    """The project's label model on people's votes, gold clamped, beside the predictions if there are any."""
+    if loaded.predictions is None:
+        return fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
+    return fit_with_predictions(project.label_model, loaded.votes, loaded.gold, loaded.predictions)
+
+
+def fit_again(*, project: Project, loaded: Loaded, fit: Fit, votes: Votes, gold: Ints) -> Fit:
+    """As ``fit_with_learner`` has fitted, but with other gold, or fewer of the votes."""
+    if loaded.predictions is None or not fit.prediction_weight:
+        return fit_label_model(project=project, votes=votes, gold=gold)
+    return fit_under(project.label_model, votes, gold, loaded.predictions, fit.label_prior, fit.prediction_weight)
 
 
 def fit_label_model(*, project: Project, votes: Votes, gold: np.ndarray[Any, np.dtype[np.int32]] | None) -> Fit:

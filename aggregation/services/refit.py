@@ -19,7 +19,7 @@ from aggregation.models import Run, RunKind, RunStatus
 from aggregation.services.calibrating import learn_calibration
 from aggregation.services.conduct import record_conduct
 from aggregation.services.current import make_current
-from aggregation.services.fitting import Loaded, fit_label_model, load_votes
+from aggregation.services.fitting import Loaded, fit_with_learner, load_votes, with_predictions
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.publishing import Published, publish
 from aggregation.services.runs import INTERRUPTED, finish_run, recorded_run
@@ -60,11 +60,11 @@ def _refit(project: Project) -> Run:
     with recorded_run(project=project, kind=RunKind.REFIT, parameters={"label_model": project.label_model}) as run:
         times = [time.monotonic()]
         news = fetch(queries.NEWS, project=project.id)
-        loaded = load_votes(project=project)
+        loaded = with_predictions(project=project, loaded=load_votes(project=project))
         times.append(time.monotonic())
-        fit = fit_label_model(project=project, votes=loaded.votes, gold=loaded.gold)
+        fit = fit_with_learner(project=project, loaded=loaded)
         times.append(time.monotonic())
-        calibration, report = learn_calibration(project=project, loaded=loaded)
+        calibration, report = learn_calibration(project=project, loaded=loaded, fit=fit)
         times.append(time.monotonic())
         make_current(project=project, run=run, loaded=loaded, fit=fit, calibration=calibration, report=report)
         voted = [task for _, task in news if task is not None]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,10 +29,12 @@ def parameters(votes, seed=0):
 
 
 @settings(max_examples=60, deadline=None)
-@given(case=votes_and_gold(max_labels=4), seed=st.integers(0, 99))
-@example(case=LONG, seed=0)
-def test_each_kernel_gives_what_its_twin_gives(case, seed):
+@given(case=votes_and_gold(max_labels=4), seed=st.integers(0, 99), alone=st.booleans())
+@example(case=LONG, seed=0, alone=True)
+def test_each_kernel_gives_what_its_twin_gives(case, seed, alone):
     votes, gold = case
+    if alone:
+        votes = replace(votes, task_prior=task_prior(votes, seed))
     tasks, gold = votes.by_task, check_gold(gold, votes)
     prior, free, structured = parameters(votes, seed)
     posterior = np.random.default_rng(seed).dirichlet(np.ones(votes.n_labels), votes.n_tasks)
@@ -49,14 +52,21 @@ def test_each_kernel_gives_what_its_twin_gives(case, seed):
             np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-10, err_msg=name)
 
 
+def task_prior(votes, seed):
+    """Of each task its own, some of it as small as it may be."""
+    return np.random.default_rng(seed).dirichlet(np.full(votes.n_labels, 0.1), votes.n_tasks)
+
+
 def as_tuple(result):
     return result if isinstance(result, tuple) else (result,)
 
 
 @pytest.mark.parametrize("n_labels", [1, 2, 5, 17])
+@pytest.mark.parametrize("alone", [False, True])
 @pytest.mark.parametrize("model", ["dawid_skene", "hierarchical_dawid_skene", "difficulty_dawid_skene"])
-def test_a_fit_by_kernels_is_the_fit_by_numpy(monkeypatch, n_labels, model):
+def test_a_fit_by_kernels_is_the_fit_by_numpy(monkeypatch, n_labels, model, alone):
     votes, truth, _ = dawid_skene_votes(1, 300, 15, n_labels, 5, diagonal=12.0)
+    votes = replace(votes, task_prior=task_prior(votes, 0)) if alone else votes
     gold = np.where(np.arange(300) % 9 == 0, truth, -1)
     plain = LABEL_MODELS[model](votes, gold, max_iter=20)
     monkeypatch.setattr(em, "COMPILED_ABOVE", 0)

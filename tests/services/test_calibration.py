@@ -20,7 +20,7 @@ from aggregation.selectors import statistics_of
 from aggregation.services import calibrating
 from aggregation.services.calibrating import says
 from aggregation.services.consensus import export_csv, read_feed
-from aggregation.services.fitting import fit_label_model, load_votes
+from aggregation.services.fitting import fit_again, fit_label_model, load_votes
 from projects.models import Gold, LiveModel, Prediction, TaskPosterior
 from projects.services.projects import request_refit
 from tests.services.campaign import Campaign, assert_state_is_fresh, recomputed
@@ -132,9 +132,9 @@ def test_gold_of_reviewed_tasks_is_known_but_no_measure(campaign: Make, monkeypa
 
     def fit_and_tell(**arguments: Any) -> Fit:
         told.append(arguments["gold"])
-        return fit_label_model(**arguments)
+        return fit_again(**arguments)
 
-    monkeypatch.setattr(calibrating, "fit_label_model", fit_and_tell)
+    monkeypatch.setattr(calibrating, "fit_again", fit_and_tell)
     run = c.refit()
 
     assert run.metrics["calibration"]["n_gold"] == 25 and run.counts["gold"] == 40
