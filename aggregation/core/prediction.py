@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregation.core.fit import Fit
+from aggregation.core.fit import Fit, Start
 from aggregation.core.label_models import HEED_TASK_PRIORS, LABEL_MODELS
 from aggregation.core.live import PRIOR_FLOOR, task_prior, with_prior
 from aggregation.core.structure import shares
@@ -58,19 +58,21 @@ def _log_evidence(priors: Floats, likelihood: Floats) -> float:
     return float(np.log(np.maximum((priors * likelihood).sum(axis=1), np.finfo(np.float64).tiny)).mean())
 
 
-def fit_with_predictions(name: str, votes: Votes, gold: Ints | None, predictions: Floats) -> Fit:
+def fit_with_predictions(
+    name: str, votes: Votes, gold: Ints | None, predictions: Floats, start: Start | None = None
+) -> Fit:
     """Fit people and the machine together: each tells how far to trust the other.
 
     name: of a label model; one that does not heed task priors is fitted to the votes, and the weight follows from that.
     predictions: f8[T, K], of each task by what has not seen its votes; rows of NaN where there is none. Only tasks with
-    votes (or gold) measure anything. Returns a Fit that has a prediction_weight.
+    votes (or gold) measure anything. start: as in `label_models.LabelModel`. Returns a Fit with a prediction_weight.
 
     The machine is one annotator more, whose vote is a distribution: its reliability is the weight, people's are the
     model's, and they are estimated in turns, each under the other as it stands. Where people answer a task once or
     twice this tells what votes alone can't: how often people are right. Fitted apart, with people taken to be worse
     than they are, the machine would overrule them.
     """
-    fit = LABEL_MODELS[name](votes, gold)
+    fit = LABEL_MODELS[name](votes, gold, start)
     predicted = np.isfinite(predictions).all(axis=1)
     measured = predicted & _informed(votes, gold)
     weight, gain = weigh(predictions[measured], fit.posterior[measured], fit.label_prior)
@@ -78,7 +80,7 @@ def fit_with_predictions(name: str, votes: Votes, gold: Ints | None, predictions
         return replace(fit, prediction_weight=weight, prediction_gain=gain)
     beside, under = fit, weight
     for _ in range(ROUNDS):
-        beside = fit_under(name, votes, gold, predictions, beside.label_prior, under)
+        beside = fit_under(name, votes, gold, predictions, beside.label_prior, under, start)
         weight, gain = weigh(predictions[measured], beside.posterior[measured], beside.label_prior)
         if weight in (under, 0.0):
             break
@@ -87,13 +89,19 @@ def fit_with_predictions(name: str, votes: Votes, gold: Ints | None, predictions
 
 
 def fit_under(
-    name: str, votes: Votes, gold: Ints | None, predictions: Floats, label_prior: Floats, weight: float
+    name: str,
+    votes: Votes,
+    gold: Ints | None,
+    predictions: Floats,
+    label_prior: Floats,
+    weight: float,
+    start: Start | None = None,
 ) -> Fit:
     """The fit beside predictions f8[T, K] of this weight; its posteriors and label prior are without them."""
     predicted = np.isfinite(predictions).all(axis=1)
     priors = np.tile(task_prior(label_prior, None, 0.0), (len(predictions), 1))
     priors[predicted] = task_prior(label_prior, predictions[predicted], weight)
-    return _without(priors, LABEL_MODELS[name](replace(votes, task_prior=priors), gold), _informed(votes, gold))
+    return _without(priors, LABEL_MODELS[name](replace(votes, task_prior=priors), gold, start), _informed(votes, gold))
 
 
 def _without(priors: Floats, fit: Fit, informed: NDArray[np.bool_]) -> Fit:
