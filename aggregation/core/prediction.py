@@ -76,16 +76,20 @@ def fit_with_predictions(
     predicted = np.isfinite(predictions).all(axis=1)
     measured = predicted & _informed(votes, gold)
     weight, gain = weigh(predictions[measured], fit.posterior[measured], fit.label_prior)
-    if weight == 0.0 or name not in HEED_TASK_PRIORS:
+    if name not in HEED_TASK_PRIORS or not measured.any():
         return replace(fit, prediction_weight=weight, prediction_gain=gain)
-    beside, under = fit, weight
+    # Few votes alone may have found another truth, in which the machine is worth nothing. It is heard all the same,
+    # but believed only if people are as good in its truth as in theirs.
+    heard, beside, under = weight == 0.0, fit, weight or 1.0
     for _ in range(ROUNDS):
         beside = fit_under(name, votes, gold, predictions, beside.label_prior, under, start)
         weight, gain = weigh(predictions[measured], beside.posterior[measured], beside.label_prior)
         if weight in (under, 0.0):
             break
         under = weight
-    return replace(fit if weight == 0.0 else beside, prediction_weight=weight, prediction_gain=gain)
+    if weight == 0.0 or (heard and beside.pooled_accuracy < fit.pooled_accuracy):
+        return replace(fit, prediction_weight=0.0, prediction_gain=0.0)
+    return replace(beside, prediction_weight=weight, prediction_gain=gain)
 
 
 def fit_under(

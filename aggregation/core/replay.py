@@ -25,7 +25,7 @@ from aggregation.core.fit import Fit
 from aggregation.core.gold_calibration import believed, lesson
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.policy import Policy
-from aggregation.core.prediction import fit_weight
+from aggregation.core.prediction import fit_under, fit_with_predictions
 from aggregation.core.queue import places
 from aggregation.core.stopping import retire_reasons
 from aggregation.core.structure import clamp
@@ -179,9 +179,13 @@ class _Campaign:
         self.fit = self._fitted(votes, self.gold)
         if self.teach is not None and len(votes) and (last or self.refits % RETRAIN == 1):
             self._retrain(votes)
+        if self.prediction is not None:
+            told, start = self._told(self.gold), _start(self.fit)
+            self.fit = fit_with_predictions(self.policy.label_model, votes, told, self.prediction, start)
+            self.weight = self.fit.prediction_weight or 0.0
         self.refits += 1
         self.priors = self._priors(self.fit.label_prior)
-        found = lesson(votes, self.gold, self.gold, self._fitted, lambda prior, tasks: self._priors(prior)[tasks])
+        found = lesson(votes, self.gold, self.gold, self._fitted_again, lambda prior, tasks: self._priors(prior)[tasks])
         self.calibration = None if found is None else calibrate(found.posterior, found.counts, found.gold)
         T, K = len(self.votes), votes.n_labels
         C = K if self.fit.kinds is None else self.fit.kinds.prior.size
@@ -200,11 +204,20 @@ class _Campaign:
     def _fitted(self, votes: Votes, gold: Ints) -> Fit:
         """The policy's label model, from where it ended with that gold the last time."""
         key = gold.tobytes()
-        start = self.fits.get(key)
         model = LABEL_MODELS[self.policy.label_model]
-        told = gold if (gold >= 0).any() else None
-        self.fits[key] = model(votes, told) if start is None or start.kinds is None else model(votes, told, start)
+        self.fits[key] = model(votes, self._told(gold), _start(self.fits.get(key)))
         return self.fits[key]
+
+    def _fitted_again(self, votes: Votes, gold: Ints) -> Fit:
+        """As the present fit, beside the predictions if they weigh anything, with other gold."""
+        if self.prediction is None or self.weight == 0.0:
+            return self._fitted(votes, gold)
+        beside = self.prediction, self.fit.label_prior, self.weight
+        return fit_under(self.policy.label_model, votes, self._told(gold), *beside, _start(self.fit))
+
+    @staticmethod
+    def _told(gold: Ints) -> Ints | None:
+        return gold if (gold >= 0).any() else None
 
     def _priors(self, label_prior: Floats) -> Floats:
         """Priors f8[T, K] of the tasks, predictions worked in."""
@@ -217,7 +230,6 @@ class _Campaign:
         # From votes alone, as the service does.
         fit = self.fit if (self.gold < 0).all() else self._fitted(votes, np.full_like(self.gold, -1))
         held_out, everywhere = self.teach(voted, fit.posterior[voted], 0)
-        self.weight = fit_weight(held_out, fit.posterior[voted], fit.label_prior)
         self.prediction = everywhere.copy()
         self.prediction[voted] = held_out
 
@@ -225,3 +237,8 @@ class _Campaign:
         rows = np.concatenate([np.empty(0, np.int64), *self.revealed])
         calibrated = self.calibration is not None
         return Replayed(share, accuracy, rows, self.gold >= 0, self.reason, self.posterior, calibrated)
+
+
+def _start(fit: Fit | None) -> Fit | None:
+    """Where a fit may begin: one with kinds of tasks says what was chosen."""
+    return None if fit is None or fit.kinds is None else fit
