@@ -23,6 +23,7 @@ from aggregation.serializers import (
 )
 from aggregation.services import consensus
 from aggregation.services.calibrating import says
+from aggregation.services.learner_runs import cancel_run, restore_run
 from projects.access import MANAGER, READERS, access_annotator, access_project
 from projects.api.base import user_of
 from projects.api.exports import ExportView
@@ -145,6 +146,23 @@ class RunView(APIView):
         if run is None:
             raise NotFound("This project has no such run.")
         return Response(RunOut(run).data)
+
+
+class CancelView(APIView):
+    @extend_schema(operation_id="cancel_run", request=None, responses=RunOut)
+    def post(self, request: Request, project_id: int, run_id: int) -> Response:
+        """Cancel a retraining that is running. The learner in force stays."""
+        project = access_project(user_of(request), project_id, MANAGER)
+        return Response(RunOut(cancel_run(project=project, run_id=run_id)).data)
+
+
+class RestoreView(APIView):
+    @extend_schema(operation_id="restore_run", request=None, responses={202: RunOut})
+    def post(self, request: Request, project_id: int, run_id: int) -> Response:
+        """Bring an earlier learner back into force, as a run of its own that predicts every task by it."""
+        project = access_project(user_of(request), project_id, MANAGER)
+        run = restore_run(project=project, run_id=run_id)
+        return Response(RunOut(run).data, status=status.HTTP_202_ACCEPTED)
 
 
 class RefitView(APIView):

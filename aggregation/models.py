@@ -16,6 +16,15 @@ class RunStatus(models.TextChoices):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class RunStage(models.TextChoices):
+    """How far a running retraining is. Until it is applied nothing that it made steers, and it can be cancelled."""
+
+    TRAINING = "training"
+    PREDICTING = "predicting"
+    APPLYING = "applying"
 
 
 class Run(models.Model):
@@ -23,7 +32,9 @@ class Run(models.Model):
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="runs", db_index=False)
     kind = models.CharField(max_length=12, choices=RunKind.choices)
-    status = models.CharField(max_length=8, choices=RunStatus.choices, default=RunStatus.RUNNING)
+    status = models.CharField(max_length=9, choices=RunStatus.choices, default=RunStatus.RUNNING)
+    stage = models.CharField(max_length=10, choices=RunStage.choices, null=True)  # of a retraining
+    progress = models.FloatField(null=True)  # of a retraining: the share of its tasks that is done, 0..1
     parameters = models.JSONField(default=dict)
     counts = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict)
@@ -32,6 +43,12 @@ class Run(models.Model):
     finished_at = models.DateTimeField(null=True)
 
     class Meta:
+        constraints = [
+            # One retraining of a project at a time. Read by the sweeper: is there one that was killed?
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(kind="retraining", status="running"), name="one_retraining_at_a_time"
+            ),
+        ]
         indexes = [models.Index(fields=["project", "kind", "-id"], name="run_latest")]  # lists; "when was the last?"
 
 
@@ -41,6 +58,22 @@ class LearnerArtefact(models.Model):
     run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="artefact")
     content = models.BinaryField()
     sha256 = models.CharField(max_length=64)
+    # services.artefacts.HeldOut: what it predicted of the tasks it was taught, without having seen them
+    held_out = models.BinaryField(null=True)
+
+
+class PredictedChunk(models.Model):
+    """Predictions of a running retraining that don't steer yet, a thousand tasks a row: killed, it goes on
+    from here."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="+", db_index=False)
+    last_task = models.BigIntegerField()
+    tasks = models.BinaryField()  # i8[n], ascending
+    proba = models.BinaryField()  # f4[n, K], NaN where the learner can't read the task
+
+    class Meta:
+        # Read by whoever applies them, in order.
+        constraints = [models.UniqueConstraint(fields=["run", "last_task"], name="predicted_chunk_once")]
 
 
 class ConsensusSource(models.TextChoices):

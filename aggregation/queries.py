@@ -181,24 +181,30 @@ SELECT p.id FROM projects_project p
 WHERE p.refit_requested_at IS NOT NULL OR EXISTS (SELECT 1 FROM projects_event e WHERE e.project_id = p.id)
 """
 
-# Projects whose learner is due: asked for; or enough new votes since the last retraining; or some, long ago.
-# Votes are counted as of the last refit (its run says how many it saw), not one by one.
+# Projects whose learner is due: asked for; or enough new votes since the last retraining, or some, long ago; or
+# consensus has moved since; or a retraining was killed, if it is not at work. Votes are counted as of the last refit
+# (its run says how many it saw, and how far consensus has moved), not one by one.
 RETRAINING_DUE = """
 SELECT p.id
 FROM projects_project p
 LEFT JOIN LATERAL (
-    SELECT coalesce((r.counts->>'votes')::bigint, 0) AS votes FROM aggregation_run r
+    SELECT r.id, coalesce((r.counts->>'votes')::bigint, 0) AS votes, (r.metrics->>'moved')::float8 AS moved
+    FROM aggregation_run r
     WHERE r.project_id = p.id AND r.kind = 'refit' AND r.status = 'done' ORDER BY r.id DESC LIMIT 1
 ) refit ON true
 LEFT JOIN LATERAL (
-    SELECT coalesce((r.counts->>'votes')::bigint, 0) AS votes, r.started_at FROM aggregation_run r
+    SELECT r.id, coalesce((r.counts->>'votes')::bigint, 0) AS votes, r.started_at, r.status FROM aggregation_run r
     WHERE r.project_id = p.id AND r.kind = 'retraining' AND r.status <> 'running' ORDER BY r.id DESC LIMIT 1
 ) retraining ON true
-WHERE p.learner IS NOT NULL AND (%(project)s::bigint IS NULL OR p.id = %(project)s) AND (
-    p.retrain_requested_at IS NOT NULL
-    OR refit.votes - coalesce(retraining.votes, 0) >= p.retrain_after_votes
-    OR (refit.votes > coalesce(retraining.votes, 0)
-        AND now() - coalesce(retraining.started_at, p.created_at) >= make_interval(mins => p.retrain_after_minutes))
+WHERE (%(project)s::bigint IS NULL OR p.id = %(project)s) AND (
+    EXISTS (SELECT FROM aggregation_run r WHERE r.project_id = p.id AND r.kind = 'retraining' AND r.status = 'running')
+    OR p.learner IS NOT NULL AND (
+        p.retrain_requested_at IS NOT NULL
+        OR refit.votes - coalesce(retraining.votes, 0) >= p.retrain_after_votes
+        OR (refit.votes > coalesce(retraining.votes, 0)
+            AND now() - coalesce(retraining.started_at, p.created_at) >= make_interval(mins => p.retrain_after_minutes))
+        OR (retraining.status = 'done' AND refit.id > retraining.id AND refit.moved >= p.retrain_after_moved)
+    )
 )
 """
 
@@ -211,8 +217,49 @@ WHERE t.project_id = %(project)s AND t.id > %(after)s
 ORDER BY t.id LIMIT %(limit)s
 """
 
+# Predictions of a few tasks.
 WRITE_PREDICTIONS = """
 INSERT INTO projects_prediction (task_id, posterior, run)
 SELECT task_id, posterior, %(run)s FROM jsonb_to_recordset(%(rows)s) AS n(task_id bigint, posterior jsonb)
 ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior, run = EXCLUDED.run
 """
+
+# A chunk of predictions on its way in, kept by the session; and from there to the tasks. Null: the task has none.
+PREDICTED_TABLE = """
+CREATE TEMPORARY TABLE IF NOT EXISTS predicted (task_id bigint, posterior jsonb) ON COMMIT DELETE ROWS
+"""
+APPLY_PREDICTIONS = """
+WITH unreadable AS (
+    DELETE FROM projects_prediction p USING predicted n WHERE p.task_id = n.task_id AND n.posterior IS NULL
+)
+INSERT INTO projects_prediction (task_id, posterior, run)
+SELECT task_id, posterior, %(run)s FROM predicted WHERE posterior IS NOT NULL
+ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior, run = EXCLUDED.run
+"""
+
+# A chunk of tasks that have new predictions, under their locks.
+LOCK_PREDICTED = f"""
+SELECT s.task_id, s.votes, s.redundancy, {SETTLED}, g.label, NULL
+FROM projects_taskstate s
+LEFT JOIN projects_gold g ON g.task_id = s.task_id
+WHERE s.task_id = ANY(%(tasks)s)
+ORDER BY s.task_id
+FOR UPDATE OF s
+"""
+
+# What a run has predicted of some tasks.
+PREDICTED_BY = """
+SELECT task_id, posterior FROM projects_prediction WHERE task_id = ANY(%(tasks)s) AND run = %(run)s ORDER BY task_id
+"""
+
+# Gold of a random draw that nobody has voted on: its tasks' data, for the learner to be measured by.
+GOLD_WITHOUT_VOTES = """
+SELECT t.data, g.label
+FROM projects_gold g
+JOIN projects_task t ON t.id = g.task_id
+JOIN projects_taskstate s ON s.task_id = g.task_id
+WHERE g.project_id = %(project)s AND g.origin IN ('uploaded', 'audit') AND s.votes = 0
+ORDER BY g.task_id
+"""
+
+NEWEST_VOTE = "SELECT coalesce(max(id), 0) FROM projects_vote WHERE project_id = %(project)s"

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from aggregation.models import ConsensusSource
+from aggregation.models import ConsensusSource, RunStage, RunStatus
 from projects.serializers import BudgetOut
 
 
@@ -120,7 +120,11 @@ class PredictionOut(serializers.Serializer[Any]):
 class RunOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     kind = serializers.CharField()
-    status = serializers.CharField()
+    status = serializers.ChoiceField(RunStatus.choices)
+    stage = serializers.ChoiceField(
+        RunStage.choices, allow_null=True, help_text="Of a retraining; until it is applied it can be cancelled."
+    )
+    progress = serializers.FloatField(allow_null=True, help_text="Of a retraining: share of the work done, 0 to 1.")
     parameters = serializers.JSONField()
     counts = serializers.JSONField()
     metrics = serializers.JSONField()

@@ -17,6 +17,8 @@ urlpatterns = [
     path("projects/<int:project_id>/certificates", tier_api.CertificatesView.as_view()),
     path("projects/<int:project_id>/runs", api.RunsView.as_view()),
     path("projects/<int:project_id>/runs/<int:run_id>", api.RunView.as_view()),
+    path("projects/<int:project_id>/runs/<int:run_id>/cancel", api.CancelView.as_view()),
+    path("projects/<int:project_id>/runs/<int:run_id>/restore", api.RestoreView.as_view()),
     path("projects/<int:project_id>/refit", api.RefitView.as_view()),
     path("projects/<int:project_id>/retrain", api.RetrainView.as_view()),
 ]

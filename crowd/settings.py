@@ -167,6 +167,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "LeaseStatusEnum": "projects.serializers.LEASE_STATUSES",
         "ReviewActionEnum": "projects.models.ReviewAction",
+        "RunStageEnum": "aggregation.models.RunStage",
+        "StageEnum": "projects.models.Stage",
         "RuleActionEnum": "projects.serializers.ACTIONS",
         "SanctionActionEnum": "projects.models.Action",
     },

@@ -16,6 +16,7 @@ from aggregation.core.prediction import fit_under, fit_with_predictions
 from aggregation.core.votes import Floats, Ints, Votes
 from aggregation.services.bulk import copy_columns
 from projects.models import LiveModel, Project
+from projects.queries import fetch
 from projects.services.recompute import decode_posteriors
 
 #: Predictions read at a time.
@@ -36,6 +37,7 @@ class Loaded:
     gold: np.ndarray[Any, np.dtype[np.int32]]  # -1 = unknown
     random_gold: np.ndarray[Any, np.dtype[np.int32]]  # likewise
     annotator_ids: np.ndarray[Any, np.dtype[np.int64]]
+    newest_vote: int  # of all votes there were, counted or not: with their number, how far this fit has seen; 0 = none
     # What the learner of this run has predicted, f8[T, K], NaN where it has nothing; None without a learner.
     learner_run: int | None = None
     predictions: Floats | None = None
@@ -67,6 +69,7 @@ def load_votes(*, project: Project) -> Loaded:
         mine = {"project": project.id}
         tasks = copy_columns(queries.LOAD_TASKS, mine, task="i8", version="i4", gold="i2", random_gold="i2")
         votes = copy_columns(queries.LOAD_VOTES, mine, task="i8", annotator="i8", label="i2")
+        ((newest_vote,),) = fetch(queries.NEWEST_VOTE, **mine)
     annotator_ids, annotator = np.unique(votes["annotator"], return_inverse=True)
     return Loaded(
         votes=Votes(
@@ -82,6 +85,7 @@ def load_votes(*, project: Project) -> Loaded:
         gold=tasks["gold"].astype(np.int32),
         random_gold=tasks["random_gold"].astype(np.int32),
         annotator_ids=annotator_ids,
+        newest_vote=newest_vote,
     )
 
 

@@ -143,10 +143,18 @@ def _as_fitted(
     return summaries
 
 
-def write(project: Project, run: Run, model: Live, summaries: Sequence[Summaries]) -> None:
-    """State, posterior, queue and consensus of tasks that the present transaction holds, each where it changes."""
+def write_tasks(summaries: Sequence[Summaries], run: int | None) -> None:
+    """State, posterior and queue of tasks that the present transaction holds, each where it changes.
+
+    run: the refit that they stand on. The session's table of them (`queries.REFITTED_TABLE`) is there, and empty.
+    """
     copy_rows("refitted", (line for each in summaries for line in _lines(each)))
-    fetch(WRITE_TASKS.format(rows="refitted"), run=run.id)
+    fetch(WRITE_TASKS.format(rows="refitted"), run=run)
+
+
+def write(project: Project, run: Run, model: Live, summaries: Sequence[Summaries]) -> None:
+    """Also their consensus."""
+    write_tasks(summaries, run.id)
     fetch(
         queries.PUBLISH,
         project=project.id,

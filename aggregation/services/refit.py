@@ -19,6 +19,7 @@ from aggregation.models import Run, RunKind, RunStatus
 from aggregation.services.calibrating import learn_calibration
 from aggregation.services.conduct import record_conduct
 from aggregation.services.current import make_current
+from aggregation.services.drifting import moved_since_taught
 from aggregation.services.fitting import Loaded, fit_with_learner, load_votes, with_predictions
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.publishing import Published, publish
@@ -71,6 +72,7 @@ def _refit(project: Project) -> Run:
         published = publish(project=project, run=run, loaded=loaded, fit=fit, voted=voted)
         times.append(time.monotonic())
         record_conduct(project=project, run=run, loaded=loaded, fit=fit)
+        moved = moved_since_taught(project=project, loaded=loaded, fit=fit)
         with transaction.atomic():
             fetch(queries.NO_NEWS, events=[event for event, _ in news])
             # Only the request that this refit has seen: a newer one stays due.
@@ -80,7 +82,7 @@ def _refit(project: Project) -> Run:
             finish_run(
                 run=run,
                 counts=_counts(loaded, published) | {"events": len(news)},
-                metrics=_metrics(published) | _seconds(times),
+                metrics=_metrics(published) | _seconds(times) | moved,
             )
     run.refresh_from_db()
     return run

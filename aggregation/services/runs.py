@@ -15,23 +15,42 @@ from projects.models import Project
 INTERRUPTED = "interrupted"
 
 
+class RunCancelled(Exception):
+    """Somebody has cancelled this run."""
+
+
 @contextmanager
 def recorded_run(*, project: Project, kind: RunKind, parameters: dict[str, Any]) -> Iterator[Run]:
     """A run that is RUNNING now; FAILED, with the reason, if the block raises. The block itself makes it DONE.
 
     Whoever gets here holds the project's advisory lock, so another run that still says RUNNING was killed.
     """
-    Run.objects.filter(project=project, kind=kind, status=RunStatus.RUNNING).update(
-        status=RunStatus.FAILED, error=INTERRUPTED, finished_at=Now()
-    )
+    for killed in Run.objects.filter(project=project, kind=kind, status=RunStatus.RUNNING):
+        fail_run(run=killed, why=INTERRUPTED)
     run = Run.objects.create(project=project, kind=kind, parameters=parameters)
     try:
         yield run
     except Exception as error:
-        Run.objects.filter(id=run.id).update(
-            status=RunStatus.FAILED, error=f"{type(error).__name__}: {error}"[:1000], finished_at=Now()
-        )
+        fail_run(run=run, why=reason(error))
         raise
+
+
+def fail_run(*, run: Run, why: str) -> None:
+    """The run has failed, unless it has ended otherwise by now."""
+    Run.objects.filter(id=run.id, status=RunStatus.RUNNING).update(
+        status=RunStatus.FAILED, error=why, finished_at=Now()
+    )
+
+
+def reason(error: Exception) -> str:
+    """What a manager is told of an error."""
+    return f"{type(error).__name__}: {error}"[:1000]
+
+
+def checkpoint(*, run: Run, **changes: Any) -> None:
+    """Note how far a run is. Raises RunCancelled if it was cancelled meanwhile."""
+    if not Run.objects.filter(id=run.id, status=RunStatus.RUNNING).update(**changes):
+        raise RunCancelled(f"run {run.id} was cancelled")
 
 
 def finish_run(*, run: Run, counts: dict[str, Any], metrics: dict[str, Any]) -> None:

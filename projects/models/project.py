@@ -91,6 +91,8 @@ class Project(models.Model):
     learner_fields = ArrayField(models.CharField(max_length=200), default=list)
     retrain_after_votes = models.PositiveIntegerField(default=200)
     retrain_after_minutes = models.PositiveIntegerField(default=60)
+    # Retrain once so great a share of the labels that the learner was taught has changed; null = whatever changes.
+    retrain_after_moved = models.FloatField(null=True)
 
     # The three tiers (docs/learning-loop.md). The machine alone answers while at most this share of what it answers is
     # wrong, with this confidence, by audits of so large a share of the tasks; null = it never does.

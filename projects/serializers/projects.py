@@ -126,6 +126,13 @@ class ProjectSettings(StrictSerializer):
     blind_share = serializers.FloatField(
         min_value=0.01, max_value=1, required=False, help_text="The chance that they don't see it: the comparison."
     )
+    retrain_after_moved = serializers.FloatField(
+        min_value=0.001,
+        max_value=1,
+        allow_null=True,
+        required=False,
+        help_text="Retrain once so great a share of the labels that were taught has changed since; null: never for it.",
+    )
 
 
 class ProjectEdit(ProjectSettings):
@@ -189,6 +196,7 @@ class ProjectOut(serializers.Serializer[Any]):
     audit_share = serializers.FloatField(required=False)
     confirm_above = serializers.FloatField(required=False, allow_null=True)
     blind_share = serializers.FloatField(required=False)
+    retrain_after_moved = serializers.FloatField(required=False, allow_null=True)
     version = serializers.IntegerField(required=False)
     created_at = serializers.DateTimeField(required=False)
 

@@ -68,7 +68,7 @@ def test_the_weight_of_a_learner_that_is_gone_is_not_given_to_the_next(
     campaign: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     c, first = with_learner(campaign, votes=2)
-    second = Run.objects.create(project_id=c.id, kind=RunKind.RETRAINING)
+    second = Run.objects.create(project_id=c.id, kind=RunKind.RETRAINING, status="done")
 
     def overtaken(**arguments: object) -> object:
         fit = fit_with_learner(**arguments)  # type: ignore[arg-type]  # passed on

@@ -8,7 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from aggregation.models import Run
+from aggregation.services import applying, predicting
 from aggregation.services import retrain as retrainings
+from aggregation.services.champion import LearnerChanged
 from projects.models import LiveModel, Prediction, TaskQueue
 from projects.services.projects import configure_project, request_retraining
 from projects.services.tasks import upload_tasks
@@ -74,26 +76,27 @@ def test_a_learner_that_is_gone_steers_nothing(campaign: Make) -> None:
     assert c.consensus(0).source == "votes"
 
 
-@pytest.mark.parametrize("meanwhile", ["fit_weight", "_predict"])
+@pytest.mark.parametrize("meanwhile", ["train", "predict_chunk", "_apply_next"])
 @pytest.mark.parametrize("learner", [None, "text"])
 def test_a_learner_that_goes_while_it_is_trained_does_not_come_back(
     campaign: Make, monkeypatch: pytest.MonkeyPatch, meanwhile: str, learner: str | None
 ) -> None:
-    """Before its weight is written, and between two chunks of its predictions."""
+    """Before it is trained, and between two chunks that are predicted or applied."""
     c = trained(campaign)
-    steps = iter(["go on"] if meanwhile == "_predict" else [])
-    done = getattr(retrainings, meanwhile)
+    steps = iter([] if meanwhile == "train" else ["go on"])
+    module = {"train": retrainings, "predict_chunk": predicting, "_apply_next": applying}[meanwhile]
+    done = getattr(module, meanwhile)
 
-    def change_then(*arguments: object) -> object:
+    def change_then(*arguments: object, **named: object) -> object:
         if not next(steps, None):
             configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": learner})
-        return done(*arguments)
+        return done(*arguments, **named)
 
-    monkeypatch.setattr(retrainings, meanwhile, change_then)
-    monkeypatch.setattr(retrainings, "CHUNK", 4)
+    monkeypatch.setattr(module, meanwhile, change_then)
+    monkeypatch.setattr(predicting, "CHUNK", 4)
     request_retraining(project_id=c.id)
 
-    with pytest.raises(retrainings.LearnerChanged):
+    with pytest.raises(LearnerChanged):
         c.retrain()
 
     model = LiveModel.objects.get(project=c.id)

@@ -36,6 +36,7 @@ export const DEFAULTS = {
   audit_share: 0.05,
   confirm_above: null,
   blind_share: 0.2,
+  retrain_after_moved: null,
 };
 
 const ORDERS = {
@@ -197,6 +198,12 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
       <${Group} legend="When the learner is retrained">
         ${number("retrain_after_votes", "Retrain after so many votes", { min: 1, required: true })}
         ${number("retrain_after_minutes", "… or after so many minutes", { min: 1, required: true })}
+        ${number(
+          "retrain_after_moved",
+          "… or when this share of labels has changed (optional)",
+          { min: 0.001, max: 1, step: "any", inputmode: "decimal", placeholder: "0.05" },
+          "Of the labels that the learner was taught.",
+        )}
       <//>
       ${value.learner &&
       html`<${Group} legend="What the machine answers alone, and what people confirm">

@@ -1,0 +1,61 @@
+"""A retraining's second stage: every task is predicted, a thousand at a time, and set aside until all of them are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from django.db.models import Max
+from numpy.typing import NDArray
+
+from aggregation import queries
+from aggregation.models import PredictedChunk, Run
+from aggregation.services.artefacts import load_artefact
+from aggregation.services.champion import keeping_learner
+from aggregation.services.runs import checkpoint
+from projects.models import Project, Task
+from projects.queries import fetch, from_json
+
+#: Tasks predicted at a time, and later re-prioritised in one transaction.
+CHUNK = 1000
+
+
+def predict_pool(*, project: Project, run: Run) -> None:
+    """Leaves predictions of all tasks in `PredictedChunk`, held-out ones for the tasks taught; goes on where it was.
+
+    Raises RunCancelled or LearnerChanged between two chunks.
+    """
+    learned, held_out = load_artefact(run=run)
+    total = max(Task.objects.filter(project=project).count(), 1)
+    counts = {"predicted": 0, "unreadable": 0, **run.counts}
+    after = PredictedChunk.objects.filter(run=run).aggregate(last=Max("last_task"))["last"] or 0
+    for ids, payloads in _pool(project, after):
+        proba = predict_chunk(learned, payloads)
+        held_out.put_into(ids, proba)
+        unreadable = int(np.isnan(proba).any(axis=1).sum())
+        counts["predicted"] += len(ids) - unreadable
+        counts["unreadable"] += unreadable
+        done = (counts["predicted"] + counts["unreadable"]) / total
+        with keeping_learner(project):
+            checkpoint(run=run, counts=counts, progress=min(done, 1.0) / 2)
+            PredictedChunk.objects.create(
+                run=run, last_task=int(ids[-1]), tasks=ids.tobytes(), proba=proba.astype(np.float32).tobytes()
+            )
+
+
+def predict_chunk(learned: Any, payloads: list[dict[str, Any]]) -> NDArray[np.float64]:
+    """Predictions f8[n, K]; NaN for what the learner can't read: one odd task is left out, not all of them."""
+    from aggregation.learners import predict_readable
+
+    readable, found = predict_readable(learned, payloads)
+    proba = np.full((len(payloads), learned.n_labels), np.nan)
+    proba[readable] = found
+    return proba
+
+
+def _pool(project: Project, after: int) -> Iterator[tuple[NDArray[np.int64], list[dict[str, Any]]]]:
+    """The tasks of a project behind this one, so that a large pool never lies in memory."""
+    while rows := fetch(queries.POOL, project=project.id, after=after, limit=CHUNK):
+        yield np.array([id_ for id_, _ in rows], dtype=np.int64), [from_json(data) for _, data in rows]
+        after = rows[-1][0]

@@ -1,0 +1,153 @@
+"""A retraining's first stage: a challenger is taught consensus from votes only, and measured against the champion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from django.db import transaction
+from numpy.typing import NDArray
+
+from aggregation import queries
+from aggregation.core.challenge import Challenge
+from aggregation.core.fit import Fit
+from aggregation.core.prediction import fit_weight
+from aggregation.core.prediction_metrics import measure_predictions
+from aggregation.core.votes import Floats, Ints
+from aggregation.models import Run, RunStage
+from aggregation.services.artefacts import HeldOut, save_artefact
+from aggregation.services.auditing import audit_share_of, is_audited
+from aggregation.services.champion import challenge_champion
+from aggregation.services.fitting import Loaded, fit_label_model, load_votes
+from aggregation.services.runs import checkpoint
+from projects.models import Project, Task
+from projects.queries import fetch, from_json
+
+SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """The n voted tasks of a project. rows: int[n], theirs in what was loaded; posterior: f8[n, K], from votes only.
+
+    Gold stays apart, to measure the learner by.
+    """
+
+    loaded: Loaded
+    fit: Fit
+    rows: NDArray[np.intp]
+
+    @property
+    def tasks(self) -> NDArray[np.int64]:
+        return self.loaded.task_ids[self.rows]
+
+    @property
+    def posterior(self) -> Floats:
+        return self.fit.posterior[self.rows]
+
+    @property
+    def random_gold(self) -> Ints:
+        return self.loaded.random_gold[self.rows]
+
+
+def parameters_of(project: Project) -> dict[str, Any]:
+    return {
+        "learner": project.learner,
+        "fields": project.learner_fields,
+        "label_model": project.label_model,
+        "seed": SEED,
+        "audit_share": audit_share_of(project),
+    }
+
+
+def train(*, project: Project, run: Run) -> None:
+    """Leaves the challenger's artefact, its counts and metrics, and whether it is to replace the champion.
+
+    Raises ValueError without a vote, or naming the row and field that the learner can't read.
+    """
+    from aggregation.learners import LEARNERS, Target
+
+    assert project.learner, "only projects with a learner are due"
+    loaded = load_votes(project=project)
+    # What audits the learner does not teach it.
+    voted = np.flatnonzero((loaded.votes_per_task > 0) & ~is_audited(project, loaded.task_ids))
+    # Noted at once, so that a failed run is not due again before there are new votes.
+    counts = {"votes": len(loaded.votes), "newest_vote": loaded.newest_vote, "trained_on": len(voted)}
+    checkpoint(run=run, counts=counts)
+    if not len(voted):
+        raise ValueError("There are no votes to learn from yet.")
+    taught = Taught(loaded, fit_label_model(project=project, votes=loaded.votes, gold=None), voted)
+    learnt = LEARNERS[project.learner].fit(
+        payloads_of(taught.tasks), Target.winning(taught.posterior), project.learner_fields, seed=SEED
+    )
+    held_out = HeldOut(taught.tasks, learnt.held_out.astype(np.float32), _consensus(project, taught))
+    compared = challenge_champion(
+        project=project, tasks=taught.tasks, held_out=learnt.held_out, fit=taught.fit, posterior=taught.posterior
+    )
+    metrics = {
+        "prediction_weight": fit_weight(learnt.held_out, taught.posterior, taught.fit.label_prior),
+        **_measured(project, taught, learnt.held_out, learnt.learned),
+        **promotion(compared),
+    }
+    with transaction.atomic():
+        save_artefact(run=run, content=learnt.learned.save(), held_out=held_out)
+        checkpoint(run=run, stage=RunStage.PREDICTING, metrics=metrics)
+
+
+def payloads_of(task_ids: Sequence[int] | NDArray[np.int64]) -> list[dict[str, Any]]:
+    """The tasks' data, in the order of the ids."""
+    data = Task.objects.in_bulk([int(id_) for id_ in task_ids])
+    return [data[int(id_)].data for id_ in task_ids]
+
+
+def promotion(compared: Challenge) -> dict[str, Any]:
+    """Whether the challenger replaces the champion, and why, for people and for scripts."""
+    if compared.tasks == 0:
+        return {"promoted": True, "why": "There is no champion to compare it with.", "challenge": None}
+    figures = {"tasks": compared.tasks, "difference": compared.difference, "error": compared.error}
+    worse = "worse" if compared.difference > 0 else "better"
+    says = (
+        f"Its held-out log loss on the votes of {compared.tasks} tasks is {abs(compared.difference):.4f} {worse}"
+        f" than the champion's (standard error {compared.error:.4f})."
+    )
+    return {"promoted": compared.passed, "why": says, "challenge": figures}
+
+
+def _consensus(project: Project, taught: Taught) -> NDArray[np.int16]:
+    """The labels that a refit gives these tasks, gold told, so that what it gives later can be compared."""
+    fit = taught.fit
+    if project.retrain_after_moved is not None and (taught.loaded.gold >= 0).any():
+        fit = fit_label_model(project=project, votes=taught.loaded.votes, gold=taught.loaded.gold)
+    return np.asarray(fit.posterior[taught.rows].argmax(axis=1), dtype=np.int16)
+
+
+def _measured(project: Project, taught: Taught, held_out: Floats, learned: Any) -> dict[str, Any]:
+    """Held-out predictions against consensus, and predictions of tasks with random gold against that."""
+    label = taught.posterior.argmax(axis=1).astype(np.int32)
+    known = np.flatnonzero(taught.random_gold >= 0)
+    unvoted, gold_unvoted = _predicted_gold(project, learned)
+    against_consensus = measure_predictions(held_out, label)
+    against_gold = measure_predictions(
+        np.concatenate([held_out[known], unvoted]), np.concatenate([taught.random_gold[known], gold_unvoted])
+    )
+    without_votes = measure_predictions(unvoted, gold_unvoted)
+    return {
+        "out_of_fold_agreement": against_consensus and against_consensus.accuracy,
+        "consensus": against_consensus and against_consensus.as_json(),
+        "accuracy_gold": against_gold and against_gold.accuracy,
+        "gold": len(known) + len(gold_unvoted),
+        "random_gold": against_gold and against_gold.as_json(),
+        "accuracy_gold_without_votes": without_votes and without_votes.accuracy,
+        "gold_without_votes": len(gold_unvoted),
+    }
+
+
+def _predicted_gold(project: Project, learned: Any) -> tuple[Floats, Ints]:
+    """Predictions f8[g, K] for tasks with random gold and without votes, and that gold, int32[g]."""
+    from aggregation.learners import predict_readable
+
+    rows = fetch(queries.GOLD_WITHOUT_VOTES, project=project.id)
+    readable, proba = predict_readable(learned, [from_json(data) for data, _ in rows])
+    return proba, np.array([label for _, label in rows], dtype=np.int32)[readable]
