@@ -23,20 +23,26 @@ which rises with V. Averaged over bettors it ever reaches 1 / alpha with probabi
 looks V is among those for which it is smaller. The largest, divided by the number of labels, is the bound. Nothing is
 assumed about scores, tasks or the order in which they come.
 
-**All thresholds.** They are tested from the strictest of the plan down, each at the whole alpha, until the first is not
-certified (fixed-sequence testing). To certify one whose error is too high, the strictest such one must have been
-certified, which happens at any look with probability at most alpha. This needs it to be the same one at all looks, as
-in a fixed pool or a stream that doesn't change; what a stream that drifts does is measured by `benchmarks/tiers.py`.
+**All thresholds.** They are tested one after the other from a first one down, all at the same level, until one is not
+certified (fixed-sequence testing). To certify any whose error is too high, the first such one must have been certified,
+which happens at any look with probability at most that level. This needs it to be the same one at all looks, as in a
+fixed pool or a stream that doesn't change; what a stream that drifts does is measured by `benchmarks/tiers.py`. Where
+to begin depends on how true the scores are: three sequences, from a strict, a middle and a lax threshold, share alpha.
 
 **Audit truth.** If it is a consensus that is itself wrong at most at the rate d, the machine is wrong at most d more
 often than it disagrees with it: `truth_error` is added to the bound.
+
+What to audit next is said by `aggregation.core.audit_plan`, and whether labels in force have become worse since by
+`aggregation.core.drift`.
 
 **A new champion** starts from the audits there are, with the scores and labels that it gives them: it hasn't learnt
 from them, so to it they are one look. See `alpha_of` for the price of several champions.
 
 Waudby-Smith, I. and Ramdas, A.: Estimating means of bounded random variables by betting, Journal of the Royal
-Statistical Society B 86(1), 2024, doi:10.1093/jrsssb/qkad009. Angelopoulos, A. N. et al.: Learn then Test: Calibrating
-Predictive Algorithms to Achieve Risk Control, Annals of Applied Statistics 19(2), 2025, arXiv:2110.01052.
+Statistical Society B 86(1), 2024, doi:10.1093/jrsssb/qkad009. Bretz, F. et al.: Graphical approaches for multiple
+comparison procedures, Biometrical Journal 53(6), 2011, doi:10.1002/bimj.201000239. Angelopoulos, A. N. et al.: Learn
+then Test: Calibrating Predictive Algorithms to Achieve Risk Control, Annals of Applied Statistics 19(2), 2025,
+doi:10.1214/24-AOAS1998.
 """
 
 from __future__ import annotations
@@ -45,48 +51,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aggregation.core.bounds import Bools, check_share, refuse
+from aggregation.core.bounds import Bools, Ids, refuse
+from aggregation.core.threshold_plan import (
+    WEIGHTS,
+    ThresholdPlan,
+    alpha_of,
+    audits_needed,
+    exposure_refuted,
+    plan_thresholds,
+)
 from aggregation.core.votes import Floats
 
-#: What bettors stake, b. Where the error refuted would have shown x wrong tasks, the best belief about the part r of
-#: them that exists wins x (r log r - r + 1), nearly 2 x (1 - sqrt(r))**2, and decides when that is log(1 / alpha). The
-#: horizons are x / log(1 / alpha); the first bettor believes that there are no wrong tasks at all.
-HORIZONS = 0.5 * 2.0 ** np.arange(8)
-STAKES = 1.0 - (1.0 - np.sqrt(0.5 / HORIZONS)) ** 2
-#: Half of the wealth is with the bettor who believes what the champion's scores promise.
-WEIGHTS = np.append(0.5, 0.5 * 0.75 ** np.arange(8) / (0.75 ** np.arange(8)).sum())
-LEAST_STAKE, MOST_STAKE = 0.05, 0.95
-
-
-@dataclass(frozen=True, eq=False)
-class ThresholdPlan:
-    """What is tested, and in which order; fixed before the champion's first look and kept as long as it is champion.
-
-    threshold: f8[G], falling. expected: f8[G] in 0..1, the share wrong at or above each by the champion's own scores;
-    if it is off, the bound is less tight, but holds. max_error, alpha: in (0, 1), as the manager sets them.
-
-    Raises ValueError naming the field and the first bad row.
-    """
-
-    threshold: Floats
-    expected: Floats
-    max_error: float
-    alpha: float = 0.05
-
-    def __post_init__(self) -> None:
-        _check_open("max_error", self.max_error)
-        _check_open("alpha", self.alpha)
-        if self.expected.shape != self.threshold.shape:
-            raise ValueError(f"expected has shape {self.expected.shape}; threshold has {self.threshold.shape}")
-        rising = np.append(False, ~(np.diff(self.threshold) < 0))[: len(self.threshold)]
-        refuse("threshold", self.threshold, rising, "less than the one before")
-        refuse("expected", self.expected, ~((self.expected >= 0) & (self.expected <= 1)), "0 to 1")
-
-    @property
-    def stakes(self) -> Floats:
-        """What each bettor stakes at each threshold, f8[bettors, G]."""
-        promised = np.clip(1.0 - self.expected / self.max_error, LEAST_STAKE, MOST_STAKE)
-        return np.vstack([promised, np.tile(STAKES[:, None], len(self.threshold))])
+__all__ = [
+    "CertifiedThreshold",
+    "Evidence",
+    "ScoredAudits",
+    "ThresholdPlan",
+    "alpha_of",
+    "audits_needed",
+    "certified_threshold",
+    "certify",
+    "count_evidence",
+    "plan_thresholds",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,109 +117,101 @@ class CertifiedThreshold:
     bounds: Floats
 
 
-def plan_thresholds(pool_score: Floats, max_error: float, alpha: float = 0.05, steps: int = 30) -> ThresholdPlan:
-    """Where to begin and how far to go, by what the champion's scores promise.
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that a look needs to know, at each threshold of the plan; to be counted by whoever holds the data.
 
-    pool_score: f8[N] in 0..1, the probability that its label is right, as calibrated as can be. The first set is the
-    one that refutes `max_error` with the smallest audit share, if the scores are true; then sizes grow by a constant
-    factor to the largest set that still promises it. Without such a set, that of the highest score.
+    tasks: int[G], those of the pool at or above it: labels that would be in force. audits, wrong: int[G], tasks at or
+    above it that were drawn by this share, and those of them not found right. exposed: f8[G], the exposures
+    -log(1 - lot) of the wrong ones, summed. share: f8[G] in 0..1, not rising, what the lots of all tasks at or above it
+    were compared with.
     """
-    _check_open("max_error", max_error)
-    refuse("pool_score", pool_score, ~((pool_score >= 0) & (pool_score <= 1)), "0 to 1")
-    score = np.sort(pool_score)[::-1]
-    size = np.arange(1, len(score) + 1)
-    expected = (1.0 - score).cumsum() / size
-    kept = np.maximum(expected / max_error, 1e-12)
-    last = int(np.searchsorted(expected, max_error, side="right")) or min(len(score), 1)
-    first = int((size * (kept * np.log(kept) - kept + 1.0))[:last].argmax()) + 1 if last else 0
-    row = np.unique(np.rint(np.geomspace(first, last, steps)).astype(np.int64)) - 1 if last else size
-    row = np.searchsorted(-score, -np.unique(score[row])[::-1], side="right") - 1
-    return ThresholdPlan(score[row], expected[row], max_error, alpha)
+
+    tasks: Ids
+    audits: Ids
+    wrong: Ids
+    exposed: Floats
+    share: Floats
+
+
+def count_evidence(audits: ScoredAudits, pool_score: Floats, share: float | Floats, plan: ThresholdPlan) -> Evidence:
+    """Count what was audited and what is left; arguments as those of `certified_threshold`."""
+    share = np.array(np.broadcast_to(share, plan.threshold.shape), np.float64)
+    refuse("share", share, ~((share >= 0) & (share <= 1)), "0 to 1")
+    refuse("share", share[1:], np.diff(share) > 0, "no more than the one before")
+    counted = (audits.score[:, None] >= plan.threshold) & (audits.lot[:, None] < share)
+    wrong = counted & ~audits.right[:, None]
+    return Evidence(
+        tasks=np.asarray(len(pool_score) - np.searchsorted(np.sort(pool_score), plan.threshold), np.int64),
+        audits=counted.sum(axis=0),
+        wrong=wrong.sum(axis=0),
+        exposed=-np.log1p(-audits.lot) @ wrong,
+        share=share,
+    )
 
 
 def certified_threshold(
-    audits: ScoredAudits, pool_score: Floats, share: float | Floats, plan: ThresholdPlan, truth_error: float = 0.0
+    audits: ScoredAudits,
+    pool_score: Floats,
+    share: float | Floats,
+    plan: ThresholdPlan,
+    truth_error: float = 0.0,
+    held: float | None = None,
 ) -> CertifiedThreshold:
     """The lowest threshold certified so far.
 
     pool_score: f8[N], the champion's confidence in each task that it may label alone: not audited, not answered by
-    people. Tasks may leave the pool for any reason, and its own audits leave it. share: in (0, 1), what the lots of all
-    tasks at or above the threshold were compared with, whenever they arrived; f8[G] if it is not the same for all
-    thresholds. truth_error: how often the audits' truth is wrong at most, 0..1.
+    people. Tasks may leave the pool for any reason, and its own audits leave it. share: in 0..1, what the lots of all
+    tasks at or above the threshold were compared with, whenever they arrived; f8[G] if it is higher for stricter ones.
+    truth_error: how often the audits' truth is wrong at most, 0..1. held: a threshold certified at an earlier look; the
+    guarantee is for all looks, so what was certified once stays so, unless `aggregation.core.drift` says otherwise.
 
     Raises ValueError naming what is out of range.
     """
-    share = np.broadcast_to(np.asarray(share, np.float64), plan.threshold.shape)
-    check_share("share", share, len(plan.threshold))
+    return certify(count_evidence(audits, pool_score, share, plan), plan, truth_error, held)
+
+
+def certify(
+    evidence: Evidence, plan: ThresholdPlan, truth_error: float = 0.0, held: float | None = None
+) -> CertifiedThreshold:
+    """As `certified_threshold`, from counts."""
     if not 0.0 <= truth_error <= 1.0:
         raise ValueError(f"truth_error is {truth_error}; expected 0 to 1")
-    tasks = len(pool_score) - np.searchsorted(np.sort(pool_score), plan.threshold)
-    most = np.minimum(most_wrong(audits, share, plan), tasks)
-    bounds = np.minimum(np.where(tasks > 0, most / np.maximum(tasks, 1), 1.0) + truth_error, 1.0)
-    passed = int(np.append(bounds <= plan.max_error, False).argmin())
-    if not passed:
-        return CertifiedThreshold(None, 1.0, 0, len(audits.score), int((~audits.right).sum()), bounds)
-    threshold = float(plan.threshold[passed - 1])
-    above = audits.score >= threshold
+    lowest, bounds = 0 if held is None else int((plan.threshold >= held).sum()), np.ones(len(plan.threshold))
+    for start, part in plan.sequences.items():
+        error = _error_bounds(evidence, plan, part * plan.alpha) + truth_error
+        lowest, bounds = max(lowest, _passed(error <= plan.max_error, start)), np.minimum(bounds, error)
+    if not lowest:
+        drawn, wrong = int(evidence.audits.max(initial=0)), int(evidence.wrong.max(initial=0))
+        return CertifiedThreshold(None, 1.0, 0, drawn, wrong, bounds)
+    at = lowest - 1
     return CertifiedThreshold(
-        threshold=threshold,
-        bound=float(bounds[passed - 1]),
-        tasks=int(tasks[passed - 1]),
-        audits=int(above.sum()),
-        wrong=int((above & ~audits.right).sum()),
+        threshold=float(plan.threshold[at]),
+        bound=min(float(bounds[at]), plan.max_error),
+        tasks=int(evidence.tasks[at]),
+        audits=int(evidence.audits[at]),
+        wrong=int(evidence.wrong[at]),
         bounds=bounds,
     )
 
 
-def most_wrong(audits: ScoredAudits, share: Floats, plan: ThresholdPlan) -> Floats:
-    """How many tasks at or above each threshold are wrong at most, audited ones aside: f8[G], whole numbers."""
-    score, lot = audits.score[~audits.right], audits.lot[~audits.right]
-    found = (score[:, None] >= plan.threshold) & (lot[:, None] < share)
-    exposed, count = -np.log1p(-lot) @ found, found.sum(axis=0)
+def _passed(certified: Bools, start: int) -> int:
+    """How many thresholds a sequence from `start` certifies, counted from the strictest; 0 if not even its first."""
+    row = start + int(np.append(certified[start:], False).argmin())
+    return row if row > start else 0
+
+
+def _error_bounds(evidence: Evidence, plan: ThresholdPlan, alpha: float) -> Floats:
+    most = np.minimum(most_wrong(evidence, plan, alpha), evidence.tasks)
+    return np.where(evidence.tasks > 0, most / np.maximum(evidence.tasks, 1), 1.0)
+
+
+def most_wrong(evidence: Evidence, plan: ThresholdPlan, alpha: float) -> Floats:
+    """How many tasks at or above each threshold are wrong at most, audited ones aside: f8[G], whole numbers or inf."""
     stakes = plan.stakes
+    log_wealth = np.log(WEIGHTS)[:, None] + stakes * evidence.exposed
     with np.errstate(divide="ignore", invalid="ignore"):
-        lost = np.where(count > 0, count * np.log1p(-stakes), 0.0)
-    log_wealth = np.log(WEIGHTS)[:, None] + stakes * exposed + lost
-    exposure = _exposure_refuted(log_wealth, stakes, np.log(1.0 / plan.alpha))
+        log_wealth += np.where(evidence.wrong > 0, evidence.wrong * np.log1p(-stakes), 0.0)
+    exposure = exposure_refuted(log_wealth, stakes, np.log(1.0 / alpha))
     with np.errstate(divide="ignore"):
-        return np.asarray(np.maximum(np.ceil(exposure / -np.log1p(-share)) - 1.0, 0.0))
-
-
-def audits_needed(max_error: float, alpha: float = 0.05) -> int:
-    """How many audits certify a threshold if all of them are right, by a champion that promised as much."""
-    plan = ThresholdPlan(np.zeros(1), np.zeros(1), max_error, alpha)
-    wrong = _exposure_refuted(np.log(WEIGHTS)[:, None], plan.stakes, np.log(1.0 / alpha))
-    return int(np.ceil(wrong[0] / max_error))
-
-
-def alpha_of(champion: int, alpha: float = 0.05) -> float:
-    """The part of alpha for the champion-th champion, 1, 2, …: alpha / (c (c + 1)), so that all parts sum to alpha.
-
-    With it the guarantee is one for all champions of a project together; with the whole alpha, one for each champion.
-    """
-    if champion < 1:
-        raise ValueError(f"champion is {champion}; expected 1 or more")
-    return alpha / (champion * (champion + 1))
-
-
-def _exposure_refuted(log_wealth: Floats, stakes: Floats, log_target: float) -> Floats:
-    """The exposure x of wrong tasks, f8[G], with log(sum over bettors of exp(log_wealth + stakes * x)) = log_target.
-
-    By Newton's method, which comes from above, as the left side is convex and rises.
-    """
-    x = np.min((log_target - log_wealth) / stakes, axis=0)
-    for _ in range(60):
-        each = log_wealth + stakes * x
-        top = each.max(axis=0)
-        part = np.exp(each - top)
-        total = part.sum(axis=0)
-        step = (top + np.log(total) - log_target) / ((stakes * part).sum(axis=0) / total)
-        x = x - step
-        if (np.abs(step) <= 1e-12 * np.maximum(np.abs(x), 1.0)).all():
-            break
-    return np.asarray(x)
-
-
-def _check_open(name: str, value: float) -> None:
-    if not 0.0 < value < 1.0:
-        raise ValueError(f"{name} is {value}; expected a number between 0 and 1, such as 0.05")
+        return np.asarray(np.maximum(np.ceil(exposure / -np.log1p(-evidence.share)) - 1.0, 0.0))

@@ -9,6 +9,7 @@ from aggregation.core.tiers import (
     alpha_of,
     audits_needed,
     certified_threshold,
+    count_evidence,
     most_wrong,
     plan_thresholds,
 )
@@ -29,6 +30,12 @@ def looked_at(score, right, lot, share, plan):
     return certified_threshold(audits, score[~audited], share, plan), audited
 
 
+def most_left(lot, share):
+    """How many wrong tasks not audited there may be, if audits by this share found these wrong."""
+    audits = ScoredAudits(np.ones(len(lot)), np.zeros(len(lot), np.bool_), lot)
+    return most_wrong(count_evidence(audits, np.ones(10_000), share, ONE), ONE, ONE.alpha)[0]
+
+
 def test_too_few_audits_mean_no_auto_labels_yet():
     needed = audits_needed(0.05)
     assert 60 < needed < 100
@@ -43,26 +50,24 @@ def test_too_few_audits_mean_no_auto_labels_yet():
 
 
 def test_wrong_tasks_not_audited_exceed_the_bound_in_few_campaigns_at_any_look():
-    wrong, missed, looks = 300, 0, np.linspace(0.01, 0.3, 30)
-    for seed in range(400):
+    wrong, missed, looks = 300, 0, np.linspace(0.02, 0.3, 15)
+    for seed in range(300):
         lot = np.random.default_rng(seed).random(wrong)
         for share in looks:
             found = lot[lot < share]
-            audits = ScoredAudits(np.ones(len(found)), np.zeros(len(found), np.bool_), found)
-            if most_wrong(audits, np.array([share]), ONE)[0] < wrong - len(found):
+            if most_left(found, share) < wrong - len(found):
                 missed += 1
                 break
-    assert 0 < missed <= 0.07 * 400
+    assert 0 < missed <= 0.07 * 300
 
 
 def test_tasks_that_arrive_are_exposed_at_once_and_count_like_all_others():
     missed = 0
     for seed in range(300):
         lot, arrived = np.random.default_rng(seed).random(1000), 0
-        for arrived in range(50, 1001, 50):
+        for arrived in range(100, 1001, 100):
             found = lot[:arrived][lot[:arrived] < 0.1]
-            audits = ScoredAudits(np.ones(len(found)), np.zeros(len(found), np.bool_), found)
-            if most_wrong(audits, np.array([0.1]), ONE)[0] < arrived - len(found):
+            if most_left(found, 0.1) < arrived - len(found):
                 missed += 1
                 break
     assert 0 < missed <= 0.07 * 300
@@ -110,11 +115,14 @@ def test_a_share_that_grew_above_some_thresholds_only_counts_there_only():
     np.testing.assert_allclose(both[10:], looked_at(score, right, lot, 0.05, plan)[0].bounds[10:], atol=0.01)
 
 
-def test_a_plan_begins_where_evidence_comes_first_and_ends_where_the_scores_promise_too_many_errors():
+def test_a_plan_reaches_from_sets_that_promise_hardly_an_error_to_such_that_promise_too_many():
     score, _, _ = calibrated(10_000, seed=4)
     plan = plan_thresholds(score, 0.05)
     assert (np.diff(plan.threshold) < 0).all() and (np.diff(plan.expected) > 0).all()
-    assert 0.0 < plan.expected[0] < 0.025
+    assert plan.expected[0] < 0.02 * 0.05 and 0.06 < plan.expected[-1] <= 0.075
+    assert list(plan.sequences.values()) == [0.2, 0.6, 0.2]
+    strict, middle, lax = plan.expected[list(plan.sequences)]
+    assert 0.001 <= strict < 0.002 and 0.0125 <= middle < 0.015 and 0.0375 <= lax < 0.045
     for threshold, expected in zip(plan.threshold, plan.expected, strict=True):
         assert expected == pytest.approx(1 - score[score >= threshold].mean())
 
@@ -146,7 +154,7 @@ def none():
         (lambda: ThresholdPlan(np.ones(1), np.full(1, 2.0), 0.05), "expected in row 0 is 2.0; expected 0 to 1"),
         (lambda: plan_thresholds(np.array([1.2]), 0.05), "pool_score in row 0 is 1.2; expected 0 to 1"),
         (lambda: plan_thresholds(np.ones(3), 0.0), "max_error is 0.0; expected a number between 0 and 1"),
-        (lambda: certified_threshold(none(), np.ones(3), 0.0, ONE), "share in row 0 is 0.0; expected more than 0"),
+        (lambda: certified_threshold(none(), np.ones(3), 1.1, ONE), "share in row 0 is 1.1; expected 0 to 1"),
         (lambda: certified_threshold(none(), np.ones(3), 0.1, ONE, truth_error=-1), "truth_error is -1; expected 0"),
         (lambda: alpha_of(0), "champion is 0; expected 1 or more"),
     ],
@@ -154,3 +162,14 @@ def none():
 def test_what_makes_no_sense_is_refused_by_name(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_what_was_certified_once_stays_so_until_it_is_let_go():
+    score, right, lot = calibrated(20_000, seed=5)
+    plan = plan_thresholds(score, 0.05)
+    audited = lot < 0.01
+    audits = ScoredAudits(score[audited], right[audited], lot[audited])
+    held = float(plan.threshold[20])
+    found = certified_threshold(audits, score[~audited], 0.01, plan, held=held)
+    assert found.threshold == held and found.bound == 0.05 < found.bounds[20]
+    assert certified_threshold(audits, score[~audited], 0.01, plan).threshold != held

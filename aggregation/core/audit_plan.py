@@ -1,0 +1,82 @@
+"""Which tasks to audit next, so that few audits certify many labels.
+
+Whatever is decided here, certified thresholds stay valid: their bettors never ask why a share grew. What an audit finds
+is worth most where it decides; audits of tasks far below any threshold in reach are labels like any others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aggregation.core.threshold_plan import ThresholdPlan
+from aggregation.core.tiers import Evidence
+from aggregation.core.votes import Floats
+
+#: What the scores promise is corrected by what audits found, as if so many wrong ones had been promised and found.
+PRIOR_WRONG = 3.0
+#: Wrong tasks come in luckless numbers: so many standard deviations above their mean.
+BAD_LUCK = 0.5
+#: Wrong tasks that an error just allowed would have shown: from one to more than any audit finds.
+FOUND = np.geomspace(1.0, 1e5, 400)
+#: With this exposure, -log(1 - share), all are drawn.
+MOST_EXPOSED = 36.0
+
+
+def audit_goal(evidence: Evidence, plan: ThresholdPlan, budget: int, certified: int = 0) -> int | None:
+    """The row of the lowest threshold that `budget` more audits may well certify; None if none is left to be certified.
+
+    certified: how many thresholds are already. While there are none, that which comes nearest.
+    """
+    if certified >= len(plan.threshold):
+        return None
+    cost = audits_to_certify(evidence, plan)
+    within = np.flatnonzero(cost[certified:] <= budget)
+    if len(within):
+        return certified + int(within[-1])
+    return None if certified else int(cost.argmin())
+
+
+def audits_to_certify(evidence: Evidence, plan: ThresholdPlan) -> Floats:
+    """How many more audits are likely to certify each threshold, f8[G]: inf if its error seems too high."""
+    size = np.diff(evidence.tasks, prepend=0)
+    level = np.zeros(len(size))
+    for start, part in plan.sequences.items():
+        level[start:] = np.maximum(level[start:], part * plan.alpha)
+    needed = _null_needed(_error(evidence, plan) / plan.max_error, level)
+    needed /= plan.max_error * np.maximum(evidence.tasks, 1)
+    drawn = -np.expm1(-np.tril(np.maximum(needed[:, None] - _exposure(evidence.share), 0.0)))
+    return np.asarray(np.where(np.isfinite(needed), drawn @ size, np.inf))
+
+
+def next_share(evidence: Evidence, plan: ThresholdPlan, goal: int, n: int) -> Floats:
+    """The shares, f8[G], by which some n more tasks are drawn, of those at or above the goal exposed least so far."""
+    exposure, size = _exposure(evidence.share)[: goal + 1], np.diff(evidence.tasks, prepend=0)[: goal + 1]
+    low, high = exposure[goal], MOST_EXPOSED
+    for _ in range(60):
+        level = (low + high) / 2.0
+        drawn = size @ -np.expm1(-np.maximum(level - exposure, 0.0))
+        low, high = (low, level) if drawn > n else (level, high)
+    share = evidence.share.copy()
+    share[: goal + 1] = np.maximum(share[: goal + 1], -np.expm1(-low))
+    return share
+
+
+def _exposure(share: Floats) -> Floats:
+    return np.asarray(-np.log1p(-np.minimum(share, -np.expm1(-MOST_EXPOSED))))
+
+
+def _error(evidence: Evidence, plan: ThresholdPlan) -> Floats:
+    """The share wrong at or above each threshold, f8[G]: as promised, times what audits have found of the promise."""
+    most = int(evidence.audits.argmax())
+    promised = plan.expected[most] * evidence.audits[most]
+    return np.asarray(plan.expected * (evidence.wrong[most] + PRIOR_WRONG) / (promised + PRIOR_WRONG))
+
+
+def _null_needed(part: Floats, alpha: Floats) -> Floats:
+    """How many wrong tasks the error allowed would have shown when it is refuted, if only this part exists, f8[G]."""
+    found = part[:, None] * FOUND
+    found = np.minimum(found + BAD_LUCK * np.sqrt(found), FOUND)
+    won = FOUND - found + found * np.log(np.maximum(found, 1e-300) / FOUND)
+    with np.errstate(divide="ignore"):
+        enough = won >= np.log(2.0 / alpha)[:, None]
+    return np.where(enough.any(axis=1), FOUND[enough.argmax(axis=1)], np.inf)
