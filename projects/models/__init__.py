@@ -15,6 +15,7 @@ from projects.models.people import (
     SignInLink,
     Stage,
     Standing,
+    Tally,
     User,
 )
 from projects.models.project import MOST_LEASES, Acquisition, LabelType, Learner, Order, Project, ProjectStatus
@@ -84,6 +85,7 @@ __all__ = [
     "SkipReason",
     "Stage",
     "Standing",
+    "Tally",
     "Task",
     "TaskPosterior",
     "TaskQueue",

@@ -112,6 +112,14 @@ class Member(models.Model):
         ]
 
 
+class Tally(models.Model):
+    """How many votes somebody had cast until a moment that is past for good: a quota need not count them again."""
+
+    annotator = models.OneToOneField(Member, on_delete=models.CASCADE, primary_key=True, related_name="tally")
+    until = models.DateTimeField()
+    votes = models.PositiveIntegerField()
+
+
 class Invite(models.Model):
     """A link by which people join a project in one role."""
 

@@ -9,6 +9,9 @@ from projects import queries
 from projects.models import Member
 from projects.queries import fetch, fetch_together
 
+#: From so many votes on that were cast since somebody's tally, it is brought up to date.
+TALLIED = 1000
+
 
 @dataclass(frozen=True)
 class Allowance:
@@ -32,18 +35,21 @@ def allowance(member: Member) -> Allowance:
     """What the project's quotas leave to this annotator. Locks the annotator first."""
     project = member.project
     who = {"annotator": member.id}
-    _, ((today, all_, held),) = fetch_together(
+    _, ((today, before, since, held),) = fetch_together(
         (queries.LOCK_ANNOTATOR, who), (queries.WORK_DONE, {**who, "all": project.total_quota is not None})
     )
-    left = [quota - done for quota, done in ((project.daily_quota, today), (project.total_quota, all_)) if quota]
+    if since >= TALLIED:
+        fetch(queries.TALLY, **who)
+    done = (project.daily_quota, today), (project.total_quota, before + since)
+    left = [quota - votes for quota, votes in done if quota]
     return Allowance(votes=max(0, min(left)), held=held)
 
 
 def resets_at(member: Member) -> datetime | None:
     """When the quota that this annotator has reached begins anew; None: never."""
     project = member.project
-    ((_today, all_, _held),) = fetch(queries.WORK_DONE, annotator=member.id, all=True)
-    if project.total_quota is not None and all_ >= project.total_quota:
+    ((_today, before, since, _held),) = fetch(queries.WORK_DONE, annotator=member.id, all=True)
+    if project.total_quota is not None and before + since >= project.total_quota:
         return None
     ((tomorrow,),) = fetch(queries.NEXT_DAY)
     assert isinstance(tomorrow, datetime)

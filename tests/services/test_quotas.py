@@ -7,12 +7,12 @@ import pytest
 from django.db import IntegrityError
 
 from projects.errors import LateVoteNoQuota
-from projects.models import Project, TaskQueue, Vote
+from projects.models import Project, Tally, TaskQueue, Vote
 from projects.services.leases import lease_tasks, skip_assignment
 from projects.services.projects import configure_project
 from projects.services.quotas import resets_at
 from projects.services.voting import VoteInput, submit_votes, submit_votes_and_lease
-from tests.services.campaign import Campaign, assert_counters_are_true
+from tests.services.campaign import Campaign, assert_counters_are_true, other_connection
 from tests.services.test_leases import expire
 
 Make = Callable[..., Campaign]
@@ -127,3 +127,40 @@ def test_the_database_itself_refuses_a_quota_of_nothing(campaign: Make) -> None:
     c = campaign()
     with pytest.raises(IntegrityError, match="project_quotas_positive"):
         Project.objects.filter(id=c.id).update(daily_quota=0)
+
+
+def test_what_was_voted_long_ago_is_counted_once(campaign: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("projects.services.quotas.TALLIED", 3)
+    c = campaign(tasks=12, annotators=2, total_quota=8)
+    for _ in range(4):
+        c.vote(0, "cat")
+    c.vote(1, "cat")
+    ask(c, 1)
+    tally = Tally.objects.get(annotator=c.annotators[0].id)
+    assert tally.votes >= 3 and not Tally.objects.exclude(annotator=c.annotators[0].id).exists()
+
+    # Of those in the tally; what is in it is not looked at again.
+    Vote.objects.filter(annotator=c.annotators[0].id, created_at__lt=tally.until).update(status="uncounted")
+    for _ in range(3):
+        c.vote(0, "cat")
+        assert resets_at(c.member(0)) is not None
+    c.vote(0, "cat")
+    assert ask(c, 9) == (0, "quota_reached")
+    assert resets_at(c.member(0)) is None
+    assert Tally.objects.get(annotator=c.annotators[0].id).votes > tally.votes
+
+
+def test_a_tally_ends_before_the_oldest_transaction_that_may_still_add_a_vote(
+    campaign: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projects.services.quotas.TALLIED", 1)
+    c = campaign(tasks=9, annotators=1, total_quota=9)
+    c.vote(0, "cat")
+    with other_connection() as other:
+        ((begun,),) = other.execute("SELECT now()").fetchall()
+        c.vote(0, "cat")
+        ask(c, 1)
+        tally = Tally.objects.get(annotator=c.annotators[0].id)
+        assert (tally.votes, tally.until) == (1, begun), "the second came after it began"
+    ask(c, 1)
+    assert Tally.objects.get(annotator=c.annotators[0].id).votes == 2
