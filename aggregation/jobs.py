@@ -11,7 +11,7 @@ from celery import shared_task
 from aggregation import queries
 from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
-from aggregation.services import reviews, rules
+from aggregation.services import reviews, rules, tiers
 from projects.queries import fetch
 from projects.services.hints import send_hint
 from projects.services.idempotency import forget_old_keys
@@ -39,6 +39,7 @@ def refit(project_id: int) -> None:
         if found and refits.refit(project_id=project_id):
             rules.apply_rules(project_id=project_id)
             retrainings.hint_if_due(project_id=project_id)
+            tiers.hint_if_due(project_id=project_id)
 
 
 @shared_task(name="aggregation.retrain")
@@ -46,6 +47,14 @@ def retrain(project_id: int) -> None:
     with _room_for_a_long_job() as found:
         if found:
             retrainings.retrain(project_id=project_id)
+            tiers.hint_if_due(project_id=project_id)
+
+
+@shared_task(name="aggregation.look")
+def look(project_id: int) -> None:
+    with _room_for_a_long_job() as found:
+        if found:
+            tiers.look(project_id=project_id)
 
 
 @shared_task(name="aggregation.publish_reviews")
@@ -67,3 +76,5 @@ def sweep() -> None:
         send_hint("aggregation.publish_reviews", project_id)
     for project_id in retrainings.retraining_due():
         send_hint("aggregation.retrain", project_id)
+    for project_id in tiers.looks_due():
+        send_hint("aggregation.look", project_id)

@@ -138,3 +138,18 @@ class Certificate(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["project", "-id"], name="certificate_by_project")]  # the record
+
+
+class Auditing(models.Model):
+    """How far audits of a project's machine have come; written by one job at a time."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="auditing")
+    learner_run = models.BigIntegerField(null=True)  # whose learner the plan is for
+    champions = models.IntegerField(default=0)  # plans so far: each has its part of alpha
+    plan = models.JSONField(null=True)  # core.tiers.ThresholdPlan; with the power that sharpens its predictions
+    share = models.FloatField(default=0.0)  # lots below it are drawn, and answered when it came so far
+    figures = models.JSONField(default=dict)  # of the last look: tasks by tier, and audits
+    # What that look has seen, and when the next one may be.
+    seen_run = models.BigIntegerField(default=0)
+    seen_version = models.IntegerField(default=0)
+    rests_until = models.DateTimeField(db_default=Now())

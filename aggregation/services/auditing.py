@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.core.acquisition import lots
+from aggregation.core.votes import Floats
 from projects.models import Project
 
 
@@ -21,5 +22,9 @@ def is_audited(project: Project, task_ids: Sequence[int] | NDArray[np.integer]) 
 
     None is where the machine never answers alone. A task stays audited when the share grows.
     """
-    ids = np.asarray(task_ids, dtype=np.int64)
-    return np.asarray(lots(ids, seed=project.id) < audit_share_of(project))
+    return np.asarray(lots_of(project, task_ids) < audit_share_of(project))
+
+
+def lots_of(project: Project, task_ids: Sequence[int] | NDArray[np.integer]) -> Floats:
+    """The smallest share with which each task is drawn, f8[n]."""
+    return lots(np.asarray(task_ids, dtype=np.int64), seed=project.id)

@@ -13,6 +13,7 @@ from aggregation import queries, tier_queries
 from aggregation.core import live
 from aggregation.core.votes import Floats
 from aggregation.models import ConsensusSource
+from aggregation.services.alone import InForce, give, in_force
 from aggregation.services.auditing import is_audited
 from aggregation.services.on_call import champion_run, predict_now
 from projects.errors import NotFound
@@ -20,18 +21,6 @@ from projects.models import Project, Task
 from projects.queries import fetch, from_json
 from projects.services.handover import HandedOver, check_tasks, store_tasks
 from projects.services.recompute import recompute_tasks
-
-
-@dataclass(frozen=True)
-class InForce:
-    """The certificate on which the machine answers alone: of which retraining's learner, and from which probability."""
-
-    id: int
-    run: int
-    threshold: float
-
-    def covers(self, run: int | None, posterior: Floats) -> bool:
-        return run == self.run and float(posterior.max()) >= self.threshold
 
 
 @dataclass(frozen=True)
@@ -49,12 +38,6 @@ class Answer:
     @property
     def status(self) -> str:
         return "asked" if self.label is None else "answered"
-
-
-def in_force(project: Project) -> InForce | None:
-    """The project's certificate, held until the present transaction ends; None while the machine may not answer."""
-    rows = fetch(tier_queries.CERTIFICATE_IN_FORCE, project=project.id)
-    return InForce(*rows[0]) if rows else None
 
 
 def predict(*, project: Project, items: Sequence[Any]) -> list[Answer]:
@@ -95,24 +78,11 @@ def _note_predictions(project: Project, run: int | None, stored: HandedOver, sai
     fetch(queries.WRITE_PREDICTIONS, rows=Jsonb(rows), run=run)
     certificate = in_force(project)
     if certificate is not None:
-        sure = [id_ for id_ in new if certificate.covers(run, said[id_])]
+        proba = {id_: certificate.says(said[id_]) for id_ in new}
+        sure = [id_ for id_ in new if certificate.covers(run, proba[id_])]
         alone = [id_ for id_, audited in zip(sure, is_audited(project, sure), strict=True) if not audited]
-        give_to_machine(project=project, run=run, said={id_: said[id_] for id_ in alone}, wait="")
+        give(project=project, certificate=certificate, said={id_: proba[id_] for id_ in alone}, wait="")
     recompute_tasks(project=project, task_ids=sorted(new))
-
-
-def give_to_machine(*, project: Project, run: int, said: dict[int, Floats], wait: str = "SKIP LOCKED") -> int:
-    """Of these tasks, retire those that nobody has voted on or holds, with what the machine says: how many.
-
-    said: f8[K] by task. The caller holds the certificate. wait: tasks that somebody holds are passed over.
-    """
-    mine = [id_ for (id_,) in fetch(tier_queries.RETIRE_AUTO.format(wait=wait), tasks=sorted(said))]
-    rows = [
-        {"task_id": id_, "label": int(p.argmax()), "confidence": float(p.max()), "posterior": live.encode_posterior(p)}
-        for id_, p in said.items()
-    ]
-    fetch(tier_queries.PUBLISH_MACHINE, project=project.id, run=run, rows=Jsonb(rows), tasks=mine)
-    return len(mine)
 
 
 def _answers(project: Project, ids: Sequence[int]) -> list[Answer]:
@@ -131,8 +101,8 @@ def _answer(project: Project, certificate: InForce | None, row: tuple[Any, ...])
         return Answer(task, key, project.labels[label], confidence, source, run, votes)
     if certificate is not None and encoded is not None:
         # Audited: people look at it, too, and their answer will replace this one.
-        posterior = live.decode_posterior(from_json(encoded), len(project.labels))
-        if certificate.covers(predicted_by, posterior):
-            name, sure = project.labels[int(posterior.argmax())], float(posterior.max())
+        said = certificate.says(live.decode_posterior(from_json(encoded), len(project.labels)))
+        if certificate.covers(predicted_by, said):
+            name, sure = project.labels[int(said.argmax())], float(said.max())
             return Answer(task, key, name, sure, ConsensusSource.MACHINE.value, predicted_by, votes)
     return Answer(task, key, votes=votes)

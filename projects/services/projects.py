@@ -36,6 +36,9 @@ STEERING = {
 }
 #: Settings that say when a task stops.
 STOPPING = {"flag_below", "gold_exposures", "gold_share", "max_skips", "min_votes", "redundancy", "target_confidence"}
+#: Settings that say which tasks audit the learner; and those of the three tiers.
+AUDITED = {"auto_label_error", "audit_share"}
+TIERS = AUDITED | {"auto_label_confidence", "confirm_above"}
 #: Label models that draw what few votes say of an annotator towards what all votes say of everybody.
 CAUTIOUS = {"auto", "difficulty_dawid_skene", "hierarchical_dawid_skene"}
 #: What an annotator nobody knows yet is taken to be, before the first refit measures it.
@@ -46,13 +49,18 @@ FIRST_POOLED_ACCURACY = 0.7
 def create_project(*, creator: User, settings: Mapping[str, Any]) -> Project:
     """A new project with its first manager and an even live model: the way of a vote works from the first one on."""
     _check_learner(settings.get("learner"), settings.get("learner_fields"))
-    project = Project.objects.create(**settings)
+    project = Project.objects.create(**settings, **_confirming(settings))
     _check_target(project.label_model, project.target_confidence, project.min_votes)
     Member.objects.create(project=project, user=creator, name=creator.name, role=Role.MANAGER)
     _make_live_model(project)
     if project.costs:
         budget.configure_budget(project=project, before=None)
     return project
+
+
+def _confirming(settings: Mapping[str, Any]) -> dict[str, bool]:
+    """That people are shown what the machine says is noted for good: votes remember it."""
+    return {"has_confirmed": True} if settings.get("confirm_above") is not None else {}
 
 
 def _check_learner(learner: str | None, fields: Sequence[str] | None) -> None:
@@ -97,7 +105,9 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         lock_tasks_of(project_id)  # an upload that is being merged ends first; the next one reads the new settings
     before = Project.objects.filter(id=project_id).first() if changes.keys() & budget.SETTINGS else None
     # The conditional update is the rule: of two managers who edit at once, one is told.
-    edited = Project.objects.filter(id=project_id, version=version).update(**changes, version=F("version") + 1)
+    edited = Project.objects.filter(id=project_id, version=version).update(
+        **changes, **_confirming(changes), version=F("version") + 1
+    )
     if not edited:
         raise EditedMeanwhile(field="version")
     project = Project.objects.get(id=project_id)
@@ -119,7 +129,17 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         budget.configure_budget(project=project, before=before)
     if changes.keys() & STEERING:
         request_refit(project_id=project.id)
+    if changes.keys() & AUDITED:
+        _leave_out_audits(project)
+    if changes.keys() & TIERS:
+        hint_after_commit("aggregation.look", project.id)
     return project
+
+
+def _leave_out_audits(project: Project) -> None:
+    """The learner is taught anew, without what is to audit it now."""
+    if project.learner and TaskState.objects.filter(project=project, votes__gt=0).exists():
+        request_retraining(project_id=project.id)
 
 
 def _retire_anew(project: Project, changes: Mapping[str, Any]) -> None:

@@ -32,7 +32,13 @@ def certify(c: Campaign, threshold: float = 0.8) -> Certificate:
     """As if audits had shown that the machine may answer from this probability on."""
     run = c.fresh().live_model.learner_run
     return Certificate.objects.create(
-        project=c.project, kind="issued", learner_run_id=run, threshold=threshold, error=0.05, confidence=0.95
+        project=c.project,
+        kind="issued",
+        learner_run_id=run,
+        threshold=threshold,
+        error=0.05,
+        confidence=0.95,
+        figures={"sharpness": 1.0},
     )
 
 
