@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from aggregation.core import live
-from aggregation.models import Run, RunKind, RunStatus
+from aggregation.models import Auditing, Certificate, CertificateKind, Run, RunKind, RunStatus
 from aggregation.services.calibrating import says
 from projects.models import Confusion, Event, LiveModel, Member, Prediction, Project, Skill
 from projects.selectors import budget_of, task_statistics
@@ -86,6 +86,24 @@ def calibration_of(model: LiveModel) -> dict[str, Any]:
     }
 
 
+def _tiers_of(project: Project) -> dict[str, Any] | None:
+    """As of the last look; null where there was none."""
+    figures = Auditing.objects.filter(project=project).values_list("figures", flat=True).first()
+    if not figures:
+        return None
+    issued = Certificate.objects.filter(project=project, kind=CertificateKind.ISSUED, ended_at__isnull=True).first()
+    audits = figures.get("audits") or {}
+    return {
+        **figures["tiers"],
+        "certificate": issued and issued.id,
+        "threshold": issued and issued.threshold,
+        "audits": audits.get("audits", 0),
+        "wrong": audits.get("wrong", 0),
+        "waiting": audits.get("waiting", 0),
+        "says": figures["says"],
+    }
+
+
 def statistics_of(project: Project) -> dict[str, Any]:
     """What a manager watches: tasks, votes, confidence, and how far refits and retrainings have come."""
     model = LiveModel.objects.get(project=project)
@@ -102,6 +120,7 @@ def statistics_of(project: Project) -> dict[str, Any]:
         "refits": runs.filter(kind=RunKind.REFIT).count(),
         "retrainings": runs.filter(kind=RunKind.RETRAINING).count(),
         "refit_pending": project.refit_requested_at is not None or Event.objects.filter(project=project).exists(),
+        "tiers": _tiers_of(project),
         "learner": learner
         and {
             "run": learner.id,

@@ -42,6 +42,20 @@ class QualificationOut(serializers.Serializer[Any]):
     members = serializers.DictField(child=serializers.IntegerField(), help_text="By stage.")
 
 
+class TiersOut(serializers.Serializer[Any]):
+    """How many tasks that are not finished by people lie in each tier, as of the last look."""
+
+    auto = serializers.IntegerField(help_text="The machine's alone.")
+    confirm = serializers.IntegerField(help_text="People see what it says.")
+    label = serializers.IntegerField(help_text="People label from scratch.")
+    certificate = serializers.IntegerField(allow_null=True, help_text="In force.")
+    threshold = serializers.FloatField(allow_null=True, help_text="The machine's probability from which it holds.")
+    audits = serializers.IntegerField(help_text="Looked at, of labels that might be certified.")
+    wrong = serializers.IntegerField(help_text="Of these, on which the machine was wrong.")
+    waiting = serializers.IntegerField(help_text="Audits that are not decided yet.")
+    says = serializers.CharField(help_text="What was concluded, and why.")
+
+
 class StatisticsOut(serializers.Serializer[Any]):
     tasks = serializers.IntegerField()
     open = serializers.IntegerField(help_text="Tasks that still collect votes.")
@@ -66,6 +80,7 @@ class StatisticsOut(serializers.Serializer[Any]):
     retrainings = serializers.IntegerField()
     refit_pending = serializers.BooleanField()
     budget = BudgetOut(allow_null=True, help_text="Null where votes cost nothing.")
+    tiers = TiersOut(allow_null=True, help_text="Null where people label everything.")
     learner = LearnerSummary(allow_null=True)
 
 

@@ -70,7 +70,10 @@ def look(*, project_id: int) -> bool:
 
 def _look(project: Project, auditing: Auditing) -> dict[str, Any]:
     model = LiveModel.objects.get(project=project)
-    run, sharpness = model.learner_run, model.prediction_weight
+    run = model.learner_run
+    # The scale of a plan's thresholds stays as it was: refits go on measuring how sure the machine should be.
+    plan = auditing.plan if auditing.learner_run == run else None
+    sharpness = model.prediction_weight if plan is None else float(plan["sharpness"])
     if run is None or sharpness <= 0:
         said = "There is no learner" if run is None else "The learner knows no more than the label prior"
         _conclude(project, Finding(None, None, f"{said}.", {}))
@@ -90,7 +93,7 @@ def _find(project: Project, auditing: Auditing, predicted: Predicted, run: int, 
     taught = Run.objects.get(id=run).parameters.get("audit_share", 0.0)
     if taught < audit_share_of(project):
         return Finding(None, None, "The learner has been taught what is to audit it: it has to be retrained.", {})
-    plan = _plan(project, auditing, predicted, run)
+    plan = _plan(project, auditing, predicted, run, sharpness)
     if plan is None:
         return Finding(None, None, "There is no task that the machine could answer alone.", {})
     lowest = float(plan.threshold[-1])
@@ -104,7 +107,9 @@ def _find(project: Project, auditing: Auditing, predicted: Predicted, run: int, 
     return Finding(run, found.threshold, _reason(project, found, evidence), figures)
 
 
-def _plan(project: Project, auditing: Auditing, predicted: Predicted, run: int) -> ThresholdPlan | None:
+def _plan(
+    project: Project, auditing: Auditing, predicted: Predicted, run: int, sharpness: float
+) -> ThresholdPlan | None:
     """What is tested, fixed at the first look at a learner, or at other wishes of the manager's."""
     wishes = {"error": project.auto_label_error, "confidence": project.auto_label_confidence}
     stored = auditing.plan
@@ -115,7 +120,7 @@ def _plan(project: Project, auditing: Auditing, predicted: Predicted, run: int) 
         alpha = alpha_of(auditing.champions + 1, 1.0 - project.auto_label_confidence)
         plan = plan_thresholds(score, project.auto_label_error, alpha)
         auditing.learner_run, auditing.champions, auditing.share = run, auditing.champions + 1, 0.0
-        stored = {"wishes": wishes, "alpha": alpha, "error": project.auto_label_error}
+        stored = {"wishes": wishes, "alpha": alpha, "error": project.auto_label_error, "sharpness": sharpness}
         stored |= {"threshold": plan.threshold.tolist(), "expected": plan.expected.tolist()}
         auditing.plan = stored
         # Before the first look: whoever goes on after us must not plan again with what audits have told.
