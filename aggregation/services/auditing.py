@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from aggregation.core.acquisition import lots
 from aggregation.core.votes import Floats
-from projects.models import Project
+from aggregation.models import Run
+from projects.models import LiveModel, Project
 
 
 def audit_share_of(project: Project) -> float:
@@ -28,3 +29,10 @@ def is_audited(project: Project, task_ids: Sequence[int] | NDArray[np.integer]) 
 def lots_of(project: Project, task_ids: Sequence[int] | NDArray[np.integer]) -> Floats:
     """The smallest share with which each task is drawn, f8[n]."""
     return lots(np.asarray(task_ids, dtype=np.int64), seed=project.id)
+
+
+def champion_has_seen_audits(project: Project) -> bool:
+    """Whether the project's learner has been taught tasks that are for audits now, which so tell nothing of it."""
+    champion = LiveModel.objects.values_list("learner_run", flat=True).get(project=project)
+    run = Run.objects.filter(id=champion).first() if champion else None
+    return run is not None and run.parameters.get("audit_share", 0.0) < audit_share_of(project)

@@ -17,9 +17,9 @@ from django.utils import timezone
 
 from aggregation import tier_queries
 from aggregation.core.tiers import CertifiedThreshold, ThresholdPlan, alpha_of, certified_threshold, plan_thresholds
-from aggregation.models import Auditing, Certificate, CertificateKind, Run
+from aggregation.models import Auditing, Certificate, CertificateKind, Run, RunStage, RunStatus
 from aggregation.services.alone import InForce, give_all, in_force, take_back_all
-from aggregation.services.auditing import audit_share_of
+from aggregation.services.auditing import champion_has_seen_audits
 from aggregation.services.audits import Evidence, Predicted, ask_audits, gather, read_predicted
 from aggregation.services.locks import Lock, advisory_lock
 from projects.models import LiveModel, Project
@@ -55,7 +55,7 @@ def look(*, project_id: int) -> bool:
     """Bring certificate, audits and tasks up to date. False if there was nothing to do, or another process is at it."""
     with advisory_lock(Lock.TIERS, project_id) as mine, advisory_lock(Lock.RETRAINING, project_id) as still:
         # While predictions are being replaced, some of them are of one learner and some of another.
-        if not mine or not still or not looks_due(project_id=project_id):
+        if not mine or not still or not looks_due(project_id=project_id) or _is_replacing(project_id):
             return False
         begun = time.monotonic()
         project = Project.objects.get(id=project_id)
@@ -66,6 +66,12 @@ def look(*, project_id: int) -> bool:
         auditing.rests_until = timezone.now() + timedelta(seconds=REST_FACTOR * (time.monotonic() - begun))
         auditing.save()
         return True
+
+
+def _is_replacing(project_id: int) -> bool:
+    """Whether a retraining was killed while it was replacing predictions: it goes on soon."""
+    running = Run.objects.filter(project=project_id, status=RunStatus.RUNNING, stage=RunStage.APPLYING)
+    return running.exists()
 
 
 def _look(project: Project, auditing: Auditing) -> dict[str, Any]:
@@ -90,8 +96,7 @@ def _look(project: Project, auditing: Auditing) -> dict[str, Any]:
 def _find(project: Project, auditing: Auditing, predicted: Predicted, run: int, sharpness: float) -> Finding:
     if project.auto_label_error is None:
         return Finding(None, None, "The machine is not to answer alone.", {})
-    taught = Run.objects.get(id=run).parameters.get("audit_share", 0.0)
-    if taught < audit_share_of(project):
+    if champion_has_seen_audits(project):
         return Finding(None, None, "The learner has been taught what is to audit it: it has to be retrained.", {})
     plan = _plan(project, auditing, predicted, run, sharpness)
     if plan is None:

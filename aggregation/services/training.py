@@ -18,7 +18,7 @@ from aggregation.core.prediction_metrics import measure_predictions
 from aggregation.core.votes import Floats, Ints
 from aggregation.models import Run, RunStage
 from aggregation.services.artefacts import HeldOut, save_artefact
-from aggregation.services.auditing import audit_share_of, is_audited
+from aggregation.services.auditing import audit_share_of, champion_has_seen_audits, is_audited
 from aggregation.services.champion import challenge_champion
 from aggregation.services.fitting import Loaded, fit_label_model, load_votes
 from aggregation.services.runs import checkpoint
@@ -89,11 +89,15 @@ def train(*, project: Project, run: Run) -> None:
     metrics = {
         "prediction_weight": fit_weight(learnt.held_out, taught.posterior, taught.fit.label_prior),
         **_measured(project, taught, learnt.held_out, learnt.learned),
-        **promotion(compared),
+        **(HAS_SEEN_AUDITS if champion_has_seen_audits(project) else promotion(compared)),
     }
     with transaction.atomic():
         save_artefact(run=run, content=learnt.learned.save(), held_out=held_out)
         checkpoint(run=run, stage=RunStage.PREDICTING, metrics=metrics)
+
+
+#: No champion stays that nobody could ever certify, however good it may be.
+HAS_SEEN_AUDITS = {"promoted": True, "why": "The champion has been taught what is to audit it.", "challenge": None}
 
 
 def payloads_of(task_ids: Sequence[int] | NDArray[np.int64]) -> list[dict[str, Any]]:

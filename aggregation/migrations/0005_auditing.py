@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('aggregation', '0003_tiers'),
+        ('aggregation', '0004_retraining_jobs'),
         ('projects', '0018_tiers'),
     ]
 
