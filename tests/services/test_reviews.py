@@ -224,6 +224,19 @@ def test_a_reopened_task_collects_more_votes(campaign: Make) -> None:
     assert_counters_are_true(c.project)
 
 
+def test_a_task_that_is_reopened_again_wants_as_many_votes_beyond_those_it_has_by_then(campaign: Make) -> None:
+    c = disputed(campaign)
+    decide(c, action=REOPEN, votes=1)
+    c.vote(2, "cat", 0)
+    assert (c.state(0).votes, c.state(0).redundancy) == (3, 3)
+
+    decide(c, action=REOPEN, after=1, votes=2)
+    assert (c.state(0).redundancy, c.state(0).own_redundancy) == (5, 5) and is_open(c)
+
+    decide(c, action=UNDO, after=2)
+    assert (c.state(0).redundancy, c.state(0).own_redundancy) == (3, 3), "as the first reopening had it"
+
+
 def test_undoing_a_reopening_takes_the_wish_for_votes_back(campaign: Make) -> None:
     c = disputed(campaign)
     decide(c, label="dog")
