@@ -12,7 +12,7 @@ import numpy as np
 
 from aggregation.core import live
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
-from aggregation.core.prediction import fit_weight
+from aggregation.core.prediction import fit_with_predictions
 from aggregation.core.votes import Floats, Ints, Votes
 from aggregation.learners import Target, out_of_fold, train
 
@@ -65,10 +65,9 @@ def random_order_joint(
     consensus = Target.winning(fit.posterior[voted])
     prediction = train(features[voted], consensus).predict_proba(features)
     prediction[voted] = out_of_fold(features[voted], consensus)
-    weight = fit_weight(prediction[voted], fit.posterior[voted], fit.label_prior)
-    priors: Floats = live.task_prior(fit.label_prior, prediction, weight)
-    joint = live.with_prior(fit.posterior, fit.label_prior, priors)
-    return Arm(len(votes), live.summary(joint)[0])
+    joint = fit_with_predictions(DEFAULT_LABEL_MODEL, votes, None, prediction)
+    priors: Floats = live.task_prior(joint.label_prior, prediction, joint.prediction_weight or 0.0)
+    return Arm(len(votes), live.summary(live.with_prior(joint.posterior, joint.label_prior, priors))[0])
 
 
 def _spread(n_votes: int, n_tasks: int, most: int, seed: int) -> Ints:
