@@ -25,11 +25,12 @@ class Unsuitable(Exception):
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """votes: the first of each annotator on each task. gold: int32[T], -1 where unknown."""
+    """votes: the first of each annotator on each task. gold: int32[T], -1 where unknown. tasks: their names."""
 
     name: str
     votes: Votes
     gold: Ints
+    tasks: tuple[str, ...]
 
     @property
     def gold_tasks(self) -> Ints:
@@ -62,7 +63,7 @@ def load(folder: Path) -> Dataset:
     for task, label in truth.items():
         if task in tasks:
             gold[tasks[task]] = labels[label]
-    return Dataset(folder.name, Votes(*columns.T, len(tasks), len(workers), len(labels)), gold)
+    return Dataset(folder.name, Votes(*columns.T, len(tasks), len(workers), len(labels)), gold, tuple(tasks))
 
 
 def _file(folder: Path, stem: str) -> Path | None:

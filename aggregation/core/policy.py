@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from aggregation.core.acquisition import ACQUISITIONS
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
-from aggregation.core.queue import ORDERS
+from aggregation.core.queue import DOUBTS, ORDERS
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Policy:
     def __post_init__(self) -> None:
         _one_of("label_model", self.label_model, LABEL_MODELS)
         _one_of("order", self.order, ORDERS)
-        _one_of("acquisition", self.acquisition, ACQUISITIONS)
+        _one_of("acquisition", self.acquisition, DOUBTS)
         _whole("redundancy", self.redundancy, 1)
         _whole("min_votes", self.min_votes, 1)
         _whole("gold", self.gold, 0)

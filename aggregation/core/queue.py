@@ -5,24 +5,32 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregation.core.acquisition import ACQUISITIONS, PRIORITY_STEPS, priority
+from aggregation.core.acquisition import ACQUISITIONS, PRIORITY_STEPS, activelab, priority
 from aggregation.core.votes import Floats
 
 #: Which open task is handed out first: the most uncertain, that with the fewest votes, that with the most, the one that
 #: was uploaded first, any.
 ORDERS = ("priority", "breadth_first", "depth_first", "sequential", "random")
+#: How uncertain a task is: by its posterior alone, or by ActiveLab also by how many votes it has.
+DOUBTS = (*ACQUISITIONS, "activelab")
 
 
 def places(order: str, acquisition: str, posterior: Floats, votes: NDArray[np.integer]) -> NDArray[np.integer] | None:
     """Places int[T] in 0..PRIORITY_STEPS, the highest is handed out first; None where votes move no task.
 
-    order: one of ORDERS. acquisition: by "priority", the function of the posterior f8[T, K] that says how uncertain a
-    task is. votes: int[T].
+    order: one of ORDERS. acquisition: one of DOUBTS, by which "priority" goes. posterior: f8[T, K]. votes: int[T].
     """
     if order == "priority":
-        return priority(ACQUISITIONS[acquisition](posterior))
+        return priority(_doubt(acquisition, posterior, votes))
     if order == "breadth_first":
         return np.asarray(np.maximum(PRIORITY_STEPS - votes, 0))
     if order == "depth_first":
         return np.asarray(np.minimum(votes, PRIORITY_STEPS))
     return None
+
+
+def _doubt(acquisition: str, posterior: Floats, votes: NDArray[np.integer]) -> Floats:
+    """f8[T] in 0..1."""
+    if acquisition == "activelab":  # every annotator weighs the same
+        return activelab(posterior.max(axis=1), votes.astype(np.float64), 1.0, posterior.shape[1])
+    return ACQUISITIONS[acquisition](posterior)
