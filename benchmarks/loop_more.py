@@ -82,7 +82,7 @@ def learner(options: argparse.Namespace) -> dict[str, Any]:
 def _compared(without: list[Replayed], taught: list[Replayed], votes: Votes, truth: Ints) -> dict[str, Any]:
     bars = full(votes, truth)
     curves = {name: cost_quality(each, votes, truth, bars) for name, each in (("without", without), ("with", taught))}
-    steps = np.arange(0, REFITS + 1, REFITS // 20)[1:]
+    steps = np.rint(np.linspace(0, REFITS, 21)[1:]).astype(int)
     gain = np.array([b.accuracy[steps] - a.accuracy[steps] for a, b in zip(without, taught, strict=True)])
     error = gain.std(axis=0, ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.zeros(len(steps))
     low = gain.mean(axis=0) - BELOW * error
@@ -105,7 +105,10 @@ def _with_material(options: argparse.Namespace) -> Iterator[tuple[str, Votes, In
     names = options.datasets or ["sentpol", "leaves", "digits"]
     if "digits" in names:
         yield "digits", *_digits()
-    for data in loop.crowds(argparse.Namespace(**{**vars(options), "datasets": [n for n in names if n != "digits"]})):
+    recorded = [name for name in names if name != "digits"]
+    if not recorded:
+        return
+    for data in loop.crowds(argparse.Namespace(**{**vars(options), "datasets": recorded})):
         folder, tasks = Path(options.data) / data.name, pa.array(data.tasks, pa.string())
         features = folder / "features.npz"
         material = (

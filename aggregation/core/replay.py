@@ -108,7 +108,6 @@ class _Campaign:
         self.revealed: list[NDArray[np.int64]] = []
         self.counts = np.zeros((T, votes.n_labels))
         self.prediction: Floats | None = None
-        self.weight = 0.0
         self.refits, self.anew_at = 0, 0
         self.fits: dict[bytes, Fit] = {}
 
@@ -176,16 +175,12 @@ class _Campaign:
         votes = self._so_far()
         if last or len(votes) >= ANEW * self.anew_at:
             self.fits, self.anew_at = {}, len(votes)
-        self.fit = self._fitted(votes, self.gold)
         if self.teach is not None and len(votes) and (last or self.refits % RETRAIN == 1):
             self._retrain(votes)
-        if self.prediction is not None:
-            told, start = self._told(self.gold), _start(self.fit)
-            self.fit = fit_with_predictions(self.policy.label_model, votes, told, self.prediction, start)
-            self.weight = self.fit.prediction_weight or 0.0
         self.refits += 1
+        self.fit = self._fitted(votes, self.gold, self.prediction)
         self.priors = self._priors(self.fit.label_prior)
-        found = lesson(votes, self.gold, self.gold, self._fitted_again, lambda prior, tasks: self._priors(prior)[tasks])
+        found = lesson(votes, self.gold, self.gold, self._again, lambda prior, tasks: self._priors(prior)[tasks])
         self.calibration = None if found is None else calibrate(found.posterior, found.counts, found.gold)
         T, K = len(self.votes), votes.n_labels
         C = K if self.fit.kinds is None else self.fit.kinds.prior.size
@@ -201,35 +196,43 @@ class _Campaign:
         columns = all_.task[rows], all_.annotator[rows], all_.label[rows]
         return Votes(*columns, all_.n_tasks, all_.n_annotators, all_.n_labels)
 
-    def _fitted(self, votes: Votes, gold: Ints) -> Fit:
-        """The policy's label model, from where it ended with that gold the last time."""
-        key = gold.tobytes()
-        model = LABEL_MODELS[self.policy.label_model]
-        self.fits[key] = model(votes, self._told(gold), _start(self.fits.get(key)))
-        return self.fits[key]
+    def _fitted(self, votes: Votes, gold: Ints, prediction: Floats | None) -> Fit:
+        """The policy's label model, beside predictions f8[T, K] if there are any."""
+        start, name = self._start(gold), self.policy.label_model
+        if prediction is None:
+            fit = LABEL_MODELS[name](votes, _told(gold), start)
+        else:
+            fit = fit_with_predictions(name, votes, _told(gold), prediction, start)
+        self.fits[gold.tobytes()] = fit
+        return fit
 
-    def _fitted_again(self, votes: Votes, gold: Ints) -> Fit:
-        """As the present fit, beside the predictions if they weigh anything, with other gold."""
-        if self.prediction is None or self.weight == 0.0:
-            return self._fitted(votes, gold)
-        beside = self.prediction, self.fit.label_prior, self.weight
-        return fit_under(self.policy.label_model, votes, self._told(gold), *beside, _start(self.fit))
+    def _again(self, votes: Votes, gold: Ints) -> Fit:
+        """The same with less gold, the predictions weighed as they were."""
+        weight = self.fit.prediction_weight
+        if self.prediction is None or not weight:
+            return self._fitted(votes, gold, None)
+        beside = self.prediction, self.fit.label_prior, weight
+        fit = fit_under(self.policy.label_model, votes, _told(gold), *beside, self._start(gold))
+        self.fits[gold.tobytes()] = fit
+        return fit
 
-    @staticmethod
-    def _told(gold: Ints) -> Ints | None:
-        return gold if (gold >= 0).any() else None
+    def _start(self, gold: Ints) -> Fit | None:
+        """Where the fit with that gold ended the last time; None to begin anew."""
+        before = self.fits.get(gold.tobytes())
+        return None if before is None or before.kinds is None else before
 
     def _priors(self, label_prior: Floats) -> Floats:
         """Priors f8[T, K] of the tasks, predictions worked in."""
-        prediction = np.tile(label_prior, (len(self.votes), 1)) if self.prediction is None else self.prediction
-        return live.task_prior(label_prior, prediction, self.weight)
+        if self.prediction is None:
+            return np.tile(live.task_prior(label_prior, None, 0.0), (len(self.votes), 1))
+        return live.task_prior(label_prior, self.prediction, self.fit.prediction_weight or 0.0)
 
     def _retrain(self, votes: Votes) -> None:
+        """From votes alone, as in the service."""
         assert self.teach is not None
         voted = np.flatnonzero(self.votes > 0)
-        # From votes alone, as the service does.
-        fit = self.fit if (self.gold < 0).all() else self._fitted(votes, np.full_like(self.gold, -1))
-        held_out, everywhere = self.teach(voted, fit.posterior[voted], 0)
+        posterior = LABEL_MODELS[self.policy.label_model](votes).posterior[voted]
+        held_out, everywhere = self.teach(voted, posterior, 0)
         self.prediction = everywhere.copy()
         self.prediction[voted] = held_out
 
@@ -239,6 +242,5 @@ class _Campaign:
         return Replayed(share, accuracy, rows, self.gold >= 0, self.reason, self.posterior, calibrated)
 
 
-def _start(fit: Fit | None) -> Fit | None:
-    """Where a fit may begin: one with kinds of tasks says what was chosen."""
-    return None if fit is None or fit.kinds is None else fit
+def _told(gold: Ints) -> Ints | None:
+    return gold if (gold >= 0).any() else None

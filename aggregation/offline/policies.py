@@ -29,7 +29,7 @@ def read_policy(name: str) -> Policy:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         if node is None:
-            return DEFAULT
+            return Policy()
         lines = _lines(name, node)
         settings = yaml.safe_load(text)
     except yaml.YAMLError as error:
