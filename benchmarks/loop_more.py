@@ -41,9 +41,16 @@ def stopping(options: argparse.Namespace) -> dict[str, Any]:
         seeds = loop.seeds_for(data, options.seeds)
         replays = list(run(data.votes, data.gold, policy, seeds, name=f"{data.name}: stopping"))
         each = [_stopped(data, policy.label_model, replayed) for replayed in replays]
-        found[data.name] = _mean(each)
+        found[data.name] = _of_oracle(_mean(each))
         print(data.name, found[data.name], file=sys.stderr, flush=True)
-    return {"datasets": found, "mean": _mean(list(found.values()))}
+    return {"datasets": found, "mean": _of_oracle(_mean(list(found.values())))}
+
+
+def _of_oracle(means: dict[str, float | None]) -> dict[str, float | None]:
+    """What was retired as a share of what could have been, at most 1: of the means, for a single draw may allow none."""
+    retired, most = means["retired"], means["could_retire"]
+    assert retired is not None and most is not None
+    return means | {"retired_of_oracle": min(retired / most, 1.0) if most else None}
 
 
 def _stopped(data: datasets.Dataset, label_model: str, replayed: Replayed) -> dict[str, float | None]:
@@ -58,7 +65,7 @@ def _stopped(data: datasets.Dataset, label_model: str, replayed: Replayed) -> di
         "right": float(right.mean()) if len(mine) else None,
         "stated_minus_right": float(stated.mean() - right.mean()) if len(mine) else None,
         "retired": len(mine) / int(open_.sum()),
-        "retired_of_oracle": len(mine) / most if most else None,
+        "could_retire": most / int(open_.sum()),
         "votes_used": len(replayed.revealed) / len(data.votes),
     }
 

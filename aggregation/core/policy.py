@@ -56,7 +56,7 @@ def _whole(name: str, value: object, least: int) -> None:
         raise ValueError(f"{name} is {value!r}; expected a whole number from {least} up")
 
 
-#: What to do where nobody says otherwise. Tasks are asked about the more often the harder they look, and from such votes
-#: two kinds of tasks are easily told apart wrongly: labels then change back and forth as votes come. So while votes are
+#: What to do where nobody says otherwise. Tasks are asked about the more often the harder they look, and from such
+#: votes two kinds of tasks are easily told apart wrongly: labels then change back and forth as votes come. So while votes are
 #: collected the label model has one kind. It needs fewer votes than "auto" on the mean of any seven of eight crowds.
 DEFAULT = Policy(label_model="hierarchical_dawid_skene")
