@@ -7,6 +7,7 @@
 DIR holds a folder for each crowd (see datasets.py); by default `$CROWD_DATASETS`, and where that is not set either, the
 bluebird votes that are shipped. A policy is "default" or a YAML file, as `manage.py backtest` reads it. Beside it:
 
+- new_project: the settings of a new project;
 - random: any open task; uniform: the task with the fewest votes, so that all get one vote before any gets two;
 - entropy, margin: the task whose posterior is most doubtful;
 - activelab: ActiveLab's score (arXiv:2301.11856) in our own implementation, `acquisition.activelab`, with equal weights
@@ -36,14 +37,14 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from aggregation.core.cost_quality import cost_quality, full
+from aggregation.core.cost_quality import CostQuality, cost_quality, full
 from aggregation.core.policy import Policy
 from aggregation.offline.backtest import run
 from aggregation.offline.backtest_report import as_json, curve_json
 from aggregation.offline.policies import policy_name, read_policy
 from benchmarks import datasets
 
-#: Policies that differ from the one measured in their order alone, and go on as long as there are votes.
+#: Policies that differ from the one measured in their order alone.
 OTHERS = {
     "random": {"order": "random"},
     "uniform": {"order": "breadth_first"},
@@ -59,8 +60,9 @@ LARGE, FEW_SEEDS = 2_000, 5
 
 def policies(name: str) -> dict[str, Policy]:
     """The policy measured, first, and those beside it."""
-    others = {other: replace(Policy(), **settings) for other, settings in OTHERS.items()}
-    return {policy_name(name): read_policy(name)} | others
+    policy = read_policy(name)
+    others = {other: replace(policy, **settings) for other, settings in OTHERS.items()}
+    return {policy_name(name): policy, "new_project": Policy()} | others
 
 
 def crowds(options: argparse.Namespace) -> Iterator[datasets.Dataset]:
@@ -84,13 +86,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, dict[str, Any]] = {}
     for data in crowds(options):
         bars = full(data.votes, data.gold)
-        found[data.name] = {}
+        found[data.name], curves = {}, dict[Policy, CostQuality]()
         for name, policy in policies(options.policy).items():
             if options.only and name not in options.only:
                 continue
-            seeds = seeds_for(data, options.seeds)
-            replays = list(run(data.votes, data.gold, policy, seeds, name=f"{data.name}: {name}"))
-            curve = cost_quality(replays, data.votes, data.gold, bars)
+            if policy not in curves:
+                replays = list(run(data.votes, data.gold, policy, seeds_for(data, options.seeds), name=data.name))
+                curves[policy] = cost_quality(replays, data.votes, data.gold, bars)
+            curve = curves[policy]
             found[data.name][name] = curve_json(curve)
             shown = f"{curve.votes_to_majority:>9.2f}{curve.votes_to_full:>9.2f}{curve.votes_used:>9.2f}"
             print(f"{data.name:<16}{name:<12}{shown}", file=sys.stderr, flush=True)

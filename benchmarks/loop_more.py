@@ -47,7 +47,7 @@ def stopping(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _of_oracle(means: dict[str, float | None]) -> dict[str, float | None]:
-    """What was retired as a share of what could have been, at most 1: of the means, for a single draw may allow none."""
+    """What was retired as a share of what could have been, at most 1: of the means, for one draw may allow none."""
     retired, most = means["retired"], means["could_retire"]
     assert retired is not None and most is not None
     return means | {"retired_of_oracle": min(retired / most, 1.0) if most else None}

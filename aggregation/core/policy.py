@@ -57,6 +57,7 @@ def _whole(name: str, value: object, least: int) -> None:
 
 
 #: What to do where nobody says otherwise. Tasks are asked about the more often the harder they look, and from such
-#: votes two kinds of tasks are easily told apart wrongly: labels then change back and forth as votes come. So while votes are
-#: collected the label model has one kind. It needs fewer votes than "auto" on the mean of any seven of eight crowds.
+#: votes two kinds of tasks are easily told apart wrongly, so that labels change back and forth as votes come. So while
+#: votes are collected the label model has one kind: fewer votes than "auto" needs, on the mean of any seven of eight
+#: crowds.
 DEFAULT = Policy(label_model="hierarchical_dawid_skene")

@@ -49,8 +49,11 @@ def test_large_crowds_are_replayed_less_often():
 
 def test_policies_beside_the_default_differ_in_their_order():
     names = loop.policies("default")
-    assert list(names) == ["default", "random", "uniform", "entropy", "margin", "activelab"]
-    assert len({(each.order, each.acquisition) for name, each in names.items() if name != "default"}) == 5
+    assert list(names) == ["default", "new_project", "random", "uniform", "entropy", "margin", "activelab"]
+    assert names["entropy"] == names["default"] != names["new_project"] == Policy()
+    beside = [each for name, each in names.items() if name not in ("default", "new_project")]
+    assert len({(each.order, each.acquisition) for each in beside}) == 5
+    assert {each.label_model for each in beside} == {names["default"].label_model}
 
 
 def test_activelab_asks_first_where_fewer_have_spoken():
