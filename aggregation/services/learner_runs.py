@@ -75,8 +75,7 @@ def restore_run(*, project: Project, run_id: int) -> Run:
 def _counts(project: Project, earlier: Run) -> dict[str, int]:
     """What the earlier run was trained on, but all votes that any has seen, so that the next comes after new ones."""
     seen = Run.objects.filter(project=project, kind=RunKind.RETRAINING).values_list("counts__votes", flat=True)
-    kept = {name: earlier.counts[name] for name in ("newest_vote", "trained_on") if name in earlier.counts}
-    return {"votes": max(votes or 0 for votes in seen), **kept}
+    return {"votes": max(votes or 0 for votes in seen), "trained_on": earlier.counts["trained_on"]}
 
 
 def _run_of(project: Project, run_id: int) -> Run:

@@ -74,8 +74,12 @@ def train(*, project: Project, run: Run) -> None:
     # What audits the learner does not teach it.
     voted = np.flatnonzero((loaded.votes_per_task > 0) & ~is_audited(project, loaded.task_ids))
     # Noted at once, so that a failed run is not due again before there are new votes.
-    counts = {"votes": len(loaded.votes), "newest_vote": loaded.newest_vote, "trained_on": len(voted)}
-    checkpoint(run=run, counts=counts)
+    watermark = {"votes": len(loaded.votes), "newest_vote": loaded.newest_vote}
+    checkpoint(
+        run=run,
+        counts={"votes": len(loaded.votes), "trained_on": len(voted)},
+        parameters=run.parameters | {"watermark": watermark},
+    )
     if not len(voted):
         raise ValueError("There are no votes to learn from yet.")
     taught = Taught(loaded, fit_label_model(project=project, votes=loaded.votes, gold=None), voted)

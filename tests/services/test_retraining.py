@@ -88,9 +88,10 @@ def test_it_predicts_every_task_and_sets_its_priority(campaign: Make) -> None:
 
     run = c.retrain()
 
-    assert run is not None and run.counts["trained_on"] == 10 and run.counts["predicted"] == 20
-    assert run.counts["newest_vote"] == Vote.objects.filter(project=c.project).latest("id").id
-    assert run.metrics["promoted"] and run.progress == 1.0 and run.parameters["seed"] == 0
+    assert run is not None and run.counts == {"votes": 10, "trained_on": 10, "predicted": 20, "unreadable": 0}
+    newest = Vote.objects.filter(project=c.project).latest("id").id
+    assert run.parameters["watermark"] == {"votes": 10, "newest_vote": newest} and run.parameters["seed"] == 0
+    assert run.metrics["promoted"] and run.progress == 1.0
     assert Prediction.objects.filter(task__project=c.project, run=run.id).count() == 20
     assert LearnerArtefact.objects.get(run=run).sha256
     assert LiveModel.objects.get(project=c.project).learner_run == run.id
