@@ -16,6 +16,7 @@ from aggregation.serializers import (
     AnnotatorDetail,
     AnnotatorOut,
     FeedOut,
+    LearningCurveOut,
     PredictionOut,
     RequestedOut,
     RunOut,
@@ -146,6 +147,14 @@ class RunView(APIView):
         if run is None:
             raise NotFound("This project has no such run.")
         return Response(RunOut(run).data)
+
+
+class LearningCurveView(APIView):
+    @extend_schema(operation_id="learning_curve", responses=LearningCurveOut)
+    def get(self, request: Request, project_id: int) -> Response:
+        """How good the learner is by the votes it was taught, and what the next votes will buy."""
+        project = access_project(user_of(request), project_id, MANAGER)
+        return Response(LearningCurveOut(selectors.learning_curve_of(project)).data)
 
 
 class CancelView(APIView):

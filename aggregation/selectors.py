@@ -104,6 +104,22 @@ def _tiers_of(project: Project) -> dict[str, Any] | None:
     }
 
 
+def learning_curve_of(project: Project) -> dict[str, Any]:
+    """The learning curve of the last retraining that drew one (``services.forecasting``)."""
+    drawn = Run.objects.filter(
+        project=project,
+        kind=RunKind.RETRAINING,
+        status=RunStatus.DONE,
+        parameters__restores__isnull=True,
+        metrics__has_key="learning_curve",
+    )
+    run = drawn.order_by("-id").first()
+    if run is None:
+        says = "The learner has not been trained yet."
+        return {"run": None, "points": [], "curve": [], "forecast": None, "stop": False, "says": says}
+    return {"run": run.id, **run.metrics["learning_curve"]}
+
+
 def statistics_of(project: Project) -> dict[str, Any]:
     """What a manager watches: tasks, votes, confidence, and how far refits and retrainings have come."""
     model = LiveModel.objects.get(project=project)

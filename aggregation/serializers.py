@@ -152,5 +152,36 @@ class RunOut(serializers.Serializer[Any]):
         return (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
 
 
+class CurvePoint(serializers.Serializer[Any]):
+    tasks = serializers.IntegerField(help_text="That a learner was taught.")
+    votes = serializers.IntegerField(help_text="That these tasks took, about.")
+    accuracy = serializers.FloatField(help_text="Share of tasks held out on which it agrees with consensus.")
+    error = serializers.FloatField(help_text="Standard error of that share.")
+    log_loss = serializers.FloatField(help_text="On the same tasks, in nats.")
+
+
+class CurvePlace(serializers.Serializer[Any]):
+    votes = serializers.IntegerField()
+    accuracy = serializers.FloatField(help_text="By the fitted curve.")
+    low = serializers.FloatField(help_text="Lower end of its 90 % band.")
+    high = serializers.FloatField()
+
+
+class ForecastOut(serializers.Serializer[Any]):
+    votes = serializers.IntegerField(help_text="The next so many.")
+    gain = serializers.FloatField(help_text="In accuracy: 0.01 is a point.")
+    low = serializers.FloatField(help_text="Lower end of its 90 % band.")
+    high = serializers.FloatField()
+
+
+class LearningCurveOut(serializers.Serializer[Any]):
+    run = serializers.IntegerField(allow_null=True, help_text="The retraining that drew it; null before the first.")
+    points = CurvePoint(many=True)
+    curve = CurvePlace(many=True, help_text="Up to twice the votes that there are.")
+    forecast = ForecastOut(allow_null=True, help_text="Null while too few tasks have votes.")
+    stop = serializers.BooleanField(help_text="More votes teach the learner nothing.")
+    says = serializers.CharField(help_text="The forecast in words.")
+
+
 class RequestedOut(serializers.Serializer[Any]):
     requested = serializers.BooleanField()

@@ -19,6 +19,7 @@ urlpatterns = [
     path("projects/<int:project_id>/runs/<int:run_id>", api.RunView.as_view()),
     path("projects/<int:project_id>/runs/<int:run_id>/cancel", api.CancelView.as_view()),
     path("projects/<int:project_id>/runs/<int:run_id>/restore", api.RestoreView.as_view()),
+    path("projects/<int:project_id>/learning-curve", api.LearningCurveView.as_view()),
     path("projects/<int:project_id>/refit", api.RefitView.as_view()),
     path("projects/<int:project_id>/retrain", api.RetrainView.as_view()),
 ]

@@ -87,7 +87,7 @@ def _least_squares(n: Floats, accuracy: Floats, weight: Floats) -> tuple[Floats,
     for decay in DECAYS:
         x = n**-decay
         found = _line(x, accuracy, weight)
-        misfit = ((accuracy - (found[0][:, None] - found[1][:, None] * x)) ** 2 @ weight)
+        misfit = (accuracy - (found[0][:, None] - found[1][:, None] * x)) ** 2 @ weight
         better = misfit < best
         best[better], c[better] = misfit[better], decay
         a[better], b[better] = found[0][better], found[1][better]

@@ -19,6 +19,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregation.learners.curve import Points
 from aggregation.learners.reading import Payloads
 from aggregation.learners.storage import Arrays
 from aggregation.learners.target import Floats, Target
@@ -71,6 +72,9 @@ class Learner(Protocol):
         One label only, or rows that are all alike, give the labels' shares, smoothed. Raises ValueError naming the
         first row and field that can't be read, or the first target that can't be taught.
         """
+
+    def points(self, payloads: Payloads, target: Target, fields: Sequence[str], *, seed: int = 0) -> Points:
+        """How good it is when taught fewer of these payloads; deterministic by seed."""
 
     def restore(self, fields: Sequence[str], groups: Mapping[str, Arrays]) -> Learned:
         """The learned that was saved. Raises KeyError or ValueError if its arrays are others."""

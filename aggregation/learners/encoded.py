@@ -14,6 +14,7 @@ import numpy as np
 
 from aggregation.learners import storage
 from aggregation.learners.base import LearnerFit
+from aggregation.learners.curve import Points, learning_points
 from aggregation.learners.logistic import Classifier, cross_fit, train
 from aggregation.learners.reading import Payloads
 from aggregation.learners.storage import Arrays
@@ -82,6 +83,9 @@ class EncodedLearner(ABC):
         X = encoder.features(payloads)
         crossed = cross_fit(X, target, folds=folds, seed=seed)
         return LearnerFit(Encoded(self.name, encoder, train(X, target), crossed.members), crossed.proba)
+
+    def points(self, payloads: Payloads, target: Target, fields: Sequence[str], *, seed: int = 0) -> Points:
+        return learning_points(self.fit_encoder(payloads, fields).features(payloads), target, seed=seed)
 
     def restore(self, fields: Sequence[str], groups: Mapping[str, Arrays]) -> Encoded:
         encoder = self.restore_encoder(fields, groups["encoder"])

@@ -21,6 +21,7 @@ from aggregation.services.artefacts import HeldOut, save_artefact
 from aggregation.services.auditing import audit_share_of, champion_has_seen_audits, is_audited
 from aggregation.services.champion import challenge_champion
 from aggregation.services.fitting import Loaded, fit_label_model, load_votes
+from aggregation.services.forecasting import learning_curve
 from aggregation.services.runs import checkpoint
 from projects.models import Project, Task
 from projects.queries import fetch, from_json
@@ -46,6 +47,10 @@ class Taught:
     @property
     def posterior(self) -> Floats:
         return self.fit.posterior[self.rows]
+
+    @property
+    def votes(self) -> int:
+        return int(self.loaded.votes_per_task[self.rows].sum())
 
     @property
     def random_gold(self) -> Ints:
@@ -83,9 +88,9 @@ def train(*, project: Project, run: Run) -> None:
     if not len(voted):
         raise ValueError("There are no votes to learn from yet.")
     taught = Taught(loaded, fit_label_model(project=project, votes=loaded.votes, gold=None), voted)
-    learnt = LEARNERS[project.learner].fit(
-        payloads_of(taught.tasks), Target.winning(taught.posterior), project.learner_fields, seed=SEED
-    )
+    learner, fields = LEARNERS[project.learner], project.learner_fields
+    payloads, target = payloads_of(taught.tasks), Target.winning(taught.posterior)
+    learnt = learner.fit(payloads, target, fields, seed=SEED)
     held_out = HeldOut(taught.tasks, learnt.held_out.astype(np.float32), _consensus(project, taught))
     compared = challenge_champion(
         project=project, tasks=taught.tasks, held_out=learnt.held_out, fit=taught.fit, posterior=taught.posterior
@@ -94,6 +99,9 @@ def train(*, project: Project, run: Run) -> None:
         "prediction_weight": fit_weight(learnt.held_out, taught.posterior, taught.fit.label_prior),
         **_measured(project, taught, learnt.held_out, learnt.learned),
         **(HAS_SEEN_AUDITS if champion_has_seen_audits(project) else promotion(compared)),
+        "learning_curve": learning_curve(
+            learner=learner, payloads=payloads, target=target, fields=fields, votes=taught.votes, seed=SEED
+        ),
     }
     with transaction.atomic():
         save_artefact(run=run, content=learnt.learned.save(), held_out=held_out)

@@ -142,6 +142,7 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", f"{P}/certificates"): Endpoint(READERS),
     ("GET", f"{P}/runs"): Endpoint(MANAGERS),
     ("GET", f"{P}/runs/<int:run_id>"): Endpoint(MANAGERS),
+    ("GET", f"{P}/learning-curve"): Endpoint(MANAGERS),
     ("POST", f"{P}/runs/<int:run_id>/cancel"): Endpoint(MANAGERS, 409),  # it is a refit
     ("POST", f"{P}/runs/<int:run_id>/restore"): Endpoint(MANAGERS, 409),
     ("POST", f"{P}/refit"): Endpoint(MANAGERS, 202),

@@ -10,6 +10,7 @@ import pytest
 
 from aggregation.core import live
 from aggregation.models import LearnerArtefact, PredictedChunk, Run
+from aggregation.selectors import learning_curve_of
 from aggregation.services.artefacts import DamagedArtefact, HeldOut
 from aggregation.services.learner_runs import cancel_run, restore_run
 from aggregation.services.retrain import retraining_due
@@ -273,3 +274,27 @@ def test_a_run_that_was_killed_goes_on_where_it_was(
     assert champion(c) == run.id and len(predictions(c)) == 20
     assert_state_is_fresh(c.project)
     assert not retraining_due(project_id=c.id)
+
+
+def test_a_run_tells_what_the_next_votes_buy(campaign: Make) -> None:
+    c = campaign(annotators=1, learner="numeric", learner_fields=["n"], retrain_after_votes=1_000_000)
+    assert learning_curve_of(c.project)["run"] is None
+    c.upload([{"key": str(n), "data": {"n": n}} for n in range(200)])
+    c.import_votes([(str(n), "Ada", "cat" if n < 100 else "dog") for n in range(200)])
+    c.refit()
+    run = train(c)
+
+    drawn = learning_curve_of(c.project)
+
+    assert drawn["run"] == run.id
+    assert [point["tasks"] for point in drawn["points"]] == [10, 20, 40, 80, 160]
+    assert all(point["votes"] == point["tasks"] for point in drawn["points"]), "one vote a task"
+    assert drawn["forecast"]["votes"] == 1000 and drawn["forecast"]["low"] <= drawn["forecast"]["high"]
+    assert drawn["curve"][-1]["votes"] == 400 and drawn["says"]
+
+
+def test_three_tasks_make_no_curve_and_say_so(campaign: Make) -> None:
+    c = learning(campaign, votes=3)
+    train(c)
+    drawn = learning_curve_of(c.project)
+    assert drawn["forecast"] is None and not drawn["stop"] and "Too few" in drawn["says"]

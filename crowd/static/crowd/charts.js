@@ -37,6 +37,25 @@ export function LearningCurve({ points }) {
   return html`<${Chart} words=${words} options=${options} data=${data} />`;
 }
 
+/** The learning curve with its band, and the points it was fitted to; `drawn` is as the API gives it. */
+export function Forecast({ drawn }) {
+  const options = (ink) => ({
+    scales: { x: { time: false }, y: { range: (plot, low, high) => [Math.max(0, low - 0.02), Math.min(1, high + 0.02)] } },
+    axes: [axis(ink, wholeNumbers), axis(ink, (values) => values.map((value) => percent(value)))],
+    bands: [{ series: [3, 2], fill: ink.fill }],
+    series: [
+      {},
+      { label: "forecast", stroke: ink.line, width: 2, spanGaps: true, points: { show: false } },
+      { label: "low", stroke: "transparent", spanGaps: true, points: { show: false } },
+      { label: "high", stroke: "transparent", spanGaps: true, points: { show: false } },
+      { label: "measured", stroke: "transparent", points: { show: true, size: 7, fill: ink.line } },
+    ],
+  });
+  const rows = [...drawn.curve, ...drawn.points.map(({ votes, accuracy }) => ({ votes, measured: accuracy }))].sort((a, b) => a.votes - b.votes);
+  const column = (name) => rows.map((row) => row[name] ?? null);
+  return html`<${Chart} words=${drawn.says} options=${options} data=${[column("votes"), column("accuracy"), column("low"), column("high"), column("measured")]} />`;
+}
+
 function Chart({ words, options, data }) {
   const place = useRef(null);
   const key = JSON.stringify(data);

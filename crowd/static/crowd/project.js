@@ -1,11 +1,14 @@
 // "/projects/{id}/": the manager's page.
 
 import * as api from "./api.js";
-import { ConfidenceHistogram, LearningCurve } from "./charts.js";
+import { ConfidenceHistogram } from "./charts.js";
 import { Conduct } from "./conduct.js";
+import { Learning } from "./learning.js";
 import { People, Pools } from "./people.js";
 import { parseLabels } from "./project-fields.js";
+import { RunButtons, RunTable } from "./runs.js";
 import { SettingsForm } from "./settings-form.js";
+import { Table } from "./table.js";
 import { UploadTasks } from "./upload.js";
 import { Busy, CopyText, Field, Frame, Problem, SignedIn, count, html, moment, money, mount, percent, useAction, useEffect, usePoll, useState } from "./ui.js";
 
@@ -55,7 +58,7 @@ function Manage({ user, project }) {
       </section>
       <section class="panel">
         <h2>Learner</h2>
-        <${Learning} project=${value} runs=${runs.rows} />
+        <${Learning} path=${path} project=${value} runs=${runs.rows} />
       </section>
       <section class="panel">
         <h2>Invite people</h2>
@@ -88,9 +91,9 @@ function Manage({ user, project }) {
     <section class="panel">
       <div class="title">
         <h2>Runs</h2>
-        <${RunButtons} project=${value} onRequested=${refresh} />
+        <${RunButtons} path=${path} project=${value} onRequested=${refresh} />
       </div>
-      <${RunTable} list=${runs} />
+      <${RunTable} path=${path} list=${runs} current=${statistics.value?.learner?.run} />
     </section>
     <section class="panel">
       <details>
@@ -190,17 +193,6 @@ function calibrationInWords({ state, gold, ece, ece_interval: interval }) {
   return `Calibrated on ${count(gold)} known labels: on those held out, confidence is off by ${percent(ece, 1)} on average (${low} to ${high}).`;
 }
 
-function Learning({ project, runs }) {
-  if (!project.learner) return html`<p class="muted">This project has no learner. Choose one under Settings and it is trained as votes arrive.</p>`;
-  const points = (runs ?? [])
-    .filter((run) => run.kind === "retraining" && run.status === "done")
-    .map((run) => ({ votes: run.counts?.votes ?? 0, accuracy: run.metrics?.accuracy_gold, agreement: run.metrics?.out_of_fold_agreement }))
-    .reverse();
-  return html`<${LearningCurve} points=${points} />
-    <p class="muted small"><span class="key line"></span> accuracy on known labels <span class="key dash"></span> agreement with the people's consensus</p>
-    ${points.length === 0 && html`<p class="muted small">First training after ${count(project.retrain_after_votes)} votes, or now with “Retrain now”.</p>`}`;
-}
-
 // --- People ---------------------------------------------------------------------------------------------------------
 
 const ROLES = { annotator: "Annotator: labels tasks", reviewer: "Reviewer: decides disputed tasks", consumer: "Consumer: reads consensus", manager: "Manager: does all of this" };
@@ -246,61 +238,7 @@ function AnnotatorTable({ list }) {
   <//>`;
 }
 
-// --- Runs and results -----------------------------------------------------------------------------------------------
-
-function RunButtons({ project, onRequested }) {
-  const [asked, setAsked] = useState("");
-  const [ask, { busy, error }] = useAction(async (kind) => {
-    await api.post(`${path}/${kind}`);
-    setAsked(kind === "refit" ? "Refit requested." : "Retraining requested.");
-    onRequested();
-  });
-  return html`<div class="status">
-    <small role="status">${asked}</small>
-    <button class="outline" disabled=${busy} onClick=${() => ask("refit")}>Refit now</button>
-    ${project.learner && html`<button class="outline" disabled=${busy} onClick=${() => ask("retrain")}>Retrain now</button>`}
-    <${Problem} error=${error} />
-  </div>`;
-}
-
-function RunTable({ list }) {
-  if (!list.rows) return html`<${Busy} />`;
-  if (!list.rows.length) return html`<p class="muted">No run yet: the first follows the first votes.</p>`;
-  return html`<${Table} label="Runs" head=${["Run", "Kind", "Started", "Took", "Result"]} classes=${["", "", "", "", "wide"]} list=${list}>
-    ${(run) => [run.id, run.kind, moment(run.started_at), run.seconds == null ? "–" : `${run.seconds.toFixed(1)} s`, resultOf(run)]}
-  <//>`;
-}
-
-function resultOf(run) {
-  if (run.status === "failed") return `failed: ${run.error}`;
-  if (run.status !== "done") return run.status;
-  return (run.kind === "refit" ? refitInWords : retrainingInWords)(run).filter(Boolean).join(" · ");
-}
-
-const refitInWords = ({ counts, metrics }) => [
-  `${count(counts.votes)} votes of ${count(counts.annotators)} annotators on ${count(counts.tasks)} tasks`,
-  counts.gold > 0 && `${count(counts.gold)} known labels`,
-  metrics.mean_confidence != null && `mean confidence ${percent(metrics.mean_confidence, 1)}, ${metrics.calibration ? "calibrated" : "uncalibrated"}`,
-  metrics.drift?.tasks > 0 && `relabelled ${percent(metrics.drift.relabelled, 1)} of ${count(metrics.drift.tasks)} tasks with new votes`,
-  metrics.converged === false && "not converged",
-];
-
-const retrainingInWords = ({ counts, metrics }) => [
-  `trained on ${count(counts.trained_on)} tasks, ${count(counts.predicted)} predicted`,
-  counts.unreadable > 0 && `${count(counts.unreadable)} it could not read`,
-  metrics.out_of_fold_agreement != null && `agrees with the people on ${percent(metrics.out_of_fold_agreement, 1)}`,
-  metrics.gold > 0 && `right on ${percent(metrics.accuracy_gold, 1)} of ${count(metrics.gold)} known labels`,
-];
-
-function Table({ label, head, classes, list, children: cells }) {
-  return html`<div class="table" tabindex="0" role="region" aria-label=${label}>
-      <table>
-        <thead><tr>${head.map((name) => html`<th scope="col">${name}</th>`)}</tr></thead>
-        <tbody>${list.rows.map((row) => html`<tr key=${row.id}>${cells(row).map((cell, column) => html`<td class=${classes[column]} data-head=${head[column]}><span>${cell}</span></td>`)}</tr>`)}</tbody>
-      </table>
-    </div>
-    ${list.more && html`<button class="link" onClick=${list.more}>Show more</button>`}`;
-}
+// --- Results --------------------------------------------------------------------------------------------------------
 
 function Downloads() {
   return html`<p class="actions">
