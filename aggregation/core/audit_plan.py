@@ -14,10 +14,8 @@ from aggregation.core.votes import Floats
 
 #: What the scores promise is corrected by what audits found, as if so many wrong ones had been promised and found.
 PRIOR_WRONG = 3.0
-#: Wrong tasks come in luckless numbers: so many standard deviations above their mean.
-BAD_LUCK = 0.5
 #: Wrong tasks that an error just allowed would have shown: from one to more than any audit finds.
-FOUND = np.geomspace(1.0, 1e5, 400)
+FOUND = np.geomspace(1.0, 1e5, 150)
 #: With this exposure, -log(1 - share), all are drawn.
 MOST_EXPOSED = 36.0
 
@@ -52,7 +50,7 @@ def next_share(evidence: Evidence, plan: ThresholdPlan, goal: int, n: int) -> Fl
     """The shares, f8[G], by which some n more tasks are drawn, of those at or above the goal exposed least so far."""
     exposure, size = _exposure(evidence.share)[: goal + 1], np.diff(evidence.tasks, prepend=0)[: goal + 1]
     low, high = exposure[goal], MOST_EXPOSED
-    for _ in range(60):
+    for _ in range(40):
         level = (low + high) / 2.0
         drawn = size @ -np.expm1(-np.maximum(level - exposure, 0.0))
         low, high = (low, level) if drawn > n else (level, high)
@@ -74,8 +72,7 @@ def _error(evidence: Evidence, plan: ThresholdPlan) -> Floats:
 
 def _null_needed(part: Floats, alpha: Floats) -> Floats:
     """How many wrong tasks the error allowed would have shown when it is refuted, if only this part exists, f8[G]."""
-    found = part[:, None] * FOUND
-    found = np.minimum(found + BAD_LUCK * np.sqrt(found), FOUND)
+    found = np.minimum(part[:, None] * FOUND, FOUND)
     won = FOUND - found + found * np.log(np.maximum(found, 1e-300) / FOUND)
     with np.errstate(divide="ignore"):
         enough = won >= np.log(2.0 / alpha)[:, None]

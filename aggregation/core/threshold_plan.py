@@ -11,17 +11,18 @@ from aggregation.core.votes import Floats
 
 #: What bettors stake, b. Where the error refuted would have shown x wrong tasks, the best belief about the part r of
 #: them that exists wins x (r log r - r + 1), nearly 2 x (1 - sqrt(r))**2, and decides when that is log(1 / alpha). The
-#: horizons are x / log(1 / alpha); the first bettor believes that there are no wrong tasks at all.
+#: horizons are x / log(1 / alpha); the first bettor believes that there are hardly any wrong tasks.
 HORIZONS = 0.5 * 2.0 ** np.arange(6)
-STAKES = 1.0 - (1.0 - np.sqrt(0.5 / HORIZONS)) ** 2
+LEAST_STAKE, MOST_STAKE = 0.05, 0.99
+STAKES = np.minimum(1.0 - (1.0 - np.sqrt(0.5 / HORIZONS)) ** 2, MOST_STAKE)
 #: The bettor who believes what the champion's scores promise has a larger part of the wealth than any other.
 WEIGHTS = np.append(0.3, np.full(6, 0.7 / 6))
-LEAST_STAKE, MOST_STAKE = 0.05, 0.95
-#: Sequences begin where scores promise these parts of the error allowed, each at its part of alpha. Most evidence lies
-#: near 0.25, if scores are true: where error grows with the size x of the set as x**c, it is at 0.39, 0.28, 0.17 for
-#: c of 1/2, 1, 3. Scores that are too sure, or not sure enough, by half (in log odds) move it to the others.
-STARTS = np.array([0.02, 0.25, 0.75])
-PARTS = np.array([0.2, 0.6, 0.2])
+#: Sequences begin where scores promise these parts of the error allowed, each at its part of alpha. If scores are true
+#: and error grows with the size x of the set as x**c, evidence is largest at 0.39, 0.28, 0.17 for c of 1/2, 1, 3; the
+#: middle one begins before that, as one that is stuck at its beginning gains nothing. Scores that are too sure or not
+#: sure enough, by half in log odds, move it to the others. Chosen by simulation (`benchmarks/tiers.py`).
+STARTS = np.array([0.01, 0.1, 0.4])
+PARTS = np.array([0.25, 0.5, 0.25])
 #: Thresholds are planned down to this multiple of the error allowed, as scores may not be sure enough.
 FARTHEST = 1.5
 
@@ -88,8 +89,8 @@ def plan_thresholds(pool_score: Floats, max_error: float, alpha: float = 0.05, s
 def audits_needed(max_error: float, alpha: float = 0.05) -> int:
     """How many audits certify a threshold if all of them are right, by a champion that promised as much."""
     plan = ThresholdPlan(np.zeros(1), np.zeros(1), max_error, alpha)
-    wrong = exposure_refuted(np.log(WEIGHTS)[:, None], plan.stakes, np.log(1.0 / alpha))
-    return int(np.ceil(wrong[0] / max_error))
+    wrong = exposure_refuted(np.log(WEIGHTS)[:, None], plan.stakes, np.array([alpha]))
+    return int(np.ceil(wrong[0, 0] / max_error))
 
 
 def alpha_of(champion: int, alpha: float = 0.05) -> float:
@@ -102,11 +103,13 @@ def alpha_of(champion: int, alpha: float = 0.05) -> float:
     return alpha / (champion * (champion + 1))
 
 
-def exposure_refuted(log_wealth: Floats, stakes: Floats, log_target: float) -> Floats:
-    """The exposure x of wrong tasks, f8[G], with log(sum over bettors of exp(log_wealth + stakes * x)) = log_target.
+def exposure_refuted(log_wealth: Floats, stakes: Floats, alphas: Floats) -> Floats:
+    """The exposure x of wrong tasks, f8[A, G], at which bettors have 1 / alpha: sum of exp(log_wealth + stakes * x).
 
-    By Newton's method, which comes from above, as the left side is convex and rises.
+    log_wealth: f8[bettors, G], if no wrong task was left unseen. By Newton's method on the logs, from above, as the
+    left side is convex and rises.
     """
+    log_wealth, stakes, log_target = log_wealth[:, None, :], stakes[:, None, :], -np.log(alphas)[:, None]
     x = np.min((log_target - log_wealth) / stakes, axis=0)
     for _ in range(60):
         each = log_wealth + stakes * x

@@ -177,10 +177,11 @@ def certify(
     """As `certified_threshold`, from counts."""
     if not 0.0 <= truth_error <= 1.0:
         raise ValueError(f"truth_error is {truth_error}; expected 0 to 1")
-    lowest, bounds = 0 if held is None else int((plan.threshold >= held).sum()), np.ones(len(plan.threshold))
-    for start, part in plan.sequences.items():
-        error = _error_bounds(evidence, plan, part * plan.alpha) + truth_error
-        lowest, bounds = max(lowest, _passed(error <= plan.max_error, start)), np.minimum(bounds, error)
+    most = most_wrong(evidence, plan, plan.alpha * np.array(list(plan.sequences.values())))
+    bounds = np.where(evidence.tasks > 0, np.minimum(most / np.maximum(evidence.tasks, 1) + truth_error, 1.0), 1.0)
+    passed = [_passed(row <= plan.max_error, start) for row, start in zip(bounds, plan.sequences, strict=True)]
+    lowest = max(passed + [0 if held is None else int((plan.threshold >= held).sum())])
+    bounds = bounds.min(axis=0)
     if not lowest:
         drawn, wrong = int(evidence.audits.max(initial=0)), int(evidence.wrong.max(initial=0))
         return CertifiedThreshold(None, 1.0, 0, drawn, wrong, bounds)
@@ -201,17 +202,13 @@ def _passed(certified: Bools, start: int) -> int:
     return row if row > start else 0
 
 
-def _error_bounds(evidence: Evidence, plan: ThresholdPlan, alpha: float) -> Floats:
-    most = np.minimum(most_wrong(evidence, plan, alpha), evidence.tasks)
-    return np.where(evidence.tasks > 0, most / np.maximum(evidence.tasks, 1), 1.0)
+def most_wrong(evidence: Evidence, plan: ThresholdPlan, alphas: Floats) -> Floats:
+    """How many tasks at or above each threshold are wrong at most, audited ones aside: f8[A, G], whole numbers or inf.
 
-
-def most_wrong(evidence: Evidence, plan: ThresholdPlan, alpha: float) -> Floats:
-    """How many tasks at or above each threshold are wrong at most, audited ones aside: f8[G], whole numbers or inf."""
+    alphas: f8[A], each in (0, 1).
+    """
     stakes = plan.stakes
-    log_wealth = np.log(WEIGHTS)[:, None] + stakes * evidence.exposed
-    with np.errstate(divide="ignore", invalid="ignore"):
-        log_wealth += np.where(evidence.wrong > 0, evidence.wrong * np.log1p(-stakes), 0.0)
-    exposure = exposure_refuted(log_wealth, stakes, np.log(1.0 / alpha))
+    log_wealth = np.log(WEIGHTS)[:, None] + stakes * evidence.exposed + evidence.wrong * np.log1p(-stakes)
+    exposure = exposure_refuted(log_wealth, stakes, alphas)
     with np.errstate(divide="ignore"):
         return np.asarray(np.maximum(np.ceil(exposure / -np.log1p(-evidence.share)) - 1.0, 0.0))

@@ -33,7 +33,7 @@ def looked_at(score, right, lot, share, plan):
 def most_left(lot, share):
     """How many wrong tasks not audited there may be, if audits by this share found these wrong."""
     audits = ScoredAudits(np.ones(len(lot)), np.zeros(len(lot), np.bool_), lot)
-    return most_wrong(count_evidence(audits, np.ones(10_000), share, ONE), ONE, ONE.alpha)[0]
+    return most_wrong(count_evidence(audits, np.ones(10_000), share, ONE), ONE, np.array([ONE.alpha]))[0, 0]
 
 
 def test_too_few_audits_mean_no_auto_labels_yet():
@@ -119,10 +119,10 @@ def test_a_plan_reaches_from_sets_that_promise_hardly_an_error_to_such_that_prom
     score, _, _ = calibrated(10_000, seed=4)
     plan = plan_thresholds(score, 0.05)
     assert (np.diff(plan.threshold) < 0).all() and (np.diff(plan.expected) > 0).all()
-    assert plan.expected[0] < 0.02 * 0.05 and 0.06 < plan.expected[-1] <= 0.075
-    assert list(plan.sequences.values()) == [0.2, 0.6, 0.2]
+    assert plan.expected[0] < 0.01 * 0.05 and 0.06 < plan.expected[-1] <= 0.075
+    assert list(plan.sequences.values()) == [0.25, 0.5, 0.25]
     strict, middle, lax = plan.expected[list(plan.sequences)]
-    assert 0.001 <= strict < 0.002 and 0.0125 <= middle < 0.015 and 0.0375 <= lax < 0.045
+    assert 0.0005 <= strict < 0.002 and 0.005 <= middle < 0.007 and 0.02 <= lax < 0.025
     for threshold, expected in zip(plan.threshold, plan.expected, strict=True):
         assert expected == pytest.approx(1 - score[score >= threshold].mean())
 
