@@ -8,6 +8,14 @@ SELECT task_id, annotator_id, label FROM projects_vote
 WHERE project_id = %(project)s AND status = 'counted'
 """
 
+# The same where people have ever been shown what the machine says: whoever was counts as somebody of whom no more is
+# known, -1 for the first label, -2 for the second, …
+LOAD_VOTES_CONFIRMING = """
+SELECT v.task_id, CASE WHEN a.shown THEN -1 - a.suggestion::bigint ELSE v.annotator_id END, v.label
+FROM projects_vote v LEFT JOIN projects_assignment a ON a.id = v.assignment_id
+WHERE v.project_id = %(project)s AND v.status = 'counted'
+"""
+
 # The tasks a refit publishes, those that have or had votes or gold (-1 where there is none), and the version of their
 # votes; copied in binary. Gold comes twice: all of it, and what was drawn at random, as uploaded gold is taken to be.
 LOAD_TASKS = """
@@ -117,11 +125,13 @@ SELECT DISTINCT task FROM projects_event WHERE project_id = %(project)s AND kind
 """
 REVIEWS_DUE = "SELECT DISTINCT project_id FROM projects_event WHERE kind = 'review'"
 
-# Answers on gold, of annotators with so many. What experts reviewed was disputed and measures nobody.
+# Answers on gold, of annotators with so many, but for those of who was shown what the machine says. What experts
+# reviewed was disputed and measures nobody.
 GOLD_FIGURES = """
 SELECT v.annotator_id, count(*) FILTER (WHERE v.label = g.label), count(*)
 FROM projects_gold g JOIN projects_vote v ON v.task_id = g.task_id
-WHERE g.project_id = %(project)s AND g.origin <> 'review' AND v.status = 'counted'
+LEFT JOIN projects_assignment a ON a.id = v.assignment_id
+WHERE g.project_id = %(project)s AND g.origin <> 'review' AND v.status = 'counted' AND a.shown IS NOT TRUE
 GROUP BY v.annotator_id HAVING count(*) >= %(minimum)s
 ORDER BY v.annotator_id
 """

@@ -9,16 +9,19 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from aggregation.core import live
+from aggregation.core.confirming import anchoring
 from aggregation.models import Auditing, Certificate, CertificateKind, Run, RunKind, RunStatus
 from aggregation.services.calibrating import says
 from projects.models import Confusion, Event, LiveModel, Member, Prediction, Project, Skill
+from projects.queries import AGREEMENT_WITH_MACHINE, fetch
 from projects.selectors import budget_of, task_statistics
 
 ANNOTATORS = """
 SELECT m.id, m.name, count(v.id), k.skill, avg((v.label = g.label)::int), count(g.task_id)
 FROM projects_member m
 JOIN projects_vote v ON v.annotator_id = m.id AND v.status = 'counted'
-LEFT JOIN projects_gold g ON g.task_id = v.task_id AND g.origin <> 'review'
+LEFT JOIN projects_assignment a ON a.id = v.assignment_id
+LEFT JOIN projects_gold g ON g.task_id = v.task_id AND g.origin <> 'review' AND a.shown IS NOT TRUE
 LEFT JOIN projects_skill k ON k.annotator_id = m.id
 WHERE m.project_id = %(project)s AND m.id > %(after)s AND (%(only)s::bigint IS NULL OR m.id = %(only)s)
 GROUP BY m.id, m.name, k.skill
@@ -120,6 +123,23 @@ def learning_curve_of(project: Project) -> dict[str, Any]:
     return {"run": run.id, **run.metrics["learning_curve"]}
 
 
+def _confirming_of(project: Project) -> dict[str, Any] | None:
+    """How people vote who are shown what the machine says, beside those who are not; null where nobody ever was."""
+    if not project.has_confirmed:
+        return None
+    rows = {shown: (votes, agreed) for shown, votes, agreed in fetch(AGREEMENT_WITH_MACHINE, project=project.id)}
+    (shown, shown_agreed), (blind, blind_agreed) = rows.get(True, (0, 0)), rows.get(False, (0, 0))
+    found = anchoring(shown_agreed, shown, blind_agreed, blind)
+    return {
+        "shown": shown,
+        "shown_agreed": shown_agreed,
+        "blind": blind,
+        "blind_agreed": blind_agreed,
+        "anchoring": found and found.points,
+        "anchoring_interval": found and [found.low, found.high],
+    }
+
+
 def statistics_of(project: Project) -> dict[str, Any]:
     """What a manager watches: tasks, votes, confidence, and how far refits and retrainings have come."""
     model = LiveModel.objects.get(project=project)
@@ -137,6 +157,7 @@ def statistics_of(project: Project) -> dict[str, Any]:
         "retrainings": runs.filter(kind=RunKind.RETRAINING).count(),
         "refit_pending": project.refit_requested_at is not None or Event.objects.filter(project=project).exists(),
         "tiers": _tiers_of(project),
+        "confirming": _confirming_of(project),
         "learner": learner
         and {
             "run": learner.id,

@@ -56,6 +56,21 @@ class TiersOut(serializers.Serializer[Any]):
     says = serializers.CharField(help_text="What was concluded, and why.")
 
 
+class ConfirmingOut(serializers.Serializer[Any]):
+    """Votes on tasks of which the machine is sure enough, by whether people were shown what it says."""
+
+    shown = serializers.IntegerField()
+    shown_agreed = serializers.IntegerField(help_text="Of these, with what they were shown.")
+    blind = serializers.IntegerField()
+    blind_agreed = serializers.IntegerField(help_text="Of these, with what they would have been shown.")
+    anchoring = serializers.FloatField(
+        allow_null=True, help_text="In points: how much more often people agree who see what the machine says."
+    )
+    anchoring_interval = serializers.ListField(
+        child=serializers.FloatField(), allow_null=True, help_text="Within these bounds with about 95 % probability."
+    )
+
+
 class StatisticsOut(serializers.Serializer[Any]):
     tasks = serializers.IntegerField()
     open = serializers.IntegerField(help_text="Tasks that still collect votes.")
@@ -80,6 +95,7 @@ class StatisticsOut(serializers.Serializer[Any]):
     retrainings = serializers.IntegerField()
     refit_pending = serializers.BooleanField()
     budget = BudgetOut(allow_null=True, help_text="Null where votes cost nothing.")
+    confirming = ConfirmingOut(allow_null=True, help_text="Null where nobody was ever shown what the machine says.")
     tiers = TiersOut(allow_null=True, help_text="Null where people label everything.")
     learner = LearnerSummary(allow_null=True)
 

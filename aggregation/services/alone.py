@@ -13,8 +13,8 @@ from psycopg.types.json import Jsonb
 
 from aggregation import tier_queries
 from aggregation.core import live
+from aggregation.core.confirming import sharpened
 from aggregation.core.votes import Floats
-from aggregation.services.audits import sharpened
 from projects.models import Project
 from projects.queries import fetch, from_json
 from projects.services.recompute import decode_posteriors

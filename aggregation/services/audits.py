@@ -12,14 +12,14 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from aggregation import tier_queries
-from aggregation.core import live
+from aggregation.core.confirming import sharpened
 from aggregation.core.tiers import ScoredAudits
 from aggregation.core.votes import Floats
 from aggregation.services.auditing import is_audited, lots_of
 from projects.models import AUDIT_PRIORITY, Project
-from projects.queries import TASKS_WITH_VOTES, fetch
+from projects.queries import fetch
 from projects.services.live_model import live_model
-from projects.services.recompute import decode_posteriors, summarise_rows
+from projects.services.recompute import decode_posteriors, reading, summarise_rows
 
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
@@ -32,12 +32,6 @@ PATIENCE = timedelta(days=1)
 AT_WORK = 50
 #: … but no more than so large a part of all tasks that they have answered: what audits teaches no learner.
 PART = 1 / 3
-
-
-def sharpened(prediction: Floats, sharpness: float) -> Floats:
-    """A prediction f8[K], or f8[n, K], as sure as it is right out of fold: to this power (``core.prediction``)."""
-    K = np.shape(prediction)[-1]
-    return live.task_prior(np.full(K, 1.0 / K), prediction, sharpness)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +161,7 @@ def consensus_of_votes(project: Project, task_ids: Ints) -> tuple[Ints, Floats]:
     with transaction.atomic(), connection.cursor() as cursor:
         # One snapshot: votes and live model belong together, so that they are not read again with predictions.
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        rows = fetch(TASKS_WITH_VOTES, tasks=task_ids.tolist())
+        rows = fetch(reading(project), tasks=task_ids.tolist())
         found, _ = summarise_rows(project=project, rows=[(*row[:5], None, *row[6:]) for row in rows])
     place = {id_: row for row, id_ in enumerate(found.ids)}
     order = [place[id_] for id_ in task_ids.tolist()]

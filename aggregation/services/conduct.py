@@ -23,8 +23,8 @@ def record_conduct(*, project: Project, run: Run, loaded: Loaded, fit: Fit) -> N
         return
     found = agreement(loaded.votes)
     pairs = copying(loaded.votes, fit, loaded.gold) if Condition.COPYING in asked else None
-    partners = {} if pairs is None else _plainest(pairs)
     ids = loaded.annotator_ids.tolist()
+    partners = {} if pairs is None else _plainest(pairs, ids)
     rows = [
         Conduct(
             annotator_id=id_,
@@ -38,17 +38,20 @@ def record_conduct(*, project: Project, run: Run, loaded: Loaded, fit: Fit) -> N
         for row, (id_, compared, agreed, chance) in enumerate(
             zip(ids, found.compared.tolist(), found.agreed.tolist(), found.chance.tolist(), strict=True)
         )
+        if id_ >= 0
     ]
     with transaction.atomic():
         Conduct.objects.filter(project=project).delete()
         Conduct.objects.bulk_create(rows, batch_size=5000)
 
 
-def _plainest(pairs: Copying) -> dict[int, tuple[int, int]]:
-    """For each annotator of a pair the other one and the pair's row, of the pair least probable by chance."""
+def _plainest(pairs: Copying, ids: list[int]) -> dict[int, tuple[int, int]]:
+    """For each annotator of a pair of people the other one and the pair's row, of the pair least probable by chance."""
     partners: dict[int, tuple[int, int]] = {}
     for row in np.argsort(pairs.adjusted, kind="stable").tolist():
         one, other = int(pairs.first[row]), int(pairs.second[row])
+        if min(ids[one], ids[other]) < 0:
+            continue
         partners.setdefault(one, (other, row))
         partners.setdefault(other, (one, row))
     return partners

@@ -14,7 +14,7 @@ from aggregation.core.fit import Fit
 from aggregation.models import Run
 from aggregation.services.bulk import as_text, copy_rows
 from aggregation.services.fitting import Loaded
-from projects.models import LiveModel, PooledError, Project
+from projects.models import ConfirmConfusion, LiveModel, PooledError, Project
 from projects.queries import fetch
 
 
@@ -52,6 +52,8 @@ def make_current(
     fetch(queries.FITTED_TABLES)
     # A newcomer stays unknown: until there are votes enough to judge by, they weigh what anybody weighs.
     known = np.flatnonzero(loaded.known(project.newcomer_votes))
+    _replace_confirm_confusions(project, known[loaded.annotator_ids[known] < 0], loaded, fit)
+    known = known[loaded.annotator_ids[known] >= 0]
     who = loaded.annotator_ids[known].tolist()
     figures = zip(who, fit.accuracy[known].tolist(), fit.skill[known].tolist(), strict=True)
     copy_rows("fitted_skill", (f"{id_}\t{accuracy!r}\t{skill!r}" for id_, accuracy, skill in figures))
@@ -88,6 +90,28 @@ def _replace_pooled_errors(project: Project, fit: Fit) -> None:
         update_conflicts=True,
         unique_fields=["project", "voted"],
         update_fields=["vector", "confusion"],
+    )
+
+
+def _replace_confirm_confusions(project: Project, rows: NDArray[np.intp], loaded: Loaded, fit: Fit) -> None:
+    """What the fit has made of people who were shown what the machine says, one row of it for each label shown."""
+    if not project.has_confirmed:
+        return
+    K = len(fit.label_prior)
+    by_vote = None
+    if fit.confusion is not None:
+        by_vote = fit.confusion.transpose(0, 2, 1) if fit.kinds is None else fit.kinds.confusion.transpose(0, 3, 1, 2)
+    ConfirmConfusion.objects.filter(project=project).delete()
+    ConfirmConfusion.objects.bulk_create(
+        ConfirmConfusion(
+            project=project,
+            shown=-1 - int(loaded.annotator_ids[row]),
+            voted=voted,
+            vector=None if by_vote is None else by_vote[row, voted].ravel().tolist(),
+            accuracy=float(fit.accuracy[row]),
+        )
+        for row in rows
+        for voted in range(K)
     )
 
 

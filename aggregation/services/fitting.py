@@ -27,6 +27,8 @@ PREDICTIONS_AT_ONCE = 10_000
 class Loaded:
     """A project's votes as of one instant. Task ids, versions and gold are aligned: row t is task t of ``votes``.
 
+    annotator_ids: those below 0 are no people: all who were shown that the machine says label -1 - id, together.
+
     random_gold: the gold of tasks that were drawn at random, so that it tells of all tasks. Gold that comes of a review
     tells of what was disputed: it is known, but no measure.
     """
@@ -68,7 +70,8 @@ def load_votes(*, project: Project) -> Loaded:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         mine = {"project": project.id}
         tasks = copy_columns(queries.LOAD_TASKS, mine, task="i8", version="i4", gold="i2", random_gold="i2")
-        votes = copy_columns(queries.LOAD_VOTES, mine, task="i8", annotator="i8", label="i2")
+        load = queries.LOAD_VOTES_CONFIRMING if project.has_confirmed else queries.LOAD_VOTES
+        votes = copy_columns(load, mine, task="i8", annotator="i8", label="i2")
         ((newest_vote,),) = fetch(queries.NEWEST_VOTE, **mine)
     annotator_ids, annotator = np.unique(votes["annotator"], return_inverse=True)
     return Loaded(

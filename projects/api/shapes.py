@@ -47,13 +47,12 @@ def plain_count(body: Any) -> int | None:
 def leased(leases: Sequence[Lease], status: str) -> dict[str, Any]:
     """As ``LeaseOut``."""
     return {
-        "assignments": [
-            {
-                "id": str(lease.id),
-                "data": lease.data,
-                "expires_at": lease.expires_at.isoformat().replace("+00:00", "Z"),
-            }
-            for lease in leases
-        ],
+        "assignments": [_leased(lease) for lease in leases],
         "status": status,
     }
+
+
+def _leased(lease: Lease) -> dict[str, Any]:
+    expires_at = lease.expires_at.isoformat().replace("+00:00", "Z")
+    shown = {} if lease.suggestion is None else {"suggestion": lease.suggestion}
+    return {"id": str(lease.id), "data": lease.data, "expires_at": expires_at, **shown}

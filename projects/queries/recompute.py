@@ -28,21 +28,33 @@ JOIN projects_livemodel m ON m.project_id = s.project_id
 LEFT JOIN projects_gold g ON g.task_id = s.task_id
 LEFT JOIN projects_prediction p ON p.task_id = s.task_id
 LEFT JOIN LATERAL (
-    SELECT v.id, v.label, c.vector, k.accuracy
+    SELECT v.id, v.label, {vector}, {accuracy}
     FROM projects_vote v
     LEFT JOIN projects_confusion c ON c.annotator_id = v.annotator_id AND c.voted = v.label
-    LEFT JOIN projects_skill k ON k.annotator_id = v.annotator_id
+    LEFT JOIN projects_skill k ON k.annotator_id = v.annotator_id {confirming}
     WHERE v.task_id = s.task_id AND v.status = 'counted' AND (g.task_id IS NULL OR o.gold_share IS NULL)
     OFFSET 0
 ) votes ON true
 WHERE s.task_id = ANY({tasks})
 ORDER BY s.task_id, votes.id
 """
-TASKS_WITH_VOTES = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks="%(tasks)s::bigint[]")
-# Of the tasks of some assignments.
-TASKS_VOTED_ON = _TASKS_WITH_VOTES.format(
-    settled=SETTLED, tasks="ARRAY(SELECT task_id FROM projects_assignment WHERE id = ANY(%(assignments)s::uuid[]))"
-)
+_PLAIN = {"vector": "c.vector", "accuracy": "k.accuracy", "confirming": ""}
+# Whoever was shown what the machine says votes as people do who are shown this label.
+_CONFIRMING = {
+    "vector": "CASE WHEN a.shown THEN w.vector ELSE c.vector END AS vector",
+    "accuracy": "CASE WHEN a.shown THEN w.accuracy ELSE k.accuracy END AS accuracy",
+    "confirming": """
+    LEFT JOIN projects_assignment a ON a.id = v.assignment_id
+    LEFT JOIN projects_confirmconfusion w
+        ON w.project_id = v.project_id AND w.shown = a.suggestion AND w.voted = v.label""",
+}
+_THESE = "%(tasks)s::bigint[]"
+_OF_ASSIGNMENTS = "ARRAY(SELECT task_id FROM projects_assignment WHERE id = ANY(%(assignments)s::uuid[]))"
+TASKS_WITH_VOTES = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks=_THESE, **_PLAIN)
+TASKS_VOTED_ON = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks=_OF_ASSIGNMENTS, **_PLAIN)
+# The same where people have ever been shown what the machine says.
+TASKS_WITH_VOTES_CONFIRMING = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks=_THESE, **_CONFIRMING)
+TASKS_VOTED_ON_CONFIRMING = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks=_OF_ASSIGNMENTS, **_CONFIRMING)
 
 # A project's live model: its version, its row, and how people err by voted label. Few rows: read when it has changed.
 LIVE_MODEL = """

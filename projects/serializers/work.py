@@ -96,6 +96,9 @@ class AssignmentOut(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     data = serializers.JSONField()
     expires_at = serializers.DateTimeField()
+    suggestion = serializers.CharField(
+        required=False, help_text="What the machine says, to be confirmed or corrected. Only where it is shown."
+    )
 
 
 class QualificationProgress(serializers.Serializer[Any]):

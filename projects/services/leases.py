@@ -34,7 +34,7 @@ from projects.models import (
     Stage,
 )
 from projects.queries import Rows, Statement, fetch, fetch_together, from_json
-from projects.services import budget, gold, qualification, quotas
+from projects.services import budget, confirming, gold, qualification, quotas
 from projects.services.hints import hint_after_commit
 from projects.services.sanctions import KEPT_OUT, refuse_leases
 
@@ -64,6 +64,7 @@ class Lease:
     id: UUID
     data: Any
     expires_at: datetime
+    suggestion: str | None = None  # what the machine says, where people are to confirm it
 
 
 def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
@@ -76,6 +77,14 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
     or for good), "not_qualified" (they have failed the test). Raises ProjectPaused, AnnotatorPaused or
     AnnotatorBlocked.
     """
+    leased, why = _lease_any(member, count)
+    if leased and member.project.confirm_above is not None and not qualification.is_due(member):
+        return confirming.suggest(project=member.project, leases=leased), why
+    return leased, why
+
+
+def _lease_any(member: Member, count: int) -> tuple[list[Lease], str]:
+    """As ``lease_tasks``, without what the machine says."""
     refuse_leases(member)
     project = member.project
     if project.status != ProjectStatus.ACTIVE:
@@ -129,11 +138,16 @@ def leasing(*, member: Member, count: int) -> Statement | None:
     """The statement, and its parameters, that leases from the first tasks of the queue alone: perhaps too few.
 
     None where that is not all there is to it: the project or the annotator is paused, leases cost something, the
-    annotator has a quota, pools of their own, or has yet to qualify.
+    annotator has a quota, pools of their own, or has yet to qualify, or people are shown what the machine says.
     """
     project = member.project
     more = project.costs or project.has_quotas or member.tags or qualification.is_due(member)
-    if more or project.status != ProjectStatus.ACTIVE or member.standing in KEPT_OUT:
+    if (
+        more
+        or project.confirm_above is not None
+        or project.status != ProjectStatus.ACTIVE
+        or member.standing in KEPT_OUT
+    ):
         return None
     return _statements(project)[0], _wanted(member, min(count, project.max_leases))
 

@@ -82,7 +82,12 @@ def recompute_in_chunks(*, project: Project, task_ids: Sequence[int]) -> None:
 
 def summarise(*, project: Project, task_ids: Sequence[int]) -> tuple[Summaries, int | None]:
     """The summaries of these tasks and the refit that they stand on; nothing written."""
-    return summarise_rows(project=project, rows=fetch(queries.TASKS_WITH_VOTES, tasks=list(task_ids)))
+    return summarise_rows(project=project, rows=fetch(reading(project), tasks=list(task_ids)))
+
+
+def reading(project: Project) -> str:
+    """The statement that reads what the project's tasks are recomputed from."""
+    return queries.TASKS_WITH_VOTES_CONFIRMING if project.has_confirmed else queries.TASKS_WITH_VOTES
 
 
 def summarise_rows(*, project: Project, rows: Sequence[tuple[Any, ...]]) -> tuple[Summaries, int | None]:
@@ -90,7 +95,9 @@ def summarise_rows(*, project: Project, rows: Sequence[tuple[Any, ...]]) -> tupl
     settings, version = rows[0][6:8] if rows else (project.version, None)
     if settings != project.version:
         # A setting has changed since the caller read it. It can't any more: whoever changes one locks the tasks.
-        project = Project.objects.get(id=project.id)
+        told, project = project.has_confirmed, Project.objects.get(id=project.id)
+        if project.has_confirmed != told:
+            return summarise(project=project, task_ids=list(dict.fromkeys(row[0] for row in rows)))
     model = live_model(project_id=project.id, version=version)
     if rows and model.version != version:
         # Another refit has become current since they were read.

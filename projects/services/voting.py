@@ -156,7 +156,7 @@ def take_ballots(ballots: Sequence[Ballot], provided: Sequence[Statement] = ()) 
     with trips() as trip:
         then: list[Statement] = [*provided, lock]
         if votes:
-            closed, read = trip(*then, *_storing(votes))[len(then) :]
+            closed, read = trip(*then, *_storing(ballots[0].member.project, votes))[len(then) :]
             then = []
             for of, ballot in zip(stored, ballots, strict=True):
                 of.update(assignment for assignment, annotator, _ in closed if annotator == ballot.member.id)
@@ -173,7 +173,7 @@ def take_ballots(ballots: Sequence[Ballot], provided: Sequence[Statement] = ()) 
     return [Taken(*each) for each in zip(stored, shared_out(wanted, given, found), strict=True)]
 
 
-def _storing(votes: Sequence[tuple[int, Canonical]]) -> list[Statement]:
+def _storing(project: Project, votes: Sequence[tuple[int, Canonical]]) -> list[Statement]:
     """The statements that store votes, each with its annotator, and read what their tasks' posteriors are made of."""
     which = {"assignments": [vote.assignment for _, vote in votes], "annotators": [annotator for annotator, _ in votes]}
     what = {
@@ -181,7 +181,8 @@ def _storing(votes: Sequence[tuple[int, Canonical]]) -> list[Statement]:
         "labels": [vote.label for _, vote in votes],
         "seconds": [vote.seconds for _, vote in votes],
     }
-    return [(queries.STORE_VOTES, {**which, **what}), (queries.TASKS_VOTED_ON, which)]
+    recomputing = queries.TASKS_VOTED_ON_CONFIRMING if project.has_confirmed else queries.TASKS_VOTED_ON
+    return [(queries.STORE_VOTES, {**which, **what}), (recomputing, which)]
 
 
 def _canonical(project: Project, vote: VoteInput) -> Canonical | UnknownLabel:

@@ -56,8 +56,19 @@ def test_ordinary_votes_are_plainly_right() -> None:
     assert plain_votes({"votes": []}) is None
 
 
+SHOWN = [None, "cat"]
+
+
 def test_leases_look_as_the_serializer_has_them() -> None:
     moments = [datetime(2026, 1, 2, 3, 4, 5, 6, UTC), datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone(timedelta(0)))]
-    for leases in ([], [Lease(uuid4(), {"text": ["a", None, 1.5]}, moment) for moment in moments]):
+    for leases in (
+        [],
+        [
+            Lease(uuid4(), {"text": ["a", None, 1.5]}, moment, shown)
+            for moment, shown in zip(moments, SHOWN, strict=True)
+        ],
+    ):
         expected = LeaseOut({"assignments": leases, "status": "ok"}).data
-        assert leased(leases, "ok") == {"assignments": [dict(row) for row in expected["assignments"]], "status": "ok"}
+        # What is not shown is not there: nothing tells such a lease from one of a project that shows nothing.
+        rows = [{name: value for name, value in row.items() if value is not None} for row in expected["assignments"]]
+        assert leased(leases, "ok") == {"assignments": rows, "status": "ok"}

@@ -11,7 +11,7 @@ export const ANSWERS = { choice: Choice };
 /** `below`: what follows the labels, given `onSkip` and the hint of its key. */
 function Choice({ task, labels, onAnswer, onSkip, below = Skip }) {
   const given = { labels, onAnswer, onSkip, below };
-  return labels.length > MOST_KEYS ? html`<${Search} key=${task.id} ...${given} />` : html`<${Buttons} task=${task} ...${given} />`;
+  return labels.length > MOST_KEYS ? html`<${Search} key=${task.id} task=${task} ...${given} />` : html`<${Buttons} task=${task} ...${given} />`;
 }
 
 /** The labels' keys: their own names where each is a single key of ours (a digit is answered by itself), else in order. */
@@ -38,9 +38,10 @@ function Buttons({ task, labels, onAnswer, onSkip, below: Below }) {
     if (event.detail > 1 && performance.now() - shownAt.current < DOUBLE_CLICK_MS) return;
     onAnswer(label);
   };
-  return html`<section class="answers" aria-label="Your answer">
+  return html`<${Suggestion} task=${task} onAnswer=${onAnswer} />
+    <section class="answers" aria-label="Your answer">
       ${labels.map(
-        (label, index) => html`<button key=${label} class="answer" aria-keyshortcuts=${keys[index]} onClick=${(event) => click(event, label)}>
+        (label, index) => html`<button key=${label} class="answer ${label === task.suggestion ? "marked" : ""}" aria-keyshortcuts=${keys[index]} onClick=${(event) => click(event, label)}>
           <kbd aria-hidden="true">${keys[index].toUpperCase()}</kbd><span dir="auto">${label}</span>
         </button>`,
       )}
@@ -48,10 +49,28 @@ function Buttons({ task, labels, onAnswer, onSkip, below: Below }) {
     <${Below} hint="S" onSkip=${onSkip} />`;
 }
 
+/** What the machine says, to be accepted with Enter, as its button has the focus, or corrected with another label. */
+function Suggestion({ task, onAnswer }) {
+  const accept = useRef(null);
+  const shownAt = useRef(0);
+  useEffect(() => {
+    shownAt.current = performance.now();
+    accept.current?.focus({ preventScroll: true });
+  }, [task.id]);
+  if (!task.suggestion) return null;
+  // A key that is held down, or the second half of a double click, belongs to the task before.
+  const click = () => performance.now() - shownAt.current >= DOUBLE_CLICK_MS && onAnswer(task.suggestion);
+  return html`<p class="suggestion" role="status">
+    <span>The machine says: <strong dir="auto">${task.suggestion}</strong></span>
+    <button key=${task.id} ref=${accept} onClick=${click} onKeyDown=${(event) => event.repeat && event.preventDefault()}>Accept <kbd aria-hidden="true">Enter</kbd></button>
+    <span class="muted">or choose another label. It is often right, not always: please look.</span>
+  </p>`;
+}
+
 /** Too many labels for keys: typing finds them, Enter takes the marked one. */
-function Search({ labels, onAnswer, onSkip, below: Below }) {
+function Search({ task, labels, onAnswer, onSkip, below: Below }) {
   const [typed, setTyped] = useState("");
-  const [marked, setMarked] = useState(0);
+  const [marked, setMarked] = useState(Math.max(0, labels.indexOf(task.suggestion)));
   const field = useRef(null);
   const list = useRef(null);
   const found = matching(labels, typed);
@@ -72,7 +91,8 @@ function Search({ labels, onAnswer, onSkip, below: Below }) {
     else return;
     event.preventDefault();
   };
-  return html`<label class="search">
+  return html`${task.suggestion && html`<p class="suggestion" role="status">The machine says: <strong dir="auto">${task.suggestion}</strong>. It is marked below: take it or find another.</p>`}
+    <label class="search">
       <span>Type to find a label, Enter takes the marked one</span>
       <input ref=${field} type="search" value=${typed} autocomplete="off" spellcheck=${false}
         onInput=${(event) => (setTyped(event.target.value), setMarked(0))} onKeyDown=${onKeyDown} />
