@@ -18,7 +18,7 @@ from aggregation.services.champion import keeping_learner
 from aggregation.services.publishing import write_tasks
 from aggregation.services.runs import checkpoint
 from projects.models import Project
-from projects.queries import fetch
+from projects.queries import WRITE_UNVOTED_TASKS, fetch
 from projects.services.live_model import live_model
 from projects.services.recompute import Summaries, TaskRows, recompute_tasks, summaries_of
 
@@ -75,7 +75,7 @@ def _reprioritise(project: Project, tasks: NDArray[np.int64], proba: Proba) -> N
     unvoted = [row for row in rows if row[1] == 0]
     if unvoted:
         place = np.searchsorted(tasks, np.array([id_ for id_, *_ in unvoted], dtype=np.int64))
-        write_tasks([_as_predicted(project, unvoted, proba[place].astype(np.float64))], model.run)
+        write_tasks([_as_predicted(project, unvoted, proba[place].astype(np.float64))], model.run, WRITE_UNVOTED_TASKS)
     recompute_tasks(project=project, task_ids=[id_ for id_, votes, *_ in rows if votes > 0])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+import orjson
 from django.db.models import Max
 from numpy.typing import NDArray
 
@@ -15,7 +16,7 @@ from aggregation.services.artefacts import load_artefact
 from aggregation.services.champion import keeping_learner
 from aggregation.services.runs import checkpoint
 from projects.models import Project, Task
-from projects.queries import fetch, from_json
+from projects.queries import fetch
 
 #: Tasks predicted at a time, and later re-prioritised in one transaction.
 CHUNK = 1000
@@ -57,5 +58,5 @@ def predict_chunk(learned: Any, payloads: list[dict[str, Any]]) -> NDArray[np.fl
 def _pool(project: Project, after: int) -> Iterator[tuple[NDArray[np.int64], list[dict[str, Any]]]]:
     """The tasks of a project behind this one, so that a large pool never lies in memory."""
     while rows := fetch(queries.POOL, project=project.id, after=after, limit=CHUNK):
-        yield np.array([id_ for id_, _ in rows], dtype=np.int64), [from_json(data) for _, data in rows]
+        yield np.array([id_ for id_, _ in rows], dtype=np.int64), [orjson.loads(data) for _, data in rows]
         after = rows[-1][0]

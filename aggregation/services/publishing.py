@@ -143,13 +143,13 @@ def _as_fitted(
     return summaries
 
 
-def write_tasks(summaries: Sequence[Summaries], run: int | None) -> None:
+def write_tasks(summaries: Sequence[Summaries], run: int | None, statement: str = WRITE_TASKS) -> None:
     """State, posterior and queue of tasks that the present transaction holds, each where it changes.
 
     run: the refit that they stand on. The session's table of them (`queries.REFITTED_TABLE`) is there, and empty.
     """
     copy_rows("refitted", (line for each in summaries for line in _lines(each)))
-    fetch(WRITE_TASKS.format(rows="refitted"), run=run)
+    fetch(statement.format(rows="refitted"), run=run)
 
 
 def write(project: Project, run: Run, model: Live, summaries: Sequence[Summaries]) -> None:

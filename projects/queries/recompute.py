@@ -68,7 +68,7 @@ WHERE m.project_id = %(project)s
 """
 
 # Write recomputed tasks: hot row, posterior and queue row, each only where it changes.
-WRITE_TASKS = """
+_WRITE_TASKS = """
 WITH new AS (
     SELECT * FROM {rows}
 ), state AS (
@@ -89,10 +89,24 @@ WITH new AS (
           IS DISTINCT FROM (new.retired IS NULL, coalesce(new.priority, q.priority),
                             new.retired IN ('flagged', 'disputed') IS TRUE)
 )
+{posteriors}
+"""
+WRITE_TASKS = _WRITE_TASKS.format(
+    rows="{rows}",
+    posteriors="""
 INSERT INTO projects_taskposterior AS p (task_id, posterior)
 SELECT task_id, posterior FROM new
 ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior WHERE p.posterior IS DISTINCT FROM EXCLUDED.posterior
-"""
+""",
+)
+# Of tasks without votes, whose prediction tells as much: none is given a posterior of its own.
+WRITE_UNVOTED_TASKS = _WRITE_TASKS.format(
+    rows="{rows}",
+    posteriors="""
+UPDATE projects_taskposterior p SET posterior = new.posterior
+FROM new WHERE p.task_id = new.task_id AND p.posterior IS DISTINCT FROM new.posterior
+""",
+)
 # The same of a few tasks (migration 15).
 WRITE_FEW_TASKS = """
 SELECT projects_write_tasks(
