@@ -9,9 +9,9 @@ from threading import BoundedSemaphore
 from celery import shared_task
 
 from aggregation import queries
+from aggregation.services import backtests, reviews, rules, tiers
 from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
-from aggregation.services import reviews, rules, tiers
 from projects.queries import fetch
 from projects.services.hints import send_hint
 from projects.services.idempotency import forget_old_keys
@@ -57,6 +57,13 @@ def look(project_id: int) -> None:
             tiers.look(project_id=project_id)
 
 
+@shared_task(name="aggregation.backtest")
+def backtest(project_id: int) -> None:
+    with _room_for_a_long_job() as found:
+        if found:
+            backtests.run_backtest(project_id=project_id)
+
+
 @shared_task(name="aggregation.publish_reviews")
 def publish_reviews(project_id: int) -> None:
     reviews.publish_reviews(project_id=project_id)
@@ -76,5 +83,7 @@ def sweep() -> None:
         send_hint("aggregation.publish_reviews", project_id)
     for project_id in retrainings.retraining_due():
         send_hint("aggregation.retrain", project_id)
+    for (project_id,) in fetch(queries.BACKTESTS_DUE):
+        send_hint("aggregation.backtest", project_id)
     for project_id in tiers.looks_due():
         send_hint("aggregation.look", project_id)

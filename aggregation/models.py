@@ -153,3 +153,32 @@ class Auditing(models.Model):
     seen_run = models.BigIntegerField(default=0)
     seen_version = models.IntegerField(default=0)
     rests_until = models.DateTimeField(db_default=Now())
+
+
+class BacktestStatus(models.TextChoices):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Backtest(models.Model):
+    """What other settings would have made of a project's own votes."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="backtests", db_index=False)
+    settings = models.JSONField()  # that are asked about, where they differ from the project's
+    status = models.CharField(max_length=7, choices=BacktestStatus.choices, default=BacktestStatus.WAITING)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    result = models.JSONField(null=True)
+    error = models.TextField(blank=True, default="")
+    requested_at = models.DateTimeField(db_default=Now())
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            # Asking again before there is an answer is refused by this. Read by the sweeper: which are due?
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(finished_at__isnull=True), name="one_backtest_at_a_time"
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-id"], name="backtest_latest")]  # lists

@@ -191,6 +191,9 @@ SELECT p.id FROM projects_project p
 WHERE p.refit_requested_at IS NOT NULL OR EXISTS (SELECT 1 FROM projects_event e WHERE e.project_id = p.id)
 """
 
+# Projects that wait for a backtest, or whose backtest was killed. Index: one_backtest_at_a_time.
+BACKTESTS_DUE = "SELECT project_id FROM aggregation_backtest WHERE finished_at IS NULL"
+
 # Projects whose learner is due: asked for; or enough new votes since the last retraining, or some, long ago; or
 # consensus has moved since; or a retraining was killed, if it is not at work. Votes are counted as of the last refit
 # (its run says how many it saw, and how far consensus has moved), not one by one.

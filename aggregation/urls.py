@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from aggregation import api, tier_api
+from aggregation import api, backtest_api, tier_api
 
 urlpatterns = [
     path("projects/<int:project_id>/statistics", api.StatisticsView.as_view()),
@@ -20,6 +20,8 @@ urlpatterns = [
     path("projects/<int:project_id>/runs/<int:run_id>/cancel", api.CancelView.as_view()),
     path("projects/<int:project_id>/runs/<int:run_id>/restore", api.RestoreView.as_view()),
     path("projects/<int:project_id>/learning-curve", api.LearningCurveView.as_view()),
+    path("projects/<int:project_id>/backtests", backtest_api.BacktestsView.as_view()),
+    path("projects/<int:project_id>/backtests/<int:backtest_id>", backtest_api.BacktestView.as_view()),
     path("projects/<int:project_id>/refit", api.RefitView.as_view()),
     path("projects/<int:project_id>/retrain", api.RetrainView.as_view()),
 ]

@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from aggregation.core.cost_quality import CostQuality, cost_quality, full
 from aggregation.core.policy import Policy
 from aggregation.offline.backtest import run
-from aggregation.offline.backtest_report import as_json, curve_json
+from aggregation.offline.backtest_report import as_json
 from aggregation.offline.policies import policy_name, read_policy
 from benchmarks import datasets
 
@@ -94,7 +94,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                 replays = list(run(data.votes, data.gold, policy, seeds_for(data, options.seeds), name=data.name))
                 curves[policy] = cost_quality(replays, data.votes, data.gold, bars)
             curve = curves[policy]
-            found[data.name][name] = curve_json(curve)
+            found[data.name][name] = curve.as_json()
             shown = f"{curve.votes_to_majority:>9.2f}{curve.votes_to_full:>9.2f}{curve.votes_used:>9.2f}"
             print(f"{data.name:<16}{name:<12}{shown}", file=sys.stderr, flush=True)
     return as_json(found)

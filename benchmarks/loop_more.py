@@ -18,7 +18,6 @@ from aggregation.core.replay import REFITS, Replayed, Teach
 from aggregation.core.simulation import digit_crowd
 from aggregation.core.votes import Floats, Ints, Votes
 from aggregation.offline.backtest import run
-from aggregation.offline.backtest_report import curve_json
 from aggregation.offline.files import source
 from aggregation.offline.learning import FEATURES, Material, read_features, read_items
 from aggregation.offline.policies import read_policy
@@ -101,7 +100,7 @@ def _compared(without: list[Replayed], taught: list[Replayed], votes: Votes, tru
         "votes_to_majority_without": needs["without"],
         "votes_to_majority_with": needs["with"],
         "fewer_votes": 1.0 - needs["with"] / needs["without"] if needs["without"] else None,
-        "curves": {name: curve_json(curve) for name, curve in curves.items()},
+        "curves": {name: curve.as_json() for name, curve in curves.items()},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -57,6 +58,20 @@ class CostQuality:
     retired_accuracy: float | None
     retired_confidence: float | None
     retired_share: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as plain JSON types; null where nothing retired at the target."""
+        points = zip(self.share, self.accuracy, self.low, self.high, strict=True)
+        return {
+            "curve": [
+                {"votes_share": round(float(at), 4), "accuracy": float(mean), "low": float(low), "high": float(high)}
+                for at, mean, low, high in points
+            ],
+            "votes_to_majority": self.votes_to_majority,
+            "votes_to_full": self.votes_to_full,
+            "retired_accuracy": self.retired_accuracy,
+            "retired_share": self.retired_share,
+        }
 
 
 def cost_quality(replays: Sequence[Replayed], votes: Votes, truth: Ints, bars: Full) -> CostQuality:

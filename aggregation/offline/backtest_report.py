@@ -17,7 +17,7 @@ SHOWN = 10
 
 def write_json(found: Backtested, file: BinaryIO) -> None:
     """Write `as_json`."""
-    crowd = {each.name: curve_json(each.curve) for each in found.results}
+    crowd = {each.name: each.curve.as_json() for each in found.results}
     file.write(json.dumps(as_json({found.dataset: crowd}), indent=2).encode() + b"\n")
 
 
@@ -26,21 +26,6 @@ def as_json(datasets: dict[str, dict[str, dict[str, Any]]]) -> dict[str, Any]:
     policies = dict.fromkeys(name for crowd in datasets.values() for name in crowd)
     means = {name: _mean([crowd[name] for crowd in datasets.values() if name in crowd]) for name in policies}
     return {"datasets": datasets, "mean": means}
-
-
-def curve_json(curve: CostQuality) -> dict[str, Any]:
-    """One policy's figures; null where it retired nothing at its target."""
-    points = zip(curve.share, curve.accuracy, curve.low, curve.high, strict=True)
-    return {
-        "curve": [
-            {"votes_share": round(float(share), 4), "accuracy": float(mean), "low": float(low), "high": float(high)}
-            for share, mean, low, high in points
-        ],
-        "votes_to_majority": curve.votes_to_majority,
-        "votes_to_full": curve.votes_to_full,
-        "retired_accuracy": curve.retired_accuracy,
-        "retired_share": curve.retired_share,
-    }
 
 
 def _mean(crowds: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ class Lock(IntEnum):
     REFIT = 71_001
     RETRAINING = 71_002
     TIERS = 71_003
+    BACKTEST = 71_004
 
 
 @contextmanager

@@ -52,6 +52,9 @@ class World:
         if "sanction_id" in names:
             path = f"/api/projects/{self.project}/members/{self.member}/sanctions"
             ids["sanction_id"] = self.manager.ok("POST", path, WARNING)["id"]
+        if "backtest_id" in names:
+            answered(self)
+            ids["backtest_id"] = self.manager.ok("POST", f"/api/projects/{self.project}/backtests", {})["id"]
         if "token_id" in names:
             ids["token_id"] = self.manager.ok("POST", "/api/tokens", {"name": "to revoke"})["id"]
         return {name: ids[name] for name in names}
@@ -80,6 +83,17 @@ def a_vote(world: World) -> dict[str, Any]:
 def a_review(world: World) -> dict[str, Any]:
     seen = world.manager.ok("GET", f"/api/projects/{world.project}/reviews/{world.task}")
     return {"json": {"label": "cat", "after": len(seen["reviews"])}}
+
+
+def a_question(world: World) -> dict[str, Any]:
+    answered(world)
+    return {"json": {"redundancy": 2, "target_confidence": 0.9}}
+
+
+def answered(world: World) -> None:
+    """Wait until no backtest is unfinished: only then another may be asked for."""
+    path = f"/api/projects/{world.project}/backtests"
+    wait_for(lambda: all(row["finished_at"] for row in world.manager.ok("GET", path)["results"]), what="a backtest")
 
 
 RULE = {"condition": "speed", "limit": 0.001, "action": "warn"}
@@ -140,6 +154,9 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", f"{P}/predict"): Endpoint(READERS, 202, body({"tasks": [{"key": "asked", "data": {"text": "B"}}]})),
     ("GET", f"{P}/predict/<path:which>"): Endpoint(READERS, 202),
     ("GET", f"{P}/certificates"): Endpoint(READERS),
+    ("GET", f"{P}/backtests"): Endpoint(MANAGERS),
+    ("POST", f"{P}/backtests"): Endpoint(MANAGERS, 202, a_question),
+    ("GET", f"{P}/backtests/<int:backtest_id>"): Endpoint(MANAGERS),
     ("GET", f"{P}/runs"): Endpoint(MANAGERS),
     ("GET", f"{P}/runs/<int:run_id>"): Endpoint(MANAGERS),
     ("GET", f"{P}/learning-curve"): Endpoint(MANAGERS),

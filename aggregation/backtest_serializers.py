@@ -1,0 +1,68 @@
+"""Shapes of backtests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from aggregation.core.label_models import OURS
+from aggregation.models import BacktestStatus
+from projects.models import Acquisition, Order
+
+
+class BacktestIn(serializers.Serializer[Any]):
+    """Settings to ask about; those left out are the project's own."""
+
+    redundancy = serializers.IntegerField(
+        min_value=1, max_value=1000, required=False, help_text="No more votes of a task than it has can be replayed."
+    )
+    target_confidence = serializers.FloatField(min_value=0.5, max_value=0.9999, allow_null=True, required=False)
+    min_votes = serializers.IntegerField(min_value=1, max_value=1000, required=False)
+    order = serializers.ChoiceField(Order.choices, required=False)
+    acquisition = serializers.ChoiceField(Acquisition.choices, required=False)
+    label_model = serializers.ChoiceField(sorted(OURS), required=False)
+
+
+class BacktestPoint(serializers.Serializer[Any]):
+    votes_share = serializers.FloatField(help_text="Of the recorded votes.")
+    accuracy = serializers.FloatField(help_text="Mean of the replays.")
+    low = serializers.FloatField(help_text="Nine tenths of the replays lie between this")
+    high = serializers.FloatField(help_text="and this.")
+
+
+class FiguresOut(serializers.Serializer[Any]):
+    settings = serializers.DictField(help_text="All that were replayed; gold: known answers that calibrated.")
+    votes_used = serializers.FloatField(help_text="The share of the votes that was spent in the end.")
+    curve = BacktestPoint(many=True)
+    votes_to_majority = serializers.FloatField(
+        help_text="The share of the votes after which accuracy never again falls below majority vote's; 1: never."
+    )
+    votes_to_full = serializers.FloatField(help_text="The same for the default label model's, less half a point.")
+    retired_accuracy = serializers.FloatField(allow_null=True, help_text="Of the tasks that reached the target.")
+    retired_share = serializers.FloatField(help_text="How many these were of all that are scored.")
+
+
+class BacktestResult(serializers.Serializer[Any]):
+    tasks = serializers.IntegerField()
+    votes = serializers.IntegerField()
+    sampled = serializers.BooleanField(help_text="Whether these are the votes of tasks drawn at random, not of all.")
+    scored_by = serializers.ChoiceField(
+        ["gold", "consensus"], help_text="Consensus of all votes, where too few answers are known: it may be wrong."
+    )
+    scored_tasks = serializers.IntegerField()
+    seeds = serializers.IntegerField(help_text="Replays.")
+    majority_accuracy = serializers.FloatField(help_text="Majority vote's with all votes.")
+    full_accuracy = serializers.FloatField(help_text="The default label model's with all votes.")
+    now = FiguresOut(help_text="The project as it is.")
+    what_if = FiguresOut(help_text="With the settings asked about.")
+
+
+class BacktestOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    settings = serializers.DictField(help_text="As asked.")
+    status = serializers.ChoiceField(BacktestStatus.choices)
+    error = serializers.CharField(help_text="Why it failed.")
+    requested_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+    result = BacktestResult(allow_null=True)

@@ -1,0 +1,132 @@
+"""Backtests: what other settings would have made of a project's own votes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from aggregation.core.calibration import ENOUGH_GOLD
+from aggregation.core.votes import Votes
+from aggregation.models import Backtest
+from aggregation.services import backtests
+from aggregation.services.backtests import BacktestWaiting, policy_of, request_backtest, run_backtest
+from aggregation.services.locks import Lock, advisory_lock
+from tests.services.campaign import Campaign
+
+Make = Callable[..., Campaign]
+
+
+@pytest.fixture
+def asking(campaign: Make) -> Callable[..., Campaign]:
+    """Campaigns that nobody but the test backtests; with five votes a task, some of the tasks gold."""
+
+    def make(tasks: int = 30, gold: int = 0, **settings: object) -> Campaign:
+        c = campaign(redundancy=5, **settings)
+        labels = ["cat", "dog"]
+        rows = [{"key": str(n), "data": {"n": n}} | ({"gold": labels[n % 2]} if n < gold else {}) for n in range(tasks)]
+        c.upload(rows)
+        dice = random.Random(1)
+        c.import_votes(
+            [
+                (str(n), f"annotator {a}", labels[n % 2] if dice.random() < 0.8 else dice.choice(labels))
+                for n in range(tasks)
+                for a in range(5)
+            ]
+        )
+        return c
+
+    return make
+
+
+def ask(c: Campaign, **settings: object) -> Backtest:
+    """Ask, and answer before the stack's worker can."""
+    with advisory_lock(Lock.BACKTEST, c.id) as mine:
+        assert mine
+        request_backtest(project=c.fresh(), settings=settings)
+        done = run_backtest(project_id=c.id)  # a session may take its own lock again
+    assert done is not None
+    return done
+
+
+def test_a_question_is_answered_beside_the_project_as_it_is(asking: Make) -> None:
+    c = asking(label_model="majority_vote")
+    done = ask(c, redundancy=2, target_confidence=0.95)
+    assert (done.status, done.error, done.attempts) == ("done", "", 1) and done.finished_at is not None
+    found = done.result
+    assert found["votes"] == 150 and found["tasks"] == 30 and not found["sampled"]
+    assert found["scored_by"] == "consensus" and found["scored_tasks"] == 30
+    now, asked = found["now"], found["what_if"]
+    assert now["settings"]["redundancy"] == 5 and asked["settings"]["redundancy"] == 2
+    assert asked["settings"]["target_confidence"] == 0.95 and now["settings"]["target_confidence"] is None
+    assert now["votes_used"] == 1.0 and asked["votes_used"] <= 0.4
+    assert len(now["curve"]) == len(asked["curve"]) == 51
+
+
+def test_enough_gold_scores_and_half_of_much_calibrates(asking: Make) -> None:
+    few = ask(asking(gold=ENOUGH_GOLD, label_model="majority_vote"))
+    assert few.result["scored_by"] == "gold" and few.result["scored_tasks"] == ENOUGH_GOLD
+    assert few.result["now"]["settings"]["gold"] == 0
+    many = ask(asking(tasks=50, gold=2 * ENOUGH_GOLD, label_model="majority_vote"))
+    assert many.result["now"]["settings"]["gold"] == ENOUGH_GOLD
+
+
+def test_one_question_at_a_time(asking: Make) -> None:
+    c = asking(label_model="majority_vote")
+    with advisory_lock(Lock.BACKTEST, c.id):
+        request_backtest(project=c.fresh(), settings={})
+        with pytest.raises(BacktestWaiting):
+            request_backtest(project=c.fresh(), settings={"redundancy": 1})
+        assert run_backtest(project_id=c.id) is not None
+        request_backtest(project=c.fresh(), settings={"redundancy": 1})
+        run_backtest(project_id=c.id)
+    assert Backtest.objects.filter(project=c.id).count() == 2
+
+
+def test_a_killed_backtest_is_run_again_but_not_for_ever(asking: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    c = asking(label_model="majority_vote")
+
+    def killed(*arguments: object) -> None:
+        raise KeyboardInterrupt  # as little is done about it as about kill -9
+
+    with advisory_lock(Lock.BACKTEST, c.id):
+        request_backtest(project=c.fresh(), settings={})
+        with monkeypatch.context() as patch:
+            patch.setattr(backtests, "_compared", killed)
+            for _ in range(backtests.MOST_ATTEMPTS - 1):
+                with pytest.raises(KeyboardInterrupt):
+                    run_backtest(project_id=c.id)
+        assert Backtest.objects.get(project=c.id).status == "running"
+        again = run_backtest(project_id=c.id)
+        assert again is not None and again.status == "done"
+
+        request_backtest(project=c.fresh(), settings={})
+        Backtest.objects.filter(project=c.id, finished_at=None).update(attempts=backtests.MOST_ATTEMPTS)
+        given_up = run_backtest(project_id=c.id)
+    assert given_up is not None and given_up.status == "failed" and "interrupted 3 times" in given_up.error
+
+
+def test_without_votes_it_fails_and_says_so(campaign: Make) -> None:
+    done = ask(campaign(tasks=2))
+    assert done.status == "failed" and "no votes to replay yet" in done.error
+
+
+def test_of_very_many_votes_those_of_some_tasks_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backtests, "MOST_VOTES", 20)
+    task = np.repeat(np.arange(30, dtype=np.int32), 3)
+    votes = Votes(task, np.tile(np.arange(3, dtype=np.int32), 30), (task % 2).astype(np.int32), 31, 3, 2)
+    gold = np.full(31, -1, np.int32)
+    gold[[4, 7, 30]] = [0, 1, 0]
+    some, known = backtests._some(votes, gold)
+    assert (some.n_tasks, len(some)) == (6, 18) and np.bincount(some.task).tolist() == [3] * 6
+    assert sorted(known[known >= 0].tolist()) == [0, 1], "tasks with gold and votes come first"
+    assert len(set(some.label[some.task == np.flatnonzero(known == 1)[0]])) == 1
+
+
+def test_a_policy_is_what_the_project_does(campaign: Make) -> None:
+    c = campaign(redundancy=4, target_confidence=0.9, min_votes=2, order="random", acquisition="margin")
+    policy = policy_of(c.fresh())
+    assert (policy.redundancy, policy.target_confidence, policy.min_votes) == (4, 0.9, 2)
+    assert (policy.order, policy.acquisition, policy.label_model) == ("random", "margin", "auto")
