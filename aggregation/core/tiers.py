@@ -7,9 +7,10 @@
     found.threshold                                                 # None: too little evidence, no auto-labels yet
 
 A task is audited, that is answered without the machine's help and kept from every learner, if its lot, drawn evenly
-from 0..1 once and for all, is below the audit share. The share may grow, it may grow above some thresholds only, and
-tasks may arrive at any time: a fixed pool and a stream are alike. All of this may depend on the audits so far; only the
-lots must not, and neither the plan.
+from 0..1 once and for all, is below the audit share. The share may grow and tasks may arrive at any time: a fixed pool
+and a stream are alike. All of this may depend on the audits so far; only the lots must not, and neither the plan. The
+share may also grow above strict thresholds only. In a fixed pool that is exact, for the bound holds for all shares at
+once; where tasks arrive it is exact for one share, and several were tried by simulation.
 
 **One threshold.** Suppose V tasks above it are wrong and not audited. As the share grows from 0 to q, or a task arrives
 and is at once exposed to q, each wrong task is found at the rate 1 per unit of exposure u = -log(1 - share). A bettor
@@ -122,8 +123,8 @@ class Evidence:
     """All that a look needs to know, at each threshold of the plan; to be counted by whoever holds the data.
 
     tasks: int[G], those of the pool at or above it: labels that would be in force. audits, wrong: int[G], tasks at or
-    above it that were drawn by this share, and those of them not found right. exposed: f8[G], the exposures
-    -log(1 - lot) of the wrong ones, summed. share: f8[G] in 0..1, not rising, what the lots of all tasks at or above it
+    above it that were drawn by this share, and those of them not found right. exposed: f8[G], the
+    `exposures` of the wrong ones, summed. share: f8[G] in 0..1, not rising, what the lots of all tasks at or above it
     were compared with.
     """
 
@@ -145,9 +146,17 @@ def count_evidence(audits: ScoredAudits, pool_score: Floats, share: float | Floa
         tasks=np.asarray(len(pool_score) - np.searchsorted(np.sort(pool_score), plan.threshold), np.int64),
         audits=counted.sum(axis=0),
         wrong=wrong.sum(axis=0),
-        exposed=-np.log1p(-audits.lot) @ wrong,
+        exposed=exposures(audits.lot) @ wrong,
         share=share,
     )
+
+
+def exposures(lot: Floats) -> Floats:
+    """At which exposure each audit was drawn, f8[n] in 0..1. No more than 1 counts, lest a late wrong one be welcome.
+
+    As log(1 - b) <= -b, a wrong audit then never raises any wealth, nor does one not answered that counts as wrong.
+    """
+    return np.asarray(np.minimum(-np.log1p(-lot), 1.0))
 
 
 def certified_threshold(

@@ -92,6 +92,12 @@ def test_an_audit_that_is_not_answered_counts_as_wrong():
     assert (after.bounds >= before.bounds).all() and after.bounds[0] > before.bounds[0]
 
 
+@pytest.mark.parametrize("lot", [0.01, 0.5, 0.7, 0.9])
+def test_audits_that_found_the_machine_wrong_never_lower_the_bound(lot):
+    bounds = [most_left(np.full(wrong, lot), 0.95) for wrong in (0, 1, 3, 10, 30)]
+    assert bounds == sorted(bounds)
+
+
 def test_the_error_of_the_audits_own_truth_is_added():
     score, right, lot = calibrated(20_000, seed=2)
     plan = plan_thresholds(score, 0.05)
