@@ -1,0 +1,112 @@
+"""The machine, people and production at the same moment."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aggregation.models import Certificate, Consensus, Run
+from aggregation.services import handover
+from aggregation.services.alone import give_all, in_force, take_back_all
+from aggregation.services.handover import Answer, predict
+from aggregation.services.tiers import Finding, _conclude
+from projects.models import LiveModel, Prediction, Task, TaskState
+from projects.services.leases import lease_tasks
+from projects.services.voting import VoteInput, submit_votes
+from tests.concurrency.races import beside, together
+from tests.services.campaign import Campaign, assert_counters_are_true
+from tests.support.client import wait_for
+
+Make = Callable[..., Campaign]
+SURE = np.array([0.99, 0.01])
+
+
+def certified(campaign: Make, **settings: Any) -> Campaign:
+    """A campaign whose machine is sure of everything, and certified."""
+    c = campaign(**settings)
+    run = Run.objects.create(project=c.project, kind="retraining", status="failed")
+    LiveModel.objects.filter(project=c.project).update(learner_run=run.id, prediction_weight=1.0)
+    figures = {"sharpness": 1.0}
+    Certificate.objects.create(
+        project=c.project, kind="issued", learner_run=run, threshold=0.9, error=0.05, confidence=0.95, figures=figures
+    )
+    for id_ in Task.objects.filter(project=c.project).values_list("id", flat=True):
+        Prediction.objects.create(task_id=id_, posterior=SURE.tolist(), run=run.id)
+    return c
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that is sure of whatever it is asked."""
+    monkeypatch.setattr(handover, "predict_now", lambda *, run, payloads: dict.fromkeys(range(len(payloads)), SURE))
+
+
+def asked(c: Campaign, keys: list[str]) -> list[Answer]:
+    return predict(project=c.project, items=[{"key": key, "data": {"n": key}} for key in keys])
+
+
+def alone(c: Campaign) -> set[int]:
+    return set(TaskState.objects.filter(project=c.project, retired="auto").values_list("task_id", flat=True))
+
+
+def published(c: Campaign) -> set[int]:
+    return set(Consensus.objects.filter(project=c.project, source="machine").values_list("task_id", flat=True))
+
+
+def test_a_key_that_is_handed_over_by_many_at_once_is_one_task(campaign: Make, machine: None) -> None:
+    c = certified(campaign)
+    keys = [str(n) for n in range(5)]
+
+    answers = together([partial(asked, c, keys if n % 2 else keys[::-1]) for n in range(8)])
+
+    assert Task.objects.filter(project=c.project).count() == 5
+    assert {(answer.key, answer.task) for each in answers for answer in each} == {(a.key, a.task) for a in answers[0]}
+    assert {answer.label for each in answers for answer in each} == {"cat"}
+
+
+def test_no_label_of_the_machine_survives_a_revocation_that_comes_meanwhile(campaign: Make, machine: None) -> None:
+    c = certified(campaign)
+    given: list[list[Answer]] = []
+
+    def hand_over(somebody: int) -> None:
+        given.extend(asked(c, [f"{somebody}/{n}/{m}" for m in range(3)]) for n in range(15))
+
+    with beside(*(partial(hand_over, n) for n in range(4))):
+        wait_for(lambda: len(given) >= 10, what="some tasks")
+        _conclude(c.project, Finding(None, None, "Audits found it wrong.", {}))
+
+    assert {answer.status for each in given for answer in each} == {"answered", "asked"}
+    assert not alone(c) and not published(c)
+    assert Certificate.objects.get(project=c.project, kind="revoked").reason == "Audits found it wrong."
+
+
+def test_a_task_is_the_machines_or_peoples_never_both(campaign: Make) -> None:
+    c = certified(campaign, tasks=200, annotators=6, redundancy=2)
+    certificate = in_force(c.project)
+    assert certificate is not None
+    ids = np.array(sorted(Task.objects.filter(project=c.project).values_list("id", flat=True)))
+
+    def work(annotator: int) -> None:
+        member = c.member(annotator)
+        for _ in range(6):
+            held, _why = lease_tasks(member=member, count=5)
+            votes = [VoteInput(lease.id, "dog") for lease in held]
+            if votes:
+                assert submit_votes(member=member, votes=votes) == [None] * len(votes)
+
+    def give() -> None:
+        for start in range(0, 200, 20):
+            give_all(project=c.project, certificate=certificate, task_ids=ids[start : start + 20])
+
+    together([*(partial(work, n) for n in range(6)), give, give])
+
+    mine = alone(c)
+    assert mine and mine == published(c)
+    assert not TaskState.objects.filter(task__in=mine).exclude(votes=0, leases=0).exists()
+    assert_counters_are_true(c.project)
+
+    together([partial(take_back_all, project=c.project, certificate=None)] * 3)
+    assert not alone(c) and not published(c)
+    assert Consensus.objects.filter(project=c.project, source="revoked", label=None).count() == len(mine)
