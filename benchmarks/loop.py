@@ -1,6 +1,6 @@
 """What votes buy under the default policy and under others: recorded crowds replayed.
 
-    uv run benchmarks/loop.py [--data DIR] [--datasets a,b] [--seeds 20] [--policy default] [--json FILE]
+    uv run benchmarks/loop.py [--data DIR] [--datasets a,b] [--seeds 20] [--policy default] [--json FILE] [--plot FILE]
     uv run benchmarks/loop.py --stopping
     uv run benchmarks/loop.py --learner
 
@@ -33,7 +33,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -41,6 +44,7 @@ from aggregation.core.cost_quality import CostQuality, cost_quality, full
 from aggregation.core.policy import Policy
 from aggregation.offline.backtest import run
 from aggregation.offline.backtest_report import as_json
+from aggregation.offline.curve_plot import standalone
 from aggregation.offline.policies import policy_name, read_policy
 from benchmarks import datasets
 
@@ -109,6 +113,16 @@ def tables(report: dict[str, Any]) -> Iterator[str]:
             yield f"{crowd:<20}" + "".join(f"{row[name][key]:>12.2f}" for name in names)
 
 
+def plot(report: dict[str, Any]) -> str:
+    """The mean curves as SVG, of policies that differ."""
+    lines: list[tuple[str, Any]] = []
+    for name, figures in report["mean"].items():
+        columns = {key: np.array([point[key] for point in figures["curve"]]) for key in figures["curve"][0]}
+        if not any(np.array_equal(columns["accuracy"], other.accuracy) for _, other in lines):
+            lines.append((name, SimpleNamespace(share=columns.pop("votes_share"), **columns)))
+    return standalone(lines)
+
+
 def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     place = os.environ.get("CROWD_DATASETS")
@@ -120,6 +134,7 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--stopping", action="store_true", help="measure the stopping rule instead")
     parser.add_argument("--learner", action="store_true", help="measure a learner's gain instead")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured to a file")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the mean curves as SVG")
     return parser.parse_args(given)
 
 
@@ -133,6 +148,8 @@ def main() -> None:
     else:
         report = measure(options)
         print("\n".join(tables(report)))
+        if options.plot:
+            options.plot.write_text(plot(report), encoding="utf-8")
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
-from aggregation.core.cost_quality import CostQuality
+from aggregation.core.votes import Floats
 from aggregation.offline.markup import Html, tag
 from aggregation.offline.plots import drawing, line, scale, words
 
@@ -21,10 +22,30 @@ STYLE = """
 """
 
 
-def curves(lines: Sequence[tuple[str, CostQuality]], majority: float) -> Html:
-    """Accuracy by share of votes, a line and a band for each policy, and majority vote's on all votes."""
+class Curve(Protocol):
+    """f8[M] each: accuracy, and the bounds of its band, by share of the votes."""
+
+    @property
+    def share(self) -> Floats: ...
+    @property
+    def accuracy(self) -> Floats: ...
+    @property
+    def low(self) -> Floats: ...
+    @property
+    def high(self) -> Floats: ...
+
+
+def standalone(lines: Sequence[tuple[str, Curve]]) -> Html:
+    """The curves as an SVG file."""
+    style = "svg text { fill: #57606a; font: 12px system-ui, sans-serif; } .grid { stroke: #8886; stroke-width: .6; }"
+    inner = curves(lines, None).partition("<svg")[2].rpartition("</svg>")[0]
+    return Html(f'<svg xmlns="http://www.w3.org/2000/svg"{inner}<style>{style}{STYLE}</style></svg>\n')
+
+
+def curves(lines: Sequence[tuple[str, Curve]], majority: float | None) -> Html:
+    """Accuracy by share of votes, a line and a band for each policy, and majority vote's on all votes, if given."""
     lowest = min(float(curve.low[len(curve.low) // 10 :].min()) for _, curve in lines)
-    floor = np.floor(min(lowest, majority) * 20) / 20
+    floor = np.floor(min(lowest, 1.0 if majority is None else majority) * 20) / 20
     top = np.ceil(max(float(curve.high.max()) for _, curve in lines) * 20) / 20
     x, height = scale(52, 500), scale(300, 12)
 
@@ -36,10 +57,9 @@ def curves(lines: Sequence[tuple[str, CostQuality]], majority: float) -> Html:
         at, up = step / 5, floor + (top - floor) * step / 5
         drawn += [line(x(at), y(floor), x(at), y(top), "grid"), line(x(0), y(up), x(1), y(up), "grid")]
         drawn += [words(x(at), 317, f"{at:.0%}", "middle"), words(x(0) - 6, y(up) + 4, f"{up:.2f}", "end")]
-    drawn += [
-        words(x(0.5), 337, "share of the recorded votes", "middle"),
-        line(x(0), y(majority), x(1), y(majority), "ideal"),
-    ]
+    drawn.append(words(x(0.5), 337, "share of the recorded votes", "middle"))
+    if majority is not None:
+        drawn.append(line(x(0), y(majority), x(1), y(majority), "ideal"))
     for number, (name, curve) in enumerate(lines):
         above = [(x(s), y(a)) for s, a in zip(curve.share, curve.high, strict=True)]
         below = [(x(s), y(a)) for s, a in zip(curve.share, curve.low, strict=True)]

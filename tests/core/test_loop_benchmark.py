@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def test_it_compares_policies_on_the_shipped_votes(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "CROWD_DATASETS"}
     command = [sys.executable, str(ROOT / "benchmarks/loop.py"), "--seeds", "1", "--only", "default,random"]
     done = subprocess.run(
-        [*command, "--json", str(tmp_path / "loop.json")],
+        [*command, "--json", str(tmp_path / "loop.json"), "--plot", str(tmp_path / "loop.svg")],
         capture_output=True,
         text=True,
         env=environment,
@@ -32,6 +33,8 @@ def test_it_compares_policies_on_the_shipped_votes(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "votes_to_majority" in done.stdout
+    drawn = ElementTree.parse(tmp_path / "loop.svg").getroot()
+    assert len(drawn.findall(".//{*}polyline")) == len(drawn.findall(".//{*}polygon")) == 2
     report = json.loads((tmp_path / "loop.json").read_text())
     assert list(report) == ["datasets", "mean"]
     assert list(report["datasets"]["bluebird"]) == list(report["mean"]) == ["default", "random"]
