@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from typing import Any
 
@@ -55,6 +55,11 @@ class Predicted:
     late: Bools
     lot: Floats
     audited: Bools
+
+    def since(self, first: int) -> Predicted:
+        """Those tasks alone that have at least this id."""
+        kept = self.ids >= first
+        return replace(self, **{each.name: getattr(self, each.name)[kept] for each in fields(self)})
 
     @property
     def free(self) -> Bools:
@@ -120,6 +125,17 @@ class Evidence:
     reviewed: int
     waiting: int  # audits that are not decided yet
     unproven: int  # of these, those that people have answered
+    # All audits of such labels as they arrived, m of them; whether the label is right, and whether that is known.
+    ids: Ints
+    score: Floats
+    right: Bools
+    decided: Bools
+
+    def watched(self, *, after: int, threshold: float) -> Bools:
+        """Whether labels of this score were right, of tasks that came after this one, up to the first not decided."""
+        mine = (self.ids > after) & (self.score >= threshold)
+        decided = np.append(self.decided[mine], False)
+        return self.right[mine][: int(decided.argmin())]
 
 
 def gather(project: Project, predicted: Predicted, *, lowest: float, drawn: float) -> Evidence:
@@ -141,7 +157,8 @@ def gather(project: Project, predicted: Predicted, *, lowest: float, drawn: floa
     error = float(doubt[consensus].sum() / max(int(counted.sum()), 1))
     reviewed = int((counted & (predicted.known[mine] >= 0)).sum())
     unproven = int((~answered & predicted.answered[mine]).sum())
-    return Evidence(audits, share, error, reviewed, int((~answered).sum()), unproven)
+    arrived = predicted.ids[mine], predicted.score[mine], right, answered
+    return Evidence(audits, share, error, reviewed, int((~answered).sum()), unproven, *arrived)
 
 
 def _truth(project: Project, predicted: Predicted, rows: Ints) -> tuple[Ints, Floats]:

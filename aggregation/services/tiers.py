@@ -16,6 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from aggregation import tier_queries
+from aggregation.core.drift import watch
 from aggregation.core.tiers import CertifiedThreshold, ThresholdPlan, alpha_of, certified_threshold, plan_thresholds
 from aggregation.models import Auditing, Certificate, CertificateKind, Run, RunStage, RunStatus
 from aggregation.services.alone import InForce, give_all, in_force, take_back_all
@@ -28,6 +29,8 @@ from projects.services.hints import send_hint
 
 #: After a look a project rests for this many times as long as it took.
 REST_FACTOR = 5.0
+#: Drift is watched for against at most this share wrong.
+MOST_ERROR = 0.49
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,9 @@ def _look(project: Project, auditing: Auditing) -> dict[str, Any]:
         said = "There is no learner" if run is None else "The learner knows no more than the label prior"
         _conclude(project, Finding(None, None, f"{said}.", {}))
         return {}
-    predicted = read_predicted(project, run=run, sharpness=sharpness)
+    # What was labelled before the machine became worse tells nothing of how it is now.
+    first = (auditing.plan or {}).get("since", 0)
+    predicted = read_predicted(project, run=run, sharpness=sharpness).since(first)
     finding = _find(project, auditing, predicted, run, sharpness)
     certificate = _conclude(project, finding)
     if certificate is not None:
@@ -101,15 +106,44 @@ def _find(project: Project, auditing: Auditing, predicted: Predicted, run: int, 
     plan = _plan(project, auditing, predicted, run, sharpness)
     if plan is None:
         return Finding(None, None, "There is no task that the machine could answer alone.", {})
+    if auditing.plan and auditing.plan.get("drifted"):
+        return Finding(None, None, "The machine has become worse than allowed: it has to learn first.", {})
     lowest = float(plan.threshold[-1])
     evidence = gather(project, predicted, lowest=lowest, drawn=auditing.share)
     auditing.share = evidence.share
     asked = ask_audits(predicted, lowest=lowest)
+    worse = _become_worse(project, auditing, run, evidence)
+    if worse is not None:
+        return worse
     score = predicted.score[predicted.free]
     error = min(evidence.truth_error, 1.0)
     found = certified_threshold(evidence.audits, score, max(evidence.share, 1e-9), plan, error)
     figures = _figures(plan, found, evidence, sharpness) | {"asked": asked}
+    figures |= {"newest": int(predicted.ids[-1])}
     return Finding(run, found.threshold, _reason(project, found, evidence), figures)
+
+
+def _become_worse(project: Project, auditing: Auditing, run: int, evidence: Evidence) -> Finding | None:
+    """Whether labels made since the certificate was issued are too often wrong: this learner is not certified again."""
+    current = in_force_now(project)
+    if current is None or current.learner_run_id != run:
+        return None
+    right = evidence.watched(after=current.figures.get("newest", 0), threshold=current.threshold)
+    seen = watch(right, min(current.error + evidence.truth_error, MOST_ERROR))
+    if seen.since is None:
+        return None
+    made = evidence.ids[(evidence.ids > current.figures.get("newest", 0)) & (evidence.score >= current.threshold)]
+    auditing.plan = {**auditing.plan, "drifted": True, "since": int(made[seen.since])} if auditing.plan else None
+    auditing.save()
+    wrong, recent = int((~right[seen.since :]).sum()), len(right) - seen.since
+    figures = {"audits": recent, "wrong": wrong, "evidence": seen.evidence, "since": int(made[seen.since])}
+    reason = f"Of the last {recent} audits {wrong} found the machine wrong: it has become worse than allowed."
+    return Finding(None, None, reason, figures)
+
+
+def in_force_now(project: Project) -> Certificate | None:
+    """The certificate in force, not held: for whoever is the only one to end it."""
+    return Certificate.objects.filter(project=project, kind=CertificateKind.ISSUED, ended_at__isnull=True).first()
 
 
 def _plan(
@@ -127,6 +161,7 @@ def _plan(
         auditing.learner_run, auditing.champions, auditing.share = run, auditing.champions + 1, 0.0
         stored = {"wishes": wishes, "alpha": alpha, "error": project.auto_label_error, "sharpness": sharpness}
         stored |= {"threshold": plan.threshold.tolist(), "expected": plan.expected.tolist()}
+        stored |= {"since": (auditing.plan or {}).get("since", 0)}
         auditing.plan = stored
         # Before the first look: whoever goes on after us must not plan again with what audits have told.
         auditing.save()
