@@ -111,15 +111,17 @@ class Annotator:
     def vote(self, leased: list[Any]) -> list[Any]:
         """Vote on these; what is leased next, where that comes with the answer."""
         votes = [{"assignment": each["id"], "label": self.label(each["data"]), "seconds": 1.5} for each in leased]
-        combined = self.wanted["mode"] == "combined"
-        answer = self.timed(self.vote_ms, f"{self.path}/votes{'?next=1' if combined else ''}", {"votes": votes})
+        combined = self.wanted["mode"] in ("combined", "batch")
+        answer = self.timed(
+            self.vote_ms, f"{self.path}/votes{f'?next={self.count}' if combined else ''}", {"votes": votes}
+        )
         for vote, result in zip(votes, answer.get("results", ()), strict=False):
             if result["status"] == "counted":
                 self.acknowledged.append((vote["assignment"], vote["label"]))
         if not combined or "results" not in answer:
             return []
         if "assignments" not in answer:
-            raise SystemExit("this server does not offer POST votes?next=1, which the mode combined measures")
+            raise SystemExit("this server does not offer POST votes?next=k, which the modes combined and batch measure")
         return self.given(answer)
 
     def label(self, data: Any) -> str:
