@@ -13,9 +13,9 @@ from aggregation.services import backtests, reviews, rules, tiers
 from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
 from projects.queries import fetch
+from projects.services.assignments import expire_leases
 from projects.services.hints import send_hint
 from projects.services.idempotency import forget_old_keys
-from projects.services.leases import expire_leases
 from projects.services.sanctions import end_pauses, resume_pending
 
 #: Long jobs leave one of a worker's three threads to the sweeper, so that leases end on time. Whoever finds no room

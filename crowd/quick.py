@@ -20,10 +20,10 @@ from projects.api import shapes
 from projects.api.work import lease_answer, next_of, stored
 from projects.errors import DomainError
 from projects.queries import CHANGED
+from projects.services.ballots import Ballot, Taken, plain_ballot, take_ballots
 from projects.services.hints import send_hint
 from projects.services.leases import lease_next
 from projects.services.together import Failed, Together
-from projects.services.voting import Ballot, Taken, plain_ballot, take_ballots
 
 logger = logging.getLogger(__name__)
 

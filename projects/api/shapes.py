@@ -8,8 +8,8 @@ from uuid import UUID
 
 from projects.models import MOST_LEASES
 from projects.serializers import MAX_VOTES
+from projects.services.ballots import VoteInput
 from projects.services.leases import Lease
-from projects.services.voting import VoteInput
 
 
 def plain_votes(body: Any) -> list[VoteInput] | None:

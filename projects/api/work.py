@@ -36,7 +36,8 @@ from projects.serializers import (
     VotesIn,
     VotesOut,
 )
-from projects.services import leases, qualification, quotas, tasks, voting
+from projects.services import assignments, leases, qualification, quotas, tasks, voting
+from projects.services.ballots import VoteInput
 from projects.services.entry_answers import Answered
 
 NEXT = OpenApiParameter(
@@ -146,9 +147,7 @@ class VotesView(APIView):
         """
         member = member_of(request, project_id, ANNOTATORS)
         count = next_of(request.query_params.get("next"))
-        votes = shapes.plain_votes(request.data) or [
-            voting.VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]
-        ]
+        votes = shapes.plain_votes(request.data) or [VoteInput(**vote) for vote in checked(VotesIn, request)["votes"]]
         submitted = voting.submit_votes_and_lease(member=member, votes=votes, count=count or 0)
         located = [_located(error, index) for index, error in enumerate(submitted.results)]
         refused = [error for error in located if error is not None]
@@ -213,7 +212,7 @@ class SkipView(APIView):
         expert and goes to nobody.
         """
         member = member_of(request, project_id, ANNOTATORS)
-        leases.skip_assignment(member=member, assignment_id=assignment_id, **checked(SkipIn, request))
+        assignments.skip_assignment(member=member, assignment_id=assignment_id, **checked(SkipIn, request))
         return Response({"assignment": assignment_id, "status": "skipped"})
 
 
@@ -223,7 +222,7 @@ class ReleaseView(APIView):
     def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
         """Give a task back without an opinion: it goes to somebody, who may be you."""
         member = member_of(request, project_id, ANNOTATORS)
-        leases.release_assignment(member=member, assignment_id=assignment_id)
+        assignments.release_assignment(member=member, assignment_id=assignment_id)
         return Response({"assignment": assignment_id, "status": "released"})
 
 
@@ -233,7 +232,7 @@ class RenewView(APIView):
     def post(self, request: Request, project_id: int, assignment_id: UUID) -> Response:
         """Keep a task for the project's `lease_seconds` from now on, if its lease has not ended."""
         member = member_of(request, project_id, ANNOTATORS)
-        expires_at = leases.renew_assignment(member=member, assignment_id=assignment_id)
+        expires_at = assignments.renew_assignment(member=member, assignment_id=assignment_id)
         return Response(RenewedOut({"assignment": assignment_id, "expires_at": expires_at}).data)
 
 

@@ -15,7 +15,7 @@ from projects.errors import AnnotatorBlocked, AssignmentClosed, AssignmentExpire
 from projects.models import Assignment, AssignmentStatus, GoldOrigin, Member, ProjectStatus, Stage, Standing
 from projects.queries import fetch
 from projects.services import qualification
-from projects.services.leases import CLOSED
+from projects.services.assignments import CLOSED
 
 
 class Answer(Protocol):

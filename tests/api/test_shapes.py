@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from projects.api.shapes import leased, plain_votes
 from projects.serializers import LeaseOut, VotesIn
+from projects.services.ballots import VoteInput
 from projects.services.leases import Lease
-from projects.services.voting import VoteInput
 
 IDS = st.one_of(
     st.uuids().map(str),

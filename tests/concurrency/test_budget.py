@@ -16,10 +16,12 @@ from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, LateVoteNoBudget, LateVoteNoRoom
 from projects.models import Assignment, BudgetShare, Payment, Vote
 from projects.queries import fetch
-from projects.services import budget, leases, recompute, voting
-from projects.services.leases import expire_leases, lease_tasks, release_assignment
+from projects.services import assignments, budget, late_votes, leases, recompute
+from projects.services.assignments import expire_leases, release_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.concurrency.races import beside, meanwhile, together, wait_until_blocked_by
 from tests.services.campaign import Campaign, assert_counters_are_true, other_connection
 from tests.services.money import assert_budget_adds_up, assert_money_adds_up, spent_reserved_available
@@ -251,7 +253,7 @@ def kill_before(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
                 somebody.execute("SELECT pg_terminate_backend(%s, 60000)", [pid])
         return queries.fetch(sql, **parameters)
 
-    for module in (budget, leases, voting, recompute):
+    for module in (assignments, budget, late_votes, leases, recompute):
         monkeypatch.setattr(module, "fetch", fetch)
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 from projects.models import Assignment, TaskState
+from projects.services.ballots import VoteInput
 from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, submit_votes_and_lease
+from projects.services.voting import submit_votes_and_lease
 from tests.concurrency.races import together
 from tests.services.campaign import Campaign, assert_counters_are_true
 

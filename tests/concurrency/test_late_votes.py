@@ -11,8 +11,10 @@ import pytest
 
 from projects.errors import LateVoteNoRoom
 from projects.models import Assignment, Vote
-from projects.services.leases import expire_leases, lease_tasks, skip_assignment
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.assignments import expire_leases, skip_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
+from projects.services.voting import submit_votes
 from tests.concurrency.races import meanwhile, together
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh, settle
 from tests.services.test_leases import expire, let_time_pass

@@ -11,9 +11,11 @@ from django.utils import timezone
 
 from projects.errors import DomainError, LateVoteNoRoom
 from projects.models import Assignment, TaskState, Vote
-from projects.services.leases import expire_leases, lease_tasks
+from projects.services.assignments import expire_leases
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.concurrency.conftest import Person
 from tests.concurrency.races import meanwhile, together
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh, settle

@@ -8,9 +8,11 @@ from uuid import UUID
 import pytest
 
 from projects.models import Assignment, Stage, Vote
-from projects.services.leases import expire_leases, lease_tasks
+from projects.services.assignments import expire_leases
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.qualification import set_stage
-from projects.services.voting import VoteInput, submit_votes, submit_votes_and_lease
+from projects.services.voting import submit_votes, submit_votes_and_lease
 from tests.concurrency.races import meanwhile, together
 from tests.services.campaign import Campaign, assert_counters_are_true
 from tests.services.test_leases import let_time_pass

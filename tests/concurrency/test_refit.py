@@ -13,8 +13,9 @@ from aggregation.services.current import make_current
 from aggregation.services.fitting import fit_label_model, load_votes
 from aggregation.services.publishing import PUBLISH_TOLERANCE, publish
 from projects.models import Event, Project, TaskState, Vote
+from projects.services.ballots import VoteInput
 from projects.services.leases import lease_tasks
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.concurrency.races import beside, together
 from tests.services.campaign import (
     Campaign,

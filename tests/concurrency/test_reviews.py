@@ -5,9 +5,10 @@ from functools import partial
 
 from projects.errors import ReviewedMeanwhile
 from projects.models import Gold, Member, Review, ReviewAction, Role, TaskQueue
+from projects.services.ballots import VoteInput
 from projects.services.projects import configure_project
 from projects.services.reviews import review_task
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.concurrency.races import together
 from tests.services.campaign import Campaign, assert_state_is_fresh, recomputed, settle
 

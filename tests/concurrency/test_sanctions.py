@@ -12,10 +12,11 @@ import pytest
 
 from projects.errors import AnnotatorBlocked, AnnotatorPaused
 from projects.models import Action, Assignment, Member, Rule, Sanction, Stage, Vote
+from projects.services.ballots import VoteInput
 from projects.services.leases import lease_tasks
 from projects.services.qualification import set_stage
 from projects.services.sanctions import carry_out, lift, sanction
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.concurrency.conftest import Person
 from tests.concurrency.races import beside, together, wait_until_blocked_by
 from tests.services.campaign import (

@@ -8,10 +8,11 @@ from functools import partial
 import httpx
 
 from projects.models import Project, ProjectStatus, Task, Vote
+from projects.services.ballots import VoteInput
 from projects.services.leases import lease_tasks
 from projects.services.projects import set_status
 from projects.services.tasks import upload_tasks
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.concurrency.conftest import Person
 from tests.concurrency.races import together
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh, settle

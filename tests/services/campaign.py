@@ -32,11 +32,12 @@ from projects.models import (
     Vote,
 )
 from projects.queries import from_json
+from projects.services.ballots import VoteInput
 from projects.services.leases import Lease, lease_tasks
 from projects.services.projects import create_project
 from projects.services.recompute import summarise
 from projects.services.tasks import Imported, Uploaded, import_votes, upload_tasks
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.support.client import wait_for
 
 

@@ -37,11 +37,13 @@ from projects.models import (
 )
 from projects.queries import fetch, fetch_together
 from projects.services import gold
-from projects.services.leases import expire_leases, lease_tasks, release_assignment, skip_assignment
+from projects.services.assignments import expire_leases, release_assignment, skip_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
 from projects.services.reviews import review_task
 from projects.services.sanctions import lift, sanction
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign, unique
 from tests.services.model import Given, Model, Task
 from tests.support.client import wait_for

@@ -14,10 +14,11 @@ from django.utils import timezone
 from projects.access import Seen, digest, require_seen, seen_by_api_token, who_by_api_token
 from projects.models import Action, Assignment, Event, Member, Payment, Project, Task, TaskQueue, Vote
 from projects.services.accounts import create_api_token
+from projects.services.ballots import Ballot, Taken, VoteInput, plain_ballot, take_ballots
 from projects.services.leases import Lease, lease_tasks
 from projects.services.projects import configure_project
 from projects.services.sanctions import sanction
-from projects.services.voting import Ballot, Taken, VoteInput, plain_ballot, submit_votes, take_ballots
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh
 
 Make = Callable[..., Campaign]

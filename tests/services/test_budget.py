@@ -12,9 +12,11 @@ from django.db import IntegrityError, InternalError, connection
 from projects.errors import Conflict, DomainError, Invalid, LateVoteNoBudget, LateVoteNoRoom
 from projects.models import Assignment, BudgetShare, Payment, TaskState, Vote
 from projects.selectors import budget_of, earnings_of, own_progress
-from projects.services.leases import lease_tasks, release_assignment, skip_assignment
+from projects.services.assignments import release_assignment, skip_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh
 from tests.services.money import assert_money_adds_up, spent_reserved_available, standing
 from tests.services.test_leases import expire, let_time_pass

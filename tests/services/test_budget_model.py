@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from projects.errors import Conflict, LateVoteNoBudget, LateVoteNoRoom
 from projects.models import Assignment
-from projects.services.leases import expire_leases, lease_tasks, release_assignment, skip_assignment
+from projects.services.assignments import expire_leases, release_assignment, skip_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign
 from tests.services.money import assert_money_adds_up, spent_reserved_available
 from tests.services.test_leases import let_time_pass

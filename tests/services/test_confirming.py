@@ -8,9 +8,10 @@ import pytest
 from aggregation.selectors import statistics_of
 from projects.models import Assignment, ConfirmConfusion, LiveModel, Prediction
 from projects.services import confirming
+from projects.services.ballots import VoteInput
 from projects.services.leases import Lease, lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, submit_votes, submit_votes_and_lease
+from projects.services.voting import submit_votes, submit_votes_and_lease
 from tests.services.campaign import Campaign, assert_state_is_fresh
 
 Make = Callable[..., Campaign]

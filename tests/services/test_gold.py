@@ -10,11 +10,13 @@ import pytest
 from aggregation.selectors import statistics_of
 from projects.errors import LateVoteNoRoom
 from projects.models import Assignment, Gold, GoldOrigin, ReviewAction, TaskQueue, TaskState
+from projects.services.assignments import release_assignment, skip_assignment
+from projects.services.ballots import VoteInput
 from projects.services.gold import toss
-from projects.services.leases import lease_tasks, release_assignment, skip_assignment
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
 from projects.services.reviews import review_task
-from projects.services.voting import VoteInput, submit_votes, submit_votes_and_lease
+from projects.services.voting import submit_votes, submit_votes_and_lease
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh
 from tests.services.test_leases import expire
 

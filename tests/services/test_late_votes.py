@@ -9,9 +9,11 @@ import pytest
 
 from projects.errors import DomainError, LateVoteNoRoom, ProjectPaused, VoteConflict
 from projects.models import Assignment, Event, ProjectStatus, TaskState, Vote
-from projects.services.leases import lease_tasks, skip_assignment
+from projects.services.assignments import skip_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project, set_status
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh
 from tests.services.test_leases import expire, let_time_pass
 

@@ -12,9 +12,10 @@ from aggregation.services import applying, predicting
 from aggregation.services import retrain as retrainings
 from aggregation.services.champion import LearnerChanged
 from projects.models import LiveModel, Prediction, TaskQueue
+from projects.services.ballots import VoteInput
 from projects.services.projects import configure_project, request_retraining
 from projects.services.tasks import upload_tasks
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign, assert_state_is_fresh
 
 Make = Callable[..., Campaign]

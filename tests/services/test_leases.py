@@ -10,15 +10,11 @@ from django.utils import timezone
 
 from projects.errors import AssignmentClosed, AssignmentExpired, UnknownAssignment, VoteConflict
 from projects.models import Assignment, Project, TaskQueue, Vote
-from projects.services.leases import (
-    expire_leases,
-    lease_tasks,
-    release_assignment,
-    renew_assignment,
-    skip_assignment,
-)
+from projects.services.assignments import expire_leases, release_assignment, renew_assignment, skip_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign, assert_counters_are_true
 from tests.support.client import wait_for
 

@@ -9,9 +9,11 @@ import pytest
 from django.utils import timezone
 
 from projects.models import Cursor, TaskQueue
-from projects.services.leases import lease_tasks, release_assignment
+from projects.services.assignments import release_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign
 
 Make = Callable[..., Campaign]

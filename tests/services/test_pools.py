@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 from projects.models import Member, TaskQueue
 from projects.selectors import pools_of
-from projects.services.leases import lease_tasks, release_assignment
-from projects.services.voting import VoteInput, submit_votes_and_lease
+from projects.services.assignments import release_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
+from projects.services.voting import submit_votes_and_lease
 from tests.services.campaign import Campaign, assert_counters_are_true
 
 Make = Callable[..., Campaign]

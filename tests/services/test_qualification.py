@@ -10,11 +10,13 @@ from aggregation.models import Consensus
 from projects.errors import AnnotatorBlocked, AssignmentClosed, AssignmentExpired, MustBeAnswered, VoteConflict
 from projects.models import Event, Gold, Member, Stage, Standing, TaskState, Vote
 from projects.selectors import members_of, own_progress, task_statistics
+from projects.services.assignments import release_assignment, skip_assignment
+from projects.services.ballots import VoteInput
 from projects.services.entry_answers import Answered
-from projects.services.leases import Lease, lease_tasks, release_assignment, skip_assignment
+from projects.services.leases import Lease, lease_tasks
 from projects.services.projects import configure_project
 from projects.services.qualification import progress, qualification_of, set_stage
-from projects.services.voting import Submitted, VoteInput, submit_votes, submit_votes_and_lease
+from projects.services.voting import Submitted, submit_votes, submit_votes_and_lease
 from tests.services.campaign import Campaign, assert_counters_are_true
 from tests.services.test_leases import expire
 

@@ -8,10 +8,12 @@ from django.db import IntegrityError
 
 from projects.errors import LateVoteNoQuota
 from projects.models import Project, Tally, TaskQueue, Vote
-from projects.services.leases import lease_tasks, skip_assignment
+from projects.services.assignments import skip_assignment
+from projects.services.ballots import VoteInput
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
 from projects.services.quotas import resets_at
-from projects.services.voting import VoteInput, submit_votes, submit_votes_and_lease
+from projects.services.voting import submit_votes, submit_votes_and_lease
 from tests.services.campaign import Campaign, assert_counters_are_true, other_connection
 from tests.services.test_leases import expire
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import pytest
 
 from projects.models import TaskQueue
+from projects.services.ballots import VoteInput
 from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign, assert_counters_are_true, recomputed
 
 Make = Callable[..., Campaign]

@@ -13,7 +13,8 @@ from projects.errors import AnswerKnown, NotFound, NothingToUndo, ReviewedMeanwh
 from projects.models import Event, Gold, Member, Order, Review, ReviewAction, Role, TaskQueue
 from projects.queries import fetch
 from projects.review_selectors import review_queue, reviewable_tasks
-from projects.services.leases import lease_tasks, skip_assignment
+from projects.services.assignments import skip_assignment
+from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project
 from projects.services.reviews import review_task
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh, unique

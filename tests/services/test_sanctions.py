@@ -12,9 +12,10 @@ from projects.errors import (
     ManagerNotSanctioned,
 )
 from projects.models import Action, Assignment, Member, Role, Sanction, TaskState, Vote
+from projects.services.ballots import VoteInput
 from projects.services.leases import lease_next, lease_tasks
 from projects.services.sanctions import carry_out, end_pauses, lift, resume_pending, sanction
-from projects.services.voting import VoteInput, submit_votes
+from projects.services.voting import submit_votes
 from tests.services.campaign import Campaign, assert_counters_are_true, assert_state_is_fresh, other_connection
 
 Make = Callable[..., Campaign]
