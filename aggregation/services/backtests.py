@@ -22,7 +22,7 @@ from aggregation.services.fitting import Loaded, load_votes
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.runs import reason
 from projects.errors import Conflict, Invalid
-from projects.models import Project
+from projects.models import Acquisition, Project
 from projects.services.hints import hint_after_commit
 
 #: Replays of each policy.
@@ -82,7 +82,8 @@ def policy_of(project: Project) -> Policy:
     return Policy(
         label_model=project.label_model,
         order=project.order,
-        acquisition=project.acquisition,
+        # What is searched for is found by a learner, which a replay has not.
+        acquisition="entropy" if project.acquisition == Acquisition.SEARCH else project.acquisition,
         redundancy=project.redundancy,
         min_votes=project.min_votes,
         target_confidence=project.target_confidence,

@@ -75,7 +75,7 @@ class TasksView(APIView):
     def get(self, request: Request, project_id: int) -> Response:
         """Tasks with their state, for managers."""
         project = access_project(user_of(request), project_id, MANAGER)
-        context = {"labels": project.labels}
+        context = {"labels": project.labels, "project": project}
         return paginated(request, tasks_of(project), lambda task: TaskOut(task, context=context).data)
 
     @extend_schema(

@@ -21,6 +21,8 @@ class Acquisition(models.TextChoices):
     ENTROPY = "entropy"
     MARGIN = "margin"
     LEAST_CONFIDENCE = "least_confidence"
+    ACTIVELAB = "activelab"
+    SEARCH = "search"  # the most probable to have one label
 
 
 class Order(models.TextChoices):
@@ -93,6 +95,10 @@ class Project(models.Model):
     retrain_after_minutes = models.PositiveIntegerField(default=60)
     # Retrain once so great a share of the labels that the learner was taught has changed; null = whatever changes.
     retrain_after_moved = models.FloatField(null=True)
+
+    # What "search" looks for; and the share of tasks whose place in the queue is drawn at random, null = none.
+    search_label = models.CharField(max_length=200, null=True)
+    explore_share = models.FloatField(null=True)
 
     # The three tiers (docs/learning-loop.md). The machine alone answers while at most this share of what it answers is
     # wrong, with this confidence, by audits of so large a share of the tasks; null = it never does.
@@ -169,6 +175,10 @@ class Project(models.Model):
                 condition=(Q(confirm_above__isnull=True) | (Q(confirm_above__gte=0) & Q(confirm_above__lt=1)))
                 & (Q(blind_share__gt=0) & Q(blind_share__lte=1)),
                 name="project_confirm_possible",
+            ),
+            models.CheckConstraint(
+                condition=Q(explore_share__isnull=True) | (Q(explore_share__gt=0) & Q(explore_share__lte=1)),
+                name="project_explore_share_0_to_1",
             ),
         ]
 

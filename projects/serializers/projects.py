@@ -94,6 +94,16 @@ class ProjectSettings(StrictSerializer):
     )
     label_model = serializers.ChoiceField(sorted(OURS), default=DEFAULT_LABEL_MODEL)
     acquisition = serializers.ChoiceField(Acquisition.choices, required=False)
+    search_label = serializers.CharField(
+        max_length=200, allow_null=True, required=False, help_text="The label that the acquisition `search` looks for."
+    )
+    explore_share = serializers.FloatField(
+        min_value=0.001,
+        max_value=1,
+        allow_null=True,
+        required=False,
+        help_text="The chance that a task has a random place in the queue, whatever is known of it; null: none has.",
+    )
     learner = serializers.ChoiceField(Learner.choices, allow_null=True, required=False)
     learner_fields = serializers.ListField(
         child=serializers.CharField(max_length=200), max_length=1000, required=False, allow_empty=True
@@ -187,6 +197,8 @@ class ProjectOut(serializers.Serializer[Any]):
     gold_exposures = serializers.IntegerField(required=False, allow_null=True)
     label_model = serializers.CharField(required=False)
     acquisition = serializers.CharField(required=False)
+    search_label = serializers.CharField(required=False, allow_null=True)
+    explore_share = serializers.FloatField(required=False, allow_null=True)
     learner = serializers.CharField(required=False, allow_null=True)
     learner_fields = serializers.ListField(child=serializers.CharField(), required=False)
     retrain_after_votes = serializers.IntegerField(required=False)

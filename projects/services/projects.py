@@ -12,7 +12,18 @@ from django.utils import timezone
 
 from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, Invalid
-from projects.models import LiveModel, Member, PooledError, Project, ProjectStatus, Role, Task, TaskState, User
+from projects.models import (
+    Acquisition,
+    LiveModel,
+    Member,
+    PooledError,
+    Project,
+    ProjectStatus,
+    Role,
+    Task,
+    TaskState,
+    User,
+)
 from projects.services import budget, gold
 from projects.services.hints import hint_after_commit
 from projects.services.recompute import recompute_in_chunks
@@ -21,6 +32,8 @@ from projects.services.uploads import lock_tasks_of
 #: Settings that what is published depends on.
 STEERING = {
     "acquisition",
+    "explore_share",
+    "search_label",
     "flag_below",
     "gold_exposures",
     "gold_share",
@@ -51,6 +64,7 @@ def create_project(*, creator: User, settings: Mapping[str, Any]) -> Project:
     _check_learner(settings.get("learner"), settings.get("learner_fields"))
     project = Project.objects.create(**settings, **_confirming(settings))
     _check_target(project.label_model, project.target_confidence, project.min_votes)
+    _check_search(project)
     Member.objects.create(project=project, user=creator, name=creator.name, role=Role.MANAGER)
     _make_live_model(project)
     if project.costs:
@@ -74,6 +88,13 @@ def _check_target(label_model: str, target: float | None, min_votes: int) -> Non
     if target is not None and min_votes < 2 and label_model not in CAUTIOUS:
         detail = f"{label_model} is sure after one vote: with a target confidence it needs at least 2 votes a task."
         raise Invalid(detail, field="min_votes", code="too_few_votes")
+
+
+def _check_search(project: Project) -> None:
+    """Who searches says for what; and what is said is a label."""
+    known = project.search_label in project.labels
+    if not known and (project.search_label is not None or project.acquisition == Acquisition.SEARCH):
+        raise Invalid("Name the label to search for, one of the project's.", field="search_label", code="unknown_label")
 
 
 def _make_live_model(project: Project) -> None:
@@ -113,6 +134,7 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
     project = Project.objects.get(id=project_id)
     _check_learner(project.learner, project.learner_fields)
     _check_target(project.label_model, project.target_confidence, project.min_votes)
+    _check_search(project)
     if "labels" in changes:
         if Task.objects.filter(project=project).exists():
             raise Conflict("Labels can't be changed once there are tasks.", field="labels", code="labels_fixed")

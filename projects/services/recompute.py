@@ -12,7 +12,7 @@ import orjson
 from numpy.typing import NDArray
 
 from aggregation.core import live
-from aggregation.core.acquisition import PRIORITY_STEPS
+from aggregation.core.acquisition import PRIORITY_STEPS, lots, priority, search
 from aggregation.core.fit import LIKELIHOOD_FLOOR
 from aggregation.core.gold_calibration import believed
 from aggregation.core.queue import places
@@ -20,12 +20,14 @@ from aggregation.core.stopping import retire_reason
 from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints
 from projects import queries
-from projects.models import Project
+from projects.models import Acquisition, Order, Project
 from projects.queries import fetch, from_json
 from projects.services.live_model import Live, live_model
 
 #: Tasks recomputed at a time.
 CHUNK = 1000
+#: Sets the lots of exploration apart from all others.
+EXPLORING = 1 << 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,7 +169,7 @@ def summaries_of(
         priority=[
             random_place(task_id, votes) if is_injected else place
             for task_id, votes, is_injected, place in zip(
-                tasks.ids, tasks.votes, injected, _priorities(project, tasks.votes, posterior), strict=True
+                tasks.ids, tasks.votes, injected, _priorities(project, tasks, posterior), strict=True
             )
         ],
         retired=[
@@ -192,10 +194,31 @@ def random_place(task_id: int, votes: int) -> int:
     return zlib.crc32(b"%d/%d" % (task_id, votes)) % (PRIORITY_STEPS + 1)
 
 
-def _priorities(project: Project, votes: Sequence[int], posterior: Floats) -> Sequence[int | None]:
+def _priorities(project: Project, tasks: TaskRows, posterior: Floats) -> Sequence[int | None]:
     """0..1000, the highest is handed out first; None keeps a task's place in the queue."""
-    found = places(project.order, project.acquisition, posterior, np.asarray(votes))
-    return [None] * len(votes) if found is None else list(found.tolist())
+    votes = np.asarray(tasks.votes)
+    if project.order == Order.PRIORITY and project.acquisition == Acquisition.SEARCH:
+        found: NDArray[np.integer] | None = priority(search(posterior[:, _sought(project)], votes))
+    else:
+        found = places(project.order, project.acquisition, posterior, votes)
+    if found is None:
+        return [None] * len(votes)
+    if project.explore_share is not None:
+        explored = np.flatnonzero(is_explored(project, tasks.ids)).tolist()
+        found[explored] = [random_place(tasks.ids[row], tasks.votes[row]) for row in explored]
+    return list(found.tolist())
+
+
+def _sought(project: Project) -> int:
+    assert project.search_label is not None, "no project searches without a label"
+    return project.labels.index(project.search_label)
+
+
+def is_explored(project: Project, task_ids: Sequence[int]) -> NDArray[np.bool_]:
+    """Which tasks are explored, bool[n]: each with the probability `explore_share`, whenever that is asked."""
+    # Other lots than those of audits, which these tasks would else be, or never be.
+    drawn = lots(np.asarray(task_ids, dtype=np.int64), seed=project.id + EXPLORING)
+    return np.asarray(drawn < (project.explore_share or 0.0))
 
 
 def writing(summaries: Summaries, run: int | None) -> tuple[str, dict[str, Any]]:

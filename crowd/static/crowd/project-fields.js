@@ -27,6 +27,8 @@ export const DEFAULTS = {
   test_attempts: 1,
   order: "priority",
   acquisition: "entropy",
+  search_label: null,
+  explore_share: null,
   learner: null,
   learner_fields: [],
   retrain_after_votes: 200,
@@ -46,7 +48,7 @@ const ORDERS = {
   sequential: "In the order of upload",
   random: "In random order",
 };
-const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence" };
+const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence", activelab: "ActiveLab: also by the number of votes", search: "Search for one label" };
 const LABEL_MODELS = {
   auto: "Chosen for the votes at hand",
   majority_vote: "Majority vote",
@@ -155,6 +157,11 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
             ${Object.entries(ORDERS).map(([key, label]) => html`<option value=${key} selected=${key === value.order}>${label}</option>`)}
           </select>`}
         <//>
+        ${value.acquisition === "search" &&
+        html`<${Field} name="search_label" label="Search for the label" error=${error}>
+          ${(field) => html`<input ...${field} required maxlength="200" autocomplete="off" value=${value.search_label ?? ""} onInput=${(event) => onChange({ search_label: event.target.value.trim() || null })} />`}
+        <//>`}
+        ${number("explore_share", "Share of tasks at a random place (optional)", { min: 0.001, max: 1, step: "any", inputmode: "decimal", placeholder: "0.05" }, "Whatever is known of them, so that what is asked about says something of all tasks.")}
         ${number("lease_seconds", "Seconds to answer a task", { min: 10, max: 86400, required: true })}
         ${number("max_leases", "Tasks that one annotator may hold", { min: 1, max: 1000, required: true })}
         <${Field} name="acquisition" label="Measure of uncertainty" error=${error}>
