@@ -170,7 +170,7 @@ def test_the_example_in_the_documentation_prints_what_the_page_shows(capsys):
 
 
 def test_the_benchmark_in_the_documentation_runs_and_writes_its_figures(tmp_path):
-    (script,) = re.findall(r"uv run (benchmarks/\S+)", PAGE)
+    script = re.findall(r"uv run (benchmarks/\S+)", PAGE)[0]
     figures = tmp_path / "bounds.json"
     command = [sys.executable, ROOT / script, "--campaigns", "4", "--looks", "60", "--json", figures]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
