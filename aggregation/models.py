@@ -62,6 +62,18 @@ class LearnerArtefact(models.Model):
     held_out = models.BinaryField(null=True)
 
 
+class RemoteLearner(models.Model):
+    """Where a project's remote learner is. The password is never shown; failures in a row make it rest until then."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="remote_learner")
+    url = models.CharField(max_length=500)
+    username = models.CharField(max_length=200, blank=True, default="")
+    password = models.CharField(max_length=500, blank=True, default="")
+    failures = models.IntegerField(default=0)
+    rests_until = models.DateTimeField(null=True)
+    last_error = models.TextField(blank=True, default="")
+
+
 class PredictedChunk(models.Model):
     """Predictions of a running retraining that don't steer yet, a thousand tasks a row: killed, it goes on
     from here."""

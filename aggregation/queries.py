@@ -224,7 +224,8 @@ WHERE (%(project)s::bigint IS NULL OR p.id = %(project)s) AND (
 # All tasks of a project in chunks, for a learner's predictions; without those that train and test annotators, which are
 # no part of what is to be labelled. Index task_by_project.
 POOL = """
-SELECT t.id, t.data::text FROM projects_task t
+SELECT t.id, s.votes, t.data::text FROM projects_task t
+JOIN projects_taskstate s ON s.task_id = t.id
 WHERE t.project_id = %(project)s AND t.id > %(after)s
   AND NOT EXISTS (SELECT FROM projects_gold g WHERE g.task_id = t.id AND g.origin = 'qualification')
 ORDER BY t.id LIMIT %(limit)s

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from aggregation import api, backtest_api, tier_api
+from aggregation.remote_api import RemoteLearnerView
 
 urlpatterns = [
     path("projects/<int:project_id>/statistics", api.StatisticsView.as_view()),
@@ -22,6 +23,7 @@ urlpatterns = [
     path("projects/<int:project_id>/learning-curve", api.LearningCurveView.as_view()),
     path("projects/<int:project_id>/backtests", backtest_api.BacktestsView.as_view()),
     path("projects/<int:project_id>/backtests/<int:backtest_id>", backtest_api.BacktestView.as_view()),
+    path("projects/<int:project_id>/remote-learner", RemoteLearnerView.as_view()),
     path("projects/<int:project_id>/refit", api.RefitView.as_view()),
     path("projects/<int:project_id>/retrain", api.RetrainView.as_view()),
 ]

@@ -178,6 +178,9 @@ SPECTACULAR_SETTINGS = {
     ],
 }
 
+# Hosts (``host`` or ``host:port``) on which remote learners may be though they are not on public addresses.
+REMOTE_LEARNER_HOSTS = env.list("CROWD_REMOTE_LEARNERS", default=[])
+
 # --- Static files, time, logs --------------------------------------------------------------------------------------
 
 STATIC_URL = "/static/"

@@ -10,6 +10,7 @@ urlpatterns = [
     path("api/", include("aggregation.urls")),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("api/reference", SpectacularSwaggerSplitView.as_view(url_name="schema")),
+    path("learner/api/", include("aggregation.call_backs")),
     path("", include("crowd.pages")),
 ]
 

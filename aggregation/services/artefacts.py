@@ -57,7 +57,7 @@ def copy_artefact(*, of: Run, to: Run) -> None:
     LearnerArtefact.objects.create(run=to, content=stored.content, sha256=stored.sha256, held_out=stored.held_out)
 
 
-def load_artefact(*, run: Run) -> tuple[Learned, HeldOut]:
+def load_artefact(*, run: Run) -> Learned:
     """Raises DamagedArtefact if it is not what was stored."""
     from aggregation.learners import load
 
@@ -65,4 +65,8 @@ def load_artefact(*, run: Run) -> tuple[Learned, HeldOut]:
     content = bytes(stored.content)
     if hashlib.sha256(content).hexdigest() != stored.sha256:
         raise DamagedArtefact(f"The learner of run {run.id} does not fit its checksum: train it again.")
-    return load(content), HeldOut.load(bytes(stored.held_out or b""))
+    return load(content)
+
+
+def load_held_out(*, run: Run) -> HeldOut:
+    return HeldOut.load(bytes(LearnerArtefact.objects.get(run=run).held_out or b""))

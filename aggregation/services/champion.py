@@ -54,8 +54,17 @@ def challenge_champion(
     On the tasks of which the champion has said something: what is stored of it is out of fold where it was taught, and
     was made before the votes elsewhere. posterior: of those tasks from votes only, f8[n, K].
     """
+    said = stored_predictions(project=project, tasks=tasks)
+    both = np.isfinite(said).all(axis=1)
+    return challenge(held_out[both], said[both], posterior[both], fit.label_prior)
+
+
+def stored_predictions(*, project: Project, tasks: NDArray[np.int64]) -> Floats:
+    """What the champion has said of tasks (ids i8[n], ascending), f8[n, K]; NaN where nothing."""
+    found = np.full((len(tasks), len(project.labels)), np.nan)
     champion = LiveModel.objects.values_list("learner_run", flat=True).get(project=project)
     rows = fetch(queries.PREDICTED_BY, tasks=tasks.tolist(), run=champion) if champion else []
-    both = np.searchsorted(tasks, np.array([task for task, _ in rows], dtype=np.int64))
-    predicted = decode_posteriors([stored for _, stored in rows], held_out.shape[1])
-    return challenge(held_out[both], predicted, posterior[both], fit.label_prior)
+    if rows:
+        place = np.searchsorted(tasks, np.array([task for task, _ in rows], dtype=np.int64))
+        found[place] = decode_posteriors([stored for _, stored in rows], len(project.labels))
+    return found

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from aggregation.models import LearnerArtefact, PredictedChunk, Run, RunKind, RunStage, RunStatus
 from aggregation.services.artefacts import copy_artefact
 from projects.errors import Conflict, NotFound
-from projects.models import LiveModel, Project
+from projects.models import Learner, LiveModel, Project
 from projects.services.hints import hint_after_commit
 
 
@@ -50,6 +50,8 @@ def restore_run(*, project: Project, run_id: int) -> Run:
         raise Conflict("This run's learner is in force already.", code="already_current")
     if earlier.kind != RunKind.RETRAINING or earlier.status != RunStatus.DONE or not earlier.metrics.get("promoted"):
         raise Conflict("Only a retraining that was once in force can be restored.", code="not_restorable")
+    if project.learner == Learner.REMOTE:
+        raise Conflict("A remote learner keeps its own versions: bring one back there.", code="not_restorable")
     if not LearnerArtefact.objects.filter(run=earlier, held_out__isnull=False).exists():
         raise Conflict("Of this run no learner is stored.", code="not_restorable")
     if (earlier.parameters["learner"], earlier.parameters["fields"]) != (project.learner, project.learner_fields):

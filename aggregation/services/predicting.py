@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from aggregation import queries
 from aggregation.models import PredictedChunk, Run
-from aggregation.services.artefacts import load_artefact
+from aggregation.services.artefacts import load_artefact, load_held_out
 from aggregation.services.champion import keeping_learner
+from aggregation.services.remote import Predict, remote_predictor
 from aggregation.services.runs import checkpoint
-from projects.models import Project, Task
+from projects.models import Learner, Project, Task
 from projects.queries import fetch
 
 #: Tasks predicted at a time, and later re-prioritised in one transaction.
@@ -27,12 +28,12 @@ def predict_pool(*, project: Project, run: Run) -> None:
 
     Raises RunCancelled or LearnerChanged between two chunks.
     """
-    learned, held_out = load_artefact(run=run)
+    predict, held_out = _predictor(project, run), load_held_out(run=run)
     total = max(Task.objects.filter(project=project).count(), 1)
     counts = {"predicted": 0, "unreadable": 0, **run.counts}
     after = PredictedChunk.objects.filter(run=run).aggregate(last=Max("last_task"))["last"] or 0
-    for ids, payloads in _pool(project, after):
-        proba = predict_chunk(learned, payloads)
+    for ids, votes, payloads in _pool(project, after):
+        proba = predict(ids, votes, payloads)
         held_out.put_into(ids, proba)
         unreadable = int(np.isnan(proba).any(axis=1).sum())
         counts["predicted"] += len(ids) - unreadable
@@ -55,8 +56,16 @@ def predict_chunk(learned: Any, payloads: list[dict[str, Any]]) -> NDArray[np.fl
     return proba
 
 
-def _pool(project: Project, after: int) -> Iterator[tuple[NDArray[np.int64], list[dict[str, Any]]]]:
-    """The tasks of a project behind this one, so that a large pool never lies in memory."""
+def _predictor(project: Project, run: Run) -> Predict:
+    if project.learner == Learner.REMOTE:
+        return remote_predictor(project)
+    learned = load_artefact(run=run)
+    return lambda ids, votes, payloads: predict_chunk(learned, payloads)
+
+
+def _pool(project: Project, after: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], list[dict[str, Any]]]]:
+    """Ids, votes and data of a project's tasks behind this one, so that a large pool never lies in memory."""
     while rows := fetch(queries.POOL, project=project.id, after=after, limit=CHUNK):
-        yield np.array([id_ for id_, _ in rows], dtype=np.int64), [orjson.loads(data) for _, data in rows]
-        after = rows[-1][0]
+        ids, votes, data = zip(*rows, strict=True)
+        yield np.array(ids, dtype=np.int64), np.array(votes, dtype=np.int64), list(map(orjson.loads, data))
+        after = ids[-1]

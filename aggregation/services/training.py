@@ -16,14 +16,15 @@ from aggregation.core.fit import Fit
 from aggregation.core.prediction import fit_weight
 from aggregation.core.prediction_metrics import measure_predictions
 from aggregation.core.votes import Floats, Ints
+from aggregation.learners import storage
 from aggregation.models import Run, RunStage
 from aggregation.services.artefacts import HeldOut, save_artefact
 from aggregation.services.auditing import audit_share_of, champion_has_seen_audits, is_audited
-from aggregation.services.champion import challenge_champion
+from aggregation.services.champion import challenge_champion, stored_predictions
 from aggregation.services.fitting import Loaded, fit_label_model, load_votes
 from aggregation.services.forecasting import learning_curve
 from aggregation.services.runs import checkpoint
-from projects.models import Project, Task
+from projects.models import Learner, Project, Task
 from projects.queries import fetch, from_json
 
 SEED = 0
@@ -72,9 +73,18 @@ def train(*, project: Project, run: Run) -> None:
 
     Raises ValueError without a vote, or naming the row and field that the learner can't read.
     """
-    from aggregation.learners import LEARNERS, Target
+    taught = _load(project, run)
+    if project.learner == Learner.REMOTE:
+        content, held_out, metrics = _elsewhere(project, taught)
+    else:
+        content, held_out, metrics = _here(project, taught)
+    stored = HeldOut(taught.tasks, held_out.astype(np.float32), _consensus(project, taught))
+    with transaction.atomic():
+        save_artefact(run=run, content=content, held_out=stored)
+        checkpoint(run=run, stage=RunStage.PREDICTING, metrics=metrics)
 
-    assert project.learner, "only projects with a learner are due"
+
+def _load(project: Project, run: Run) -> Taught:
     loaded = load_votes(project=project)
     # What audits the learner does not teach it.
     voted = np.flatnonzero((loaded.votes_per_task > 0) & ~is_audited(project, loaded.task_ids))
@@ -87,11 +97,17 @@ def train(*, project: Project, run: Run) -> None:
     )
     if not len(voted):
         raise ValueError("There are no votes to learn from yet.")
-    taught = Taught(loaded, fit_label_model(project=project, votes=loaded.votes, gold=None), voted)
+    return Taught(loaded, fit_label_model(project=project, votes=loaded.votes, gold=None), voted)
+
+
+def _here(project: Project, taught: Taught) -> tuple[bytes, Floats, dict[str, Any]]:
+    """A learner of ours: its artefact, its held-out predictions f8[n, K], and metrics."""
+    from aggregation.learners import LEARNERS, Target
+
+    assert project.learner, "only projects with a learner are due"
     learner, fields = LEARNERS[project.learner], project.learner_fields
     payloads, target = payloads_of(taught.tasks), Target.winning(taught.posterior)
     learnt = learner.fit(payloads, target, fields, seed=SEED)
-    held_out = HeldOut(taught.tasks, learnt.held_out.astype(np.float32), _consensus(project, taught))
     compared = challenge_champion(
         project=project, tasks=taught.tasks, held_out=learnt.held_out, fit=taught.fit, posterior=taught.posterior
     )
@@ -103,9 +119,32 @@ def train(*, project: Project, run: Run) -> None:
             learner=learner, payloads=payloads, target=target, fields=fields, votes=taught.votes, seed=SEED
         ),
     }
-    with transaction.atomic():
-        save_artefact(run=run, content=learnt.learned.save(), held_out=held_out)
-        checkpoint(run=run, stage=RunStage.PREDICTING, metrics=metrics)
+    return learnt.learned.save(), learnt.held_out, metrics
+
+
+def _elsewhere(project: Project, taught: Taught) -> tuple[bytes, Floats, dict[str, Any]]:
+    """A remote learner: nobody knows what it was taught, so only what it said of a task before any vote counts.
+
+    Such predictions are carried on as they are, and measure it; a task voted on before it was predicted has none.
+    """
+    said = stored_predictions(project=project, tasks=taught.tasks)
+    known = np.flatnonzero(np.isfinite(said).all(axis=1))
+    label = taught.posterior[known].argmax(axis=1).astype(np.int32)
+    gold = known[taught.random_gold[known] >= 0]
+    measured = measure_predictions(said[known], label)
+    against_gold = measure_predictions(said[gold], taught.random_gold[gold])
+    metrics = {
+        "prediction_weight": fit_weight(said[known], taught.posterior[known], taught.fit.label_prior),
+        "out_of_fold_agreement": measured and measured.accuracy,
+        "consensus": measured and measured.as_json(),
+        "accuracy_gold": against_gold and against_gold.accuracy,
+        "gold": len(gold),
+        "random_gold": against_gold and against_gold.as_json(),
+        "promoted": True,
+        "why": "What a remote learner says now can be measured only by votes yet to come.",
+        "challenge": None,
+    }
+    return storage.pack({"learner": Learner.REMOTE.value}, {}), said, metrics
 
 
 #: No champion stays that nobody could ever certify, however good it may be.

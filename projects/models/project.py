@@ -40,6 +40,7 @@ class Learner(models.TextChoices):
     NUMERIC = "numeric"
     EMBEDDINGS = "embeddings"
     IMAGES = "images"
+    REMOTE = "remote"  # a Label Studio ML backend, somewhere else
 
 
 #: No project lets one annotator hold more tasks at a time.

@@ -159,6 +159,8 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", f"{P}/backtests/<int:backtest_id>"): Endpoint(MANAGERS),
     ("GET", f"{P}/runs"): Endpoint(MANAGERS),
     ("GET", f"{P}/runs/<int:run_id>"): Endpoint(MANAGERS),
+    ("GET", f"{P}/remote-learner"): Endpoint(MANAGERS),
+    ("PUT", f"{P}/remote-learner"): Endpoint(MANAGERS, 200, body({"url": "https://example.org"})),
     ("GET", f"{P}/learning-curve"): Endpoint(MANAGERS),
     ("POST", f"{P}/runs/<int:run_id>/cancel"): Endpoint(MANAGERS, 409),  # it is a refit
     ("POST", f"{P}/runs/<int:run_id>/restore"): Endpoint(MANAGERS, 409),

@@ -1,0 +1,179 @@
+"""A remote learner over a real socket: taught, asked, believed only for what it said before the votes, and refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from django.conf import settings
+
+from aggregation.models import PredictedChunk, RemoteLearner, Run
+from aggregation.remote import client
+from aggregation.remote.client import RemoteFailed
+from aggregation.remote.contract import call_back_token
+from aggregation.services.remote import set_remote_learner
+from projects.models import LiveModel, Prediction
+from projects.services.projects import request_retraining
+from tests.services.campaign import Campaign, assert_state_is_fresh
+from tests.support.ml_backend import Backend, ml_backend
+from tests.support.stack import Stack
+
+Make = Callable[..., Campaign]
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> Iterator[Backend]:
+    monkeypatch.setattr(settings, "REMOTE_LEARNER_HOSTS", ["127.0.0.1"])
+    monkeypatch.setattr(settings, "PUBLIC_URL", stack.url)
+    monkeypatch.setattr(settings, "SECRET_KEY", stack.environment()["CROWD_SECRET_KEY"])
+    monkeypatch.setattr(client, "BACK_OFF", (0.01,))
+    with ml_backend() as made:
+        yield made
+
+
+def project(campaign: Make, backend: Backend, tasks: int = 40) -> Campaign:
+    """Numbers below half are cats; Ada has voted on every fourth."""
+    c = campaign(annotators=1, learner="remote", learner_fields=["n"], retrain_after_votes=1_000_000)
+    c.upload([{"key": str(n), "data": {"n": n}} for n in range(tasks)])
+    vote(c, range(0, tasks, 4), tasks)
+    set_remote_learner(project=c.project, url=backend.url, username="", password=None)
+    return c
+
+
+def vote(c: Campaign, numbers: Any, tasks: int = 40) -> None:
+    c.import_votes([(str(n), "Ada", "cat" if n < tasks / 2 else "dog") for n in numbers])
+    c.refit()
+
+
+def train(c: Campaign) -> Run:
+    request_retraining(project_id=c.id)
+    run = c.retrain()
+    assert run is not None and run.status == "done", run and run.error
+    return run
+
+
+def test_it_is_set_up_trained_by_calling_back_and_predicts_what_nobody_voted_on(
+    campaign: Make, backend: Backend
+) -> None:
+    c = project(campaign, backend)
+    run = train(c)
+
+    assert [path for path, _ in backend.requests][:3] == ["/health", "/setup", "/webhook"]
+    assert backend.called_back[0] == (f"/api/projects/{c.id}", 200)
+    assert [status for _, status in backend.called_back] == [200] * 7 + [404], "six pages of seven, and no more"
+    assert backend.means == {"cat": 8.0, "dog": 28.0}
+    assert run.counts["predicted"] == 30 and Prediction.objects.filter(task__project=c.id).count() == 30
+    assert Prediction.objects.get(task=c.task(1)).posterior == pytest.approx([0.9, 0.1])
+    asked = {task["id"] for path, body in backend.requests if path == "/predict" for task in body["tasks"]}
+    assert c.task(0) not in asked and c.task(1) in asked
+    assert_state_is_fresh(c.project)
+
+
+def test_its_weight_comes_of_what_it_said_before_the_votes_alone(campaign: Make, backend: Backend) -> None:
+    c = project(campaign, backend)
+    first = train(c)
+    assert first.metrics["prediction_weight"] == 0 and first.metrics["consensus"] is None
+    vote(c, range(1, 40, 4))
+
+    second = train(c)
+
+    assert second.metrics["consensus"]["tasks"] == 10, "the others had votes before it was asked"
+    assert second.metrics["prediction_weight"] > 0
+    assert Prediction.objects.get(task=c.task(1)).posterior == pytest.approx([0.9, 0.1]), "as it was said"
+    assert not Prediction.objects.filter(task=c.task(0)).exists()
+
+
+def test_all_probabilities_come_by_the_extension(campaign: Make, backend: Backend) -> None:
+    c = project(campaign, backend)
+    backend.odd = "probs"
+    train(c)
+    assert Prediction.objects.get(task=c.task(39)).posterior == pytest.approx([0.3, 0.7])
+
+
+@pytest.mark.parametrize(
+    ("odd", "why"),
+    [
+        ("500 in the middle", "answered 500.*CUDA"),
+        ("too few", "99 results for 100 tasks"),
+        ("nan", "score is nan"),
+        ("unknown label", "unknown label 'tiger'"),
+        ("no json", "not JSON"),
+        ("redirects", "not JSON"),
+        ("slow", "did not answer within"),
+    ],
+)
+def test_what_fails_leaves_the_champion_and_says_why(
+    campaign: Make, backend: Backend, monkeypatch: pytest.MonkeyPatch, odd: str, why: str
+) -> None:
+    c = project(campaign, backend, tasks=240)
+    champion = train(c)
+    before = dict(Prediction.objects.filter(task__project=c.id).values_list("task_id", "posterior"))
+    backend.odd, backend.predicted = odd, 0
+    monkeypatch.setitem(client.SECONDS, "/predict", 1.0)
+    request_retraining(project_id=c.id)
+
+    with pytest.raises(RemoteFailed, match=why):
+        c.retrain()
+
+    failed = Run.objects.filter(project=c.id, kind="retraining").latest("id")
+    assert failed.status == "failed" and "RemoteFailed" in failed.error and backend.url in failed.error
+    assert LiveModel.objects.get(project=c.id).learner_run == champion.id
+    assert dict(Prediction.objects.filter(task__project=c.id).values_list("task_id", "posterior")) == before
+    assert not PredictedChunk.objects.filter(run=failed).exists()
+    c.vote(0, "cat")
+    assert c.refit().status == "done", "voting goes on"
+
+
+def test_one_that_fails_is_left_alone_until_it_has_rested(campaign: Make, backend: Backend) -> None:
+    c = project(campaign, backend)
+    backend.odd = "too few"
+    for _ in range(2):
+        request_retraining(project_id=c.id)
+        with pytest.raises(RemoteFailed):
+            c.retrain()
+    asked = len(backend.requests)
+    assert asked == 4, "the second time nobody asked"
+    assert "left alone until" in Run.objects.filter(project=c.id, kind="retraining").latest("id").error
+    backend.odd = ""
+    RemoteLearner.objects.filter(project=c.id).update(rests_until=None)
+    train(c)
+    stored = RemoteLearner.objects.get(project=c.id)
+    assert (stored.failures, stored.rests_until, stored.last_error) == (0, None, "")
+
+
+def test_it_is_asked_by_name_and_password_which_a_new_address_does_not_get(campaign: Make, backend: Backend) -> None:
+    c = project(campaign, backend)
+    backend.password = "secret"
+    set_remote_learner(project=c.project, url=backend.url, username="crowd", password="secret")
+    train(c)
+    set_remote_learner(project=c.project, url=backend.url, username="crowd", password=None)
+    assert RemoteLearner.objects.get(project=c.id).password == "secret"
+    moved = set_remote_learner(project=c.project, url="http://elsewhere.example", username="crowd", password=None)
+    assert moved.password == ""
+
+
+def test_one_that_is_down_and_one_without_an_address_fail_readably(campaign: Make, backend: Backend) -> None:
+    c = project(campaign, backend)
+    set_remote_learner(project=c.project, url="http://127.0.0.1:1", username="", password=None)
+    request_retraining(project_id=c.id)
+    with pytest.raises(RemoteFailed, match="GET /health of http://127.0.0.1:1: ConnectError"):
+        c.retrain()
+    RemoteLearner.objects.filter(project=c.id).delete()
+    request_retraining(project_id=c.id)
+    with pytest.raises(RemoteFailed, match="no address"):
+        c.retrain()
+
+
+def test_a_call_back_needs_its_token_and_reads_one_project(campaign: Make, backend: Backend, stack: Stack) -> None:
+    c, other = project(campaign, backend), campaign(learner="remote", learner_fields=["n"])
+    token = call_back_token(c.id)
+
+    def ask(path: str, token: str) -> int:
+        return httpx.get(f"{stack.url}/learner/api/{path}", headers={"Authorization": f"Token {token}"}).status_code
+
+    assert ask(f"projects/{c.id}", token) == ask(f"tasks?project={c.id}", token) == 200
+    assert ask(f"projects/{c.id}", token[:-1]) == ask(f"tasks?project={c.id}", "x") == 401
+    assert ask(f"projects/{other.id}", token) == ask(f"tasks?project={other.id}", token) == 404
+    assert ask(f"tasks?project={c.id}&page=1e9", token) == 400
