@@ -9,6 +9,7 @@ import { parseLabels } from "./project-fields.js";
 import { RunButtons, RunTable } from "./runs.js";
 import { SettingsForm } from "./settings-form.js";
 import { Table } from "./table.js";
+import { Certificates, Tiers } from "./tiers.js";
 import { UploadTasks } from "./upload.js";
 import { Busy, CopyText, Field, Frame, Problem, SignedIn, count, html, moment, money, mount, percent, useAction, useEffect, usePoll, useState } from "./ui.js";
 
@@ -72,6 +73,7 @@ function Manage({ user, project }) {
     <section class="panel">
       <h2>Consensus</h2>
       <${Downloads} />
+      <${Certificates} path=${path} />
     </section>
     <section class="panel">
       <h2>People</h2>
@@ -158,24 +160,6 @@ function Progress({ project, statistics }) {
         : ""}${s.refit_pending ? " · new votes are being worked in" : ""}
     </p>
   </section>`;
-}
-
-/** What the machine answers alone, what people confirm, what they label; and how far people follow what they are shown. */
-function Tiers({ tiers, confirming }) {
-  const points = (number) => number.toLocaleString("en", { maximumFractionDigits: 1 });
-  return html`${tiers &&
-    html`<dl class="figures" aria-label="Tiers">
-        <div><dt>Machine alone</dt><dd><strong>${count(tiers.auto)}</strong> <small>${tiers.certificate ? `above ${percent(tiers.threshold, 1)}` : "no certificate"}</small></dd></div>
-        <div><dt>To confirm</dt><dd><strong>${count(tiers.confirm)}</strong> <small>people see its answer</small></dd></div>
-        <div><dt>To label</dt><dd><strong>${count(tiers.label)}</strong> <small>from scratch</small></dd></div>
-        <div><dt>Audits</dt><dd><strong>${count(tiers.audits)}</strong> <small>${count(tiers.wrong)} found it wrong, ${count(tiers.waiting)} to come</small></dd></div>
-      </dl>
-      <p class="muted small">${tiers.says}</p>`}
-    ${confirming &&
-    html`<p class="muted small">
-      Shown the machine’s answer, people agree with it in ${count(confirming.shown_agreed)} of ${count(confirming.shown)} votes; without, in ${count(confirming.blind_agreed)} of ${count(confirming.blind)}.
-      ${confirming.anchoring !== null && ` Seeing it adds ${points(confirming.anchoring)} points (${confirming.anchoring_interval.map(points).join(" to ")}).`}
-    </p>`}`;
 }
 
 /** Where the budget is: what is spent, what open leases may still spend, and what is left. */
