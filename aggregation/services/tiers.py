@@ -23,7 +23,7 @@ from aggregation.services.alone import InForce, give_all, in_force, take_back_al
 from aggregation.services.auditing import champion_has_seen_audits
 from aggregation.services.audits import Evidence, Predicted, ask_audits, gather, read_predicted
 from aggregation.services.locks import Lock, advisory_lock
-from projects.models import LiveModel, Project
+from projects.models import Learner, LiveModel, Project
 from projects.queries import fetch
 from projects.services.hints import send_hint
 
@@ -101,6 +101,8 @@ def _look(project: Project, auditing: Auditing) -> dict[str, Any]:
 def _find(project: Project, auditing: Auditing, predicted: Predicted, run: int, sharpness: float) -> Finding:
     if project.auto_label_error is None:
         return Finding(None, None, "The machine is not to answer alone.", {})
+    if project.learner == Learner.REMOTE:
+        return Finding(None, None, "Nobody knows what a remote learner was taught: it can't be audited.", {})
     if champion_has_seen_audits(project):
         return Finding(None, None, "The learner has been taught what is to audit it: it has to be retrained.", {})
     plan = _plan(project, auditing, predicted, run, sharpness)
