@@ -57,6 +57,9 @@ def main() -> None:
     parser.add_argument("--slices", type=int, help="of either (default 3; publishing: 1)")
     parser.add_argument("--labels", type=int, default=2)
     parser.add_argument("--redundancy", type=int, default=3)
+    parser.add_argument(
+        "--recorded", type=int, default=0, help="votes that each task has before, beside its redundancy"
+    )
     parser.add_argument("--setting", action="append", default=[], metavar="NAME=VALUE", help="another of the project's")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
     wanted = parser.parse_args()
@@ -75,11 +78,14 @@ def say(text: str) -> None:
 def measure(stack: RunningStack, manager: Client, wanted: argparse.Namespace) -> dict[str, Any]:
     """The figures of one campaign on a stack that runs."""
     url = json.loads((stack.home / "run" / "environment.json").read_text())["DATABASE_URL"]
-    settings = settings_of(wanted.labels, wanted.redundancy, wanted.setting)
+    settings = settings_of(wanted.labels, wanted.recorded + wanted.redundancy, wanted.setting)
     with psycopg.connect(url, autocommit=True) as connection:
         campaign = make_campaign(
             manager, connection, tasks=wanted.tasks, clients=wanted.clients, settings=settings, say=say
         )
+        if wanted.recorded:
+            say(f"importing {wanted.recorded * wanted.tasks:,} votes …")
+            campaign.import_votes(wanted.recorded)
         had = campaign.make_veteran() if wanted.mode == "veteran" else None
         make_ceiling(connection, wanted.tasks)
         campaign.tidy()
@@ -108,6 +114,7 @@ def measure(stack: RunningStack, manager: Client, wanted: argparse.Namespace) ->
             "first_refusal": next((each for person in people for each in person["refused"]), None),
             "upload_tasks_per_s": wanted.tasks / campaign.upload_seconds,
             "fsync_ms": fsync_ms(stack.home),
+            "sizes_mb": campaign.sizes_mb(),
             "web": server_threads(stack),
             "machine": machine(str(connection.info.parameter_status("server_version"))),
         }
@@ -122,7 +129,7 @@ def measure(stack: RunningStack, manager: Client, wanted: argparse.Namespace) ->
 def begin_to_publish(campaign: Campaign, *, first: bool) -> None:
     say("waiting for a refit to publish …")
     if first:
-        campaign.import_a_vote_each()
+        campaign.import_votes(1)
     else:
         campaign.request_refit()
     campaign.wait_until(PUBLISHES, "a refit")
@@ -231,6 +238,7 @@ def table(figures: dict[str, Any]) -> str:
         "told         " + "  ".join(f"{status} {n:,}" for status, n in figures["told"].items()),
         f"upload       {figures['upload_tasks_per_s']:,.0f} tasks/s",
         "fsync, ms    p50 {p50:.2f}   ({per_s:.0f}/s, 8 kB each)".format(**figures["fsync_ms"]),
+        "MB           " + "  ".join(f"{name} {mb:,.1f}" for name, mb in figures["sizes_mb"].items()),
         "violations   " + "  ".join(f"{name} {'-' if n is None else n}" for name, n in figures["violations"].items()),
     ]
     if figures["refused"]:

@@ -14,6 +14,11 @@ from crowd.demo.client import Client, join_by_link
 
 #: How many votes a veteran has, if there are twice as many tasks.
 VETERAN_VOTES = 100_000
+#: Tasks whose votes are imported in one request.
+TASKS_AT_ONCE = 500_000
+#: Tables that a vote reads and writes, by what they hold.
+SIZED = {"hot": "taskstate", "queue": "taskqueue", "posterior": "taskposterior", "confusion": "confusion"}
+SIZE = "SELECT pg_total_relation_size(%s::regclass)"
 #: Who cast the votes that a refit publishes.
 RECORDED_ANNOTATORS = 1000
 
@@ -75,12 +80,20 @@ class Campaign:
         self.connection.execute(VETERAN, about | {"labels": len(self.labels), "names": list(self.labels)})
         return votes
 
-    def import_a_vote_each(self) -> None:
-        """Every task gets a vote, so that the next refit publishes all of them."""
-        rows = (
-            f"{t},recorded {t % RECORDED_ANNOTATORS},{self.labels[t % len(self.labels)]}\n" for t in range(self.tasks)
-        )
-        self._upload("votes/import", "text/csv", ("task,worker,label\n" + "".join(rows)).encode())
+    def import_votes(self, each: int) -> None:
+        """Every task gets so many votes, of different people, so that the next refit publishes all of them."""
+        labels, people = self.labels, RECORDED_ANNOTATORS
+        for start in range(0, self.tasks, TASKS_AT_ONCE):
+            tasks = range(start, min(start + TASKS_AT_ONCE, self.tasks))
+            rows = (f"{t},recorded {(t + v) % people},{labels[t % len(labels)]}\n" for t in tasks for v in range(each))
+            self._upload("votes/import", "text/csv", ("task,worker,label\n" + "".join(rows)).encode())
+
+    def sizes_mb(self) -> dict[str, float]:
+        """What takes room beside payloads and votes: with indexes, in megabytes."""
+        return {
+            name: round(self.connection.execute(SIZE, [f"projects_{table}"]).fetchone()[0] / 1e6, 1)
+            for name, table in SIZED.items()
+        }
 
     def _upload(self, path: str, media_type: str, body: bytes) -> float:
         """Seconds that it took."""

@@ -39,6 +39,6 @@ def test_a_manager_blocks_somebody_lifts_it_and_adds_a_rule(manager: Person, api
     manager.page.get_by_label("Limit").fill("0.8")
     manager.page.get_by_label("For so many hours").fill("24")
     manager.clicks("Add")
-    manager.sees("Surely worse on known labels than 80 %, from 20 answers on: pause for 24 h")
+    manager.sees("Surely worse on known labels than 80 % (95 % sure), from 20 answers on: pause for 24 h")
     manager.clicks("End")
     expect(manager.page.get_by_text("from 20 answers on")).to_have_count(0)

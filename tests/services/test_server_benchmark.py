@@ -52,14 +52,15 @@ def test_it_measures_a_stack_of_its_own_beside_the_ceiling_and_leaves_nothing(tm
 @pytest.mark.parametrize("mode", ["combined", "batch", "veteran", "publishing"])
 def test_each_mode_stores_what_it_acknowledges(stack: Stack, manager: Client, mode: str) -> None:
     settings = ["lease_seconds=60", *(["budget=100000"] if mode == "combined" else [])]
-    wanted = argparse.Namespace(
-        tasks=4000, clients=2, mode=mode, seconds=3.0, slices=1, labels=3, redundancy=3, setting=settings
-    )
+    recorded = 2 if mode == "batch" else 0
+    asked = {"tasks": 4000, "clients": 2, "mode": mode, "seconds": 3.0, "slices": 1, "labels": 3, "redundancy": 3}
+    wanted = argparse.Namespace(**asked, setting=settings, recorded=recorded)
     figures = server.measure(stack, manager, wanted)  # type: ignore[arg-type]  # a Stack has the home and url that it reads
     assert (figures["refused"], figures["first_refusal"]) == (0, None)
     assert not any(figures["violations"].values())
     assert figures["violations"]["over_budget"] == (0 if mode == "combined" else None)
     assert figures["cycles_per_s"] > 0
+    assert all(size > 0 for size in figures["sizes_mb"].values())
     assert "finished" not in figures["told"] or mode in ("batch", "combined")
     if mode == "veteran":
         assert figures["veteran_votes"] == 2000
