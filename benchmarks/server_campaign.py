@@ -91,7 +91,7 @@ class Campaign:
     def sizes_mb(self) -> dict[str, float]:
         """What takes room beside payloads and votes: with indexes, in megabytes."""
         return {
-            name: round(self.connection.execute(SIZE, [f"projects_{table}"]).fetchone()[0] / 1e6, 1)
+            name: round(self.connection.execute(SIZE, [f"projects_{table}"]).fetchone()[0] / 1e6, 3)
             for name, table in SIZED.items()
         }
 
