@@ -47,7 +47,13 @@ def join(manager: Client, project: int, name: str, role: str = "annotator") -> C
 
 
 def lease(annotator: Client, project: int, count: int = 1) -> list[dict[str, Any]]:
-    return list(annotator.ok("POST", f"/api/projects/{project}/assignments", {"count": count})["assignments"])
+    """As many leases as asked, or as there are: a worker's locks may hide some at first, so a few more looks."""
+    for _ in range(10):
+        given = annotator.ok("POST", f"/api/projects/{project}/assignments", {"count": count})
+        if len(given["assignments"]) >= count or given["status"] not in ("ok", "retry"):
+            break
+        time.sleep(0.02)
+    return list(given["assignments"])
 
 
 def vote(annotator: Client, project: int, assignment: str, label: str) -> httpx.Response:
