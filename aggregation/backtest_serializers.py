@@ -31,6 +31,20 @@ class BacktestPoint(serializers.Serializer[Any]):
     high = serializers.FloatField(help_text="and this.")
 
 
+class VotesToReach(serializers.Serializer[Any]):
+    accuracy = serializers.FloatField()
+    votes_share = serializers.FloatField(
+        allow_null=True, help_text="After which the mean curve never again falls below it; null: it ends below."
+    )
+
+
+class RetiredWrongly(serializers.Serializer[Any]):
+    task = serializers.IntegerField()
+    key = serializers.CharField(allow_null=True)
+    true_label = serializers.CharField(help_text="By what scores.")
+    replays = serializers.IntegerField(help_text="In how many of them it retired with another.")
+
+
 class FiguresOut(serializers.Serializer[Any]):
     settings = serializers.DictField(help_text="All that were replayed; gold: known answers that calibrated.")
     votes_used = serializers.FloatField(help_text="The share of the votes that was spent in the end.")
@@ -41,6 +55,8 @@ class FiguresOut(serializers.Serializer[Any]):
     votes_to_full = serializers.FloatField(help_text="The same for the default label model's, less half a point.")
     retired_accuracy = serializers.FloatField(allow_null=True, help_text="Of the tasks that reached the target.")
     retired_share = serializers.FloatField(help_text="How many these were of all that are scored.")
+    votes_to = VotesToReach(many=True)
+    retired_wrongly = RetiredWrongly(many=True, help_text="Of these the tasks that were wrong most often, at most 20.")
 
 
 class BacktestResult(serializers.Serializer[Any]):
@@ -62,6 +78,7 @@ class BacktestOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     settings = serializers.DictField(help_text="As asked.")
     status = serializers.ChoiceField(BacktestStatus.choices)
+    progress = serializers.FloatField(help_text="0..1, of its replays.")
     error = serializers.CharField(help_text="Why it failed.")
     requested_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)

@@ -181,6 +181,7 @@ class Backtest(models.Model):
     settings = models.JSONField()  # that are asked about, where they differ from the project's
     status = models.CharField(max_length=7, choices=BacktestStatus.choices, default=BacktestStatus.WAITING)
     attempts = models.PositiveSmallIntegerField(default=0)
+    progress = models.FloatField(default=0.0)  # 0..1, of the replays
     result = models.JSONField(null=True)
     error = models.TextField(blank=True, default="")
     requested_at = models.DateTimeField(db_default=Now())

@@ -29,11 +29,13 @@ urlpatterns = [
     path("annotate/", shell("Annotate", "annotate.js"), name="annotate"),
     path("projects/new/", shell("New project", "new-project.js"), name="new-project"),
     path("projects/<int:project>/", shell("Project", "project.js", charts=True), name="project"),
+    path("projects/<int:project>/what-if/", shell("What if?", "what-if.js", charts=True), name="what-if"),
     path("projects/<int:project>/review/", shell("Review", "review.js"), name="review"),
     # What people type.
     path("annotate", RedirectView.as_view(pattern_name="annotate", query_string=True)),
     path("projects/", RedirectView.as_view(pattern_name="home")),
     path("projects/new", RedirectView.as_view(pattern_name="new-project")),
+    path("projects/<int:project>/what-if", RedirectView.as_view(pattern_name="what-if")),
     path("projects/<int:project>/review", RedirectView.as_view(pattern_name="review")),
     path("projects/<int:project>", RedirectView.as_view(pattern_name="project")),
 ]

@@ -94,6 +94,12 @@ def cost_quality(replays: Sequence[Replayed], votes: Votes, truth: Ints, bars: F
     )
 
 
+def cost_of(curve: CostQuality, wanted: float) -> float | None:
+    """`votes_to` of the mean curve; None if it ends below what is wanted."""
+    ends = float(curve.accuracy[-1])
+    return None if ends < wanted - TIE else votes_to(curve.share, curve.accuracy, wanted)
+
+
 def votes_to(share: Floats, accuracy: Floats, wanted: float) -> float:
     """The smallest share f8[M] of the votes after which accuracy f8[M] never again falls below what is wanted; 1 if it
     ends below."""
@@ -107,6 +113,15 @@ def wrongly_retired(replayed: Replayed, truth: Ints) -> Ints:
     """The tasks, int32[n], that reached the target with a wrong label: of a tie not one that may be right."""
     tasks = _at_target(replayed, truth)
     return np.asarray(tasks[rightness(replayed.posterior[tasks], truth[tasks]) == 0.0])
+
+
+def often_wrong(replays: Sequence[Replayed], truth: Ints, most: int) -> list[tuple[int, int]]:
+    """The tasks that retired wrongly and in how many of the replays, those in most of them first; at most so many."""
+    times = np.zeros(len(truth), np.int64)
+    for each in replays:
+        times[wrongly_retired(each, truth)] += 1
+    order = np.argsort(-times, kind="stable")[:most]
+    return [(int(task), int(times[task])) for task in order if times[task]]
 
 
 def _retired(replayed: Replayed, truth: Ints) -> tuple[Floats, Floats, Floats]:

@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from aggregation.core.cost_quality import CostQuality, Full, cost_quality, full, wrongly_retired
+from aggregation.core.cost_quality import CostQuality, Full, cost_quality, full, often_wrong
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL
 from aggregation.core.policy import Policy
 from aggregation.core.replay import Replayed, Teach, replay
@@ -131,11 +129,7 @@ def run(
 def _backtest(
     name: str, policy: Policy, replays: Sequence[Replayed], votes: Votes, truth: Ints, bars: Full
 ) -> Backtest:
-    times = np.zeros(votes.n_tasks, np.int64)
-    for each in replays:
-        times[wrongly_retired(each, truth)] += 1
-    most = np.argsort(-times, kind="stable")[:SHOWN_TASKS]
-    wrong = [(int(task), int(times[task])) for task in most if times[task]]
+    wrong = often_wrong(replays, truth, SHOWN_TASKS)
     return Backtest(name, policy, cost_quality(replays, votes, truth, bars), wrong)
 
 

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from aggregation.core.cost_quality import CostQuality, votes_to
+from aggregation.core.cost_quality import CostQuality, cost_of
 from aggregation.offline.backtest import Backtest, Backtested
 
 #: Steps of the curve that a terminal shows.
@@ -63,8 +63,7 @@ def reached(curve: CostQuality, reach: Sequence[float]) -> list[str]:
     """The share of votes after which accuracy stays at each target."""
     shares = [curve.votes_to_majority, curve.votes_to_full]
     return [f"{share:.0%}" if share < 1.0 else "never" for share in shares] + [
-        "never" if curve.accuracy[-1] < target else f"{votes_to(curve.share, curve.accuracy, target):.0%}"
-        for target in reach
+        "never" if share is None else f"{share:.0%}" for share in (cost_of(curve, target) for target in reach)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.db.models.functions import Now
 from numpy.typing import NDArray
 
 from aggregation.core.calibration import ENOUGH_GOLD
-from aggregation.core.cost_quality import cost_quality, full
+from aggregation.core.cost_quality import cost_of, cost_quality, full, often_wrong
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
 from aggregation.core.policy import Policy
 from aggregation.core.replay import replay
@@ -22,7 +23,7 @@ from aggregation.services.fitting import Loaded, load_votes
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.runs import reason
 from projects.errors import Conflict, Invalid
-from projects.models import Acquisition, Project
+from projects.models import Acquisition, Project, Task
 from projects.services.hints import hint_after_commit
 
 #: Replays of each policy.
@@ -31,6 +32,9 @@ SEEDS = 5
 MOST_VOTES = 20_000
 #: A backtest whose process was killed so often is given up.
 MOST_ATTEMPTS = 3
+#: Accuracies whose cost is told, and of the tasks that retired wrongly those in most replays.
+REACH = (0.8, 0.85, 0.9, 0.95)
+SHOWN_TASKS = 20
 
 
 class BacktestWaiting(Conflict):
@@ -63,16 +67,18 @@ def run_backtest(*, project_id: int) -> Backtest | None:
             return None
         # One that says running was killed, for nobody else holds the lock.
         unfinished = Backtest.objects.filter(id=backtest.id)
-        unfinished.update(status=BacktestStatus.RUNNING, attempts=F("attempts") + 1)
+        unfinished.update(status=BacktestStatus.RUNNING, attempts=F("attempts") + 1, progress=0.0)
         try:
             if backtest.attempts >= MOST_ATTEMPTS:
                 raise RuntimeError(f"interrupted {backtest.attempts} times")
             project = Project.objects.get(id=project_id)
-            result = _compared(project, load_votes(project=project), backtest.settings)
+            result = _compared(
+                project, load_votes(project=project), backtest.settings, lambda done: unfinished.update(progress=done)
+            )
         except Exception as error:
             unfinished.update(status=BacktestStatus.FAILED, error=reason(error), finished_at=Now())
         else:
-            unfinished.update(status=BacktestStatus.DONE, result=result, finished_at=Now())
+            unfinished.update(status=BacktestStatus.DONE, result=result, progress=1.0, finished_at=Now())
     backtest.refresh_from_db()
     return backtest
 
@@ -90,12 +96,14 @@ def policy_of(project: Project) -> Policy:
     )
 
 
-def _compared(project: Project, loaded: Loaded, settings: dict[str, Any]) -> dict[str, Any]:
+def _compared(
+    project: Project, loaded: Loaded, settings: dict[str, Any], on_progress: Callable[[float], object]
+) -> dict[str, Any]:
     """The project's own settings and those asked about, replayed on the same votes with the same seeds."""
-    gold = loaded.random_gold
-    votes, gold = _some(loaded.votes, gold)
+    votes, gold, tasks = _some(loaded.votes, loaded.random_gold)
     if not len(votes):
         raise ValueError("There are no votes to replay yet.")
+    ids = loaded.task_ids[tasks]
     known = int((gold >= 0).sum())
     by_gold = known >= ENOUGH_GOLD
     truth = gold if by_gold else LABEL_MODELS[DEFAULT_LABEL_MODEL](votes).label
@@ -104,10 +112,20 @@ def _compared(project: Project, loaded: Loaded, settings: dict[str, Any]) -> dic
     now = replace(policy_of(project), gold=told)
     bars = full(votes, truth)
 
-    def figures(policy: Policy) -> dict[str, Any]:
-        found = cost_quality([replay(votes, truth, policy, seed) for seed in range(SEEDS)], votes, truth, bars)
-        asked = {name: value for name, value in asdict(policy).items() if not name.startswith("learner")}
-        return {"settings": asked, "votes_used": found.votes_used, **found.as_json()}
+    def figures(policy: Policy, before: float) -> dict[str, Any]:
+        replays = []
+        for seed in range(SEEDS):
+            replays.append(replay(votes, truth, policy, seed))
+            on_progress(before + (seed + 1) / (2 * SEEDS))
+        found = cost_quality(replays, votes, truth, bars)
+        wrong = often_wrong(replays, truth, SHOWN_TASKS)
+        return {
+            "settings": {name: value for name, value in asdict(policy).items() if not name.startswith("learner")},
+            "votes_used": found.votes_used,
+            **found.as_json(),
+            "votes_to": [{"accuracy": wanted, "votes_share": cost_of(found, wanted)} for wanted in REACH],
+            "retired_wrongly": _told(project, [(int(ids[t]), int(truth[t]), times) for t, times in wrong]),
+        }
 
     return {
         "tasks": votes.n_tasks,
@@ -118,13 +136,24 @@ def _compared(project: Project, loaded: Loaded, settings: dict[str, Any]) -> dic
         "seeds": SEEDS,
         "majority_accuracy": bars.majority,
         "full_accuracy": bars.model,
-        "now": figures(now),
-        "what_if": figures(replace(now, **settings)),
+        "now": figures(now, 0.0),
+        "what_if": figures(replace(now, **settings), 0.5),
     }
 
 
-def _some(votes: Votes, gold: Ints) -> tuple[Votes, Ints]:
-    """The votes, and gold, of tasks with votes; of those drawn at random, gold first, where there are too many."""
+def _told(project: Project, wrong: list[tuple[int, int, int]]) -> list[dict[str, Any]]:
+    """Tasks, true labels and numbers of replays, as the API tells them."""
+    keys = dict(Task.objects.filter(id__in=[id_ for id_, _, _ in wrong]).values_list("id", "key"))
+    return [
+        {"task": id_, "key": keys[id_], "true_label": project.labels[label], "replays": times}
+        for id_, label, times in wrong
+    ]
+
+
+def _some(votes: Votes, gold: Ints) -> tuple[Votes, Ints, NDArray[np.int64]]:
+    """The votes, and gold, of tasks with votes; of those drawn at random, gold first, where there are too many.
+
+    And which tasks they are: int64[n], ascending."""
     many = np.bincount(votes.task, minlength=votes.n_tasks)
     tasks = np.random.default_rng(0).permutation(np.flatnonzero(many))
     tasks = tasks[np.argsort(gold[tasks] < 0, kind="stable")]
@@ -134,4 +163,4 @@ def _some(votes: Votes, gold: Ints) -> tuple[Votes, Ints]:
     place[chosen] = np.arange(len(chosen), dtype=np.int32)
     rows = place[votes.task] >= 0
     columns = place[votes.task[rows]], votes.annotator[rows], votes.label[rows]
-    return Votes(*columns, len(chosen), votes.n_annotators, votes.n_labels), gold[chosen]
+    return Votes(*columns, len(chosen), votes.n_annotators, votes.n_labels), gold[chosen], chosen

@@ -116,7 +116,7 @@ class Assets(HTMLParser):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/sign-in", "/join", "/annotate/", "/projects/1/", "/projects/new/", "/api/reference"]
+    "path", ["/", "/sign-in", "/join", "/annotate/", "/projects/1/", "/projects/1/what-if/", "/api/reference"]
 )
 def test_a_page_loads_our_own_files_only_and_has_no_script_in_it(path: str, cast: Cast, stack: Stack) -> None:
     page = cast.mary.get(path)

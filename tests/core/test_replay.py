@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from aggregation.core.calibration_report import rightness
-from aggregation.core.cost_quality import cost_quality, full, votes_to, wrongly_retired
+from aggregation.core.cost_quality import cost_of, cost_quality, full, often_wrong, votes_to, wrongly_retired
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.policy import Policy
 from aggregation.core.replay import REFITS, replay
@@ -146,3 +146,8 @@ def test_cost_and_quality_sum_up_several_replays():
     assert found.retired_share == pytest.approx(np.mean([t.sum() / (T - 5) for t in tasks]))
     wrong = sum(len(wrongly_retired(each, truth)) for each in replays)
     assert found.retired_accuracy == pytest.approx(1 - wrong / sum(t.sum() for t in tasks))
+    times = dict(often_wrong(replays, truth, T))
+    assert sum(times.values()) == wrong and list(times.values()) == sorted(times.values(), reverse=True)
+    assert often_wrong(replays, truth, 1) == list(times.items())[:1]
+    assert cost_of(found, float(found.accuracy[-1])) == votes_to(found.share, found.accuracy, found.accuracy[-1])
+    assert cost_of(found, float(found.accuracy[-1]) + 0.01) is None

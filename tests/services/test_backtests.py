@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -63,6 +63,19 @@ def test_a_question_is_answered_beside_the_project_as_it_is(asking: Make) -> Non
     assert asked["settings"]["target_confidence"] == 0.95 and now["settings"]["target_confidence"] is None
     assert now["votes_used"] == 1.0 and asked["votes_used"] <= 0.4
     assert len(now["curve"]) == len(asked["curve"]) == 51
+    assert done.progress == 1.0
+    assert now["votes_to"][0] == {"accuracy": 0.8, "votes_share": next(share_from(now["curve"], 0.8))}
+    assert now["retired_wrongly"] == [] and asked["retired_share"] > 0
+    keys = {str(n) for n in range(30)}
+    for task in asked["retired_wrongly"]:
+        assert task["key"] in keys and task["true_label"] in ("cat", "dog") and 1 <= task["replays"] <= 5
+
+
+def share_from(curve: list[dict[str, float]], wanted: float) -> Iterator[float]:
+    """Shares of votes from which on the curve stays at what is wanted."""
+    for row, point in enumerate(curve):
+        if all(later["accuracy"] >= wanted for later in curve[row:]):
+            yield point["votes_share"]
 
 
 def test_enough_gold_scores_and_half_of_much_calibrates(asking: Make) -> None:
@@ -119,7 +132,8 @@ def test_of_very_many_votes_those_of_some_tasks_are_replayed(monkeypatch: pytest
     votes = Votes(task, np.tile(np.arange(3, dtype=np.int32), 30), (task % 2).astype(np.int32), 31, 3, 2)
     gold = np.full(31, -1, np.int32)
     gold[[4, 7, 30]] = [0, 1, 0]
-    some, known = backtests._some(votes, gold)
+    some, known, tasks = backtests._some(votes, gold)
+    assert {4, 7} <= set(tasks.tolist()) and sorted(tasks.tolist()) == tasks.tolist()
     assert (some.n_tasks, len(some)) == (6, 18) and np.bincount(some.task).tolist() == [3] * 6
     assert sorted(known[known >= 0].tolist()) == [0, 1], "tasks with gold and votes come first"
     assert len(set(some.label[some.task == np.flatnonzero(known == 1)[0]])) == 1

@@ -1,4 +1,4 @@
-// Two small charts. Each also says in words what it draws.
+// Small charts. Each also says in words what it draws.
 
 import uPlot from "../vendor/uplot/uplot.js";
 import { html, percent, useEffect, useRef } from "./ui.js";
@@ -56,14 +56,42 @@ export function Forecast({ drawn }) {
   return html`<${Chart} words=${drawn.says} options=${options} data=${[column("votes"), column("accuracy"), column("low"), column("high"), column("measured")]} />`;
 }
 
-function Chart({ words, options, data }) {
+/** Accuracy by share of the votes of two policies, each with its band, and what majority vote has in the end. */
+export function CostQuality({ now, whatIf, majority, words }) {
+  const line = (label, stroke, more = {}) => ({ label, stroke, width: 2, points: { show: false }, ...more });
+  const options = (ink) => ({
+    scales: { x: { time: false, range: [0, 1] }, y: { range: (plot, low, high) => [Math.max(0, low - 0.01), Math.min(1, high + 0.01)] } },
+    axes: [axis(ink, (values) => values.map((value) => percent(value))), axis(ink, (values) => values.map((value) => percent(value)))],
+    bands: [
+      { series: [3, 2], fill: ink.fill },
+      { series: [6, 5], fill: ink.secondFill },
+    ],
+    series: [
+      {},
+      line("now", ink.line),
+      line("low", "transparent"),
+      line("high", "transparent"),
+      line("what if", ink.second, { dash: [6, 4] }),
+      line("low", "transparent"),
+      line("high", "transparent"),
+      line("majority vote", ink.text, { width: 1, dash: [2, 3] }),
+    ],
+  });
+  // Before the first tenth of the votes nothing is known: it would only make the rest small.
+  const [mine, others] = [now, whatIf].map((curve) => curve.filter((point) => point.votes_share >= 0.1));
+  const band = (curve) => ["accuracy", "low", "high"].map((name) => curve.map((point) => point[name]));
+  const data = [mine.map((point) => point.votes_share), ...band(mine), ...band(others), mine.map(() => majority)];
+  return html`<${Chart} words=${words} options=${options} data=${data} height=${280} />`;
+}
+
+function Chart({ words, options, data, height = HEIGHT }) {
   const place = useRef(null);
   const key = JSON.stringify(data);
   useEffect(() => {
     const draw = () => {
       place.current.replaceChildren();
       const width = place.current.clientWidth;
-      if (width) new uPlot({ width, height: HEIGHT, legend: { show: false }, cursor: { show: false }, ...options(inkOf(place.current)) }, data, place.current);
+      if (width) new uPlot({ width, height, legend: { show: false }, cursor: { show: false }, ...options(inkOf(place.current)) }, data, place.current);
     };
     const resized = new ResizeObserver(draw);
     resized.observe(place.current);
@@ -81,7 +109,7 @@ function Chart({ words, options, data }) {
 function inkOf(element) {
   const style = getComputedStyle(element);
   const of = (name) => style.getPropertyValue(name).trim();
-  return { text: of("--pico-muted-color"), grid: of("--pico-muted-border-color"), line: of("--pico-primary"), fill: of("--chart-fill"), second: of("--chart-second") };
+  return { text: of("--pico-muted-color"), grid: of("--pico-muted-border-color"), line: of("--pico-primary"), fill: of("--chart-fill"), second: of("--chart-second"), secondFill: of("--chart-second-fill") };
 }
 
 const axis = (ink, values) => ({

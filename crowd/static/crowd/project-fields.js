@@ -41,15 +41,15 @@ export const DEFAULTS = {
   retrain_after_moved: null,
 };
 
-const ORDERS = {
+export const ORDERS = {
   priority: "The most uncertain",
   breadth_first: "Those with the fewest votes",
   depth_first: "Those with the most votes",
   sequential: "In the order of upload",
   random: "In random order",
 };
-const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence", activelab: "ActiveLab: also by the number of votes", search: "Search for one label" };
-const LABEL_MODELS = {
+export const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence", activelab: "ActiveLab: also by the number of votes", search: "Search for one label" };
+export const LABEL_MODELS = {
   auto: "Chosen for the votes at hand",
   majority_vote: "Majority vote",
   wawa: "Weighted by agreement (Wawa)",
@@ -82,7 +82,7 @@ export function settingsOf(project) {
 
 const Group = ({ legend, children }) => html`<fieldset><legend>${legend}</legend><div class="grid">${children}</div></fieldset>`;
 
-const asNumber = (text) => (text.trim() === "" ? null : Number(text));
+export const asNumber = (text) => (text.trim() === "" ? null : Number(text));
 
 /** `value` holds the API's own fields; `onChange(changes)` is given those that were edited. */
 export function ProjectFields({ value, onChange, error, columns = [], between }) {

@@ -123,6 +123,7 @@ function PauseButton({ project, onChange }) {
     <span class="badge ${project.status}" role="status">${project.status}</span>
     <a role="button" class="outline secondary" href="/annotate/?project=${id}">Annotate</a>
     <a role="button" class="outline secondary" href="/projects/${id}/review/">Review</a>
+    <a role="button" class="outline secondary" href="/projects/${id}/what-if/">What if?</a>
     <button class=${verb === "pause" ? "secondary" : ""} onClick=${run} aria-busy=${busy} disabled=${busy}>
       ${verb === "pause" ? "Pause" : "Resume"}
     </button>
