@@ -222,11 +222,12 @@ WHERE (%(project)s::bigint IS NULL OR p.id = %(project)s) AND (
 """
 
 # All tasks of a project in chunks, for a learner's predictions; without those that train and test annotators, which are
-# no part of what is to be labelled. Index task_by_project.
+# no part of what is to be labelled. Index task_by_project. Both tables begin behind the chunk before: they are merged,
+# and would be read from their beginning for each chunk.
 POOL = """
 SELECT t.id, s.votes, t.data::text FROM projects_task t
 JOIN projects_taskstate s ON s.task_id = t.id
-WHERE t.project_id = %(project)s AND t.id > %(after)s
+WHERE t.project_id = %(project)s AND t.id > %(after)s AND s.task_id > %(after)s
   AND NOT EXISTS (SELECT FROM projects_gold g WHERE g.task_id = t.id AND g.origin = 'qualification')
 ORDER BY t.id LIMIT %(limit)s
 """
@@ -238,27 +239,51 @@ SELECT task_id, posterior, %(run)s FROM jsonb_to_recordset(%(rows)s) AS n(task_i
 ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior, run = EXCLUDED.run
 """
 
-# A chunk of predictions on its way in, kept by the session; and from there to the tasks. Null: the task has none.
-PREDICTED_TABLE = """
-CREATE TEMPORARY TABLE IF NOT EXISTS predicted (task_id bigint, posterior jsonb) ON COMMIT DELETE ROWS
-"""
+# The present transaction's commit returns before it is on the disk.
+NO_WAIT = "SET LOCAL synchronous_commit = off"
+
+# A chunk of predictions becomes the tasks' own; a task that could not be read has none.
 APPLY_PREDICTIONS = """
-WITH unreadable AS (
-    DELETE FROM projects_prediction p USING predicted n WHERE p.task_id = n.task_id AND n.posterior IS NULL
-)
 INSERT INTO projects_prediction (task_id, posterior, run)
-SELECT task_id, posterior, %(run)s FROM predicted WHERE posterior IS NOT NULL
+SELECT task_id, posterior::jsonb, %(run)s::bigint
+FROM unnest(%(tasks)s::bigint[], string_to_array(%(posteriors)s::text, ';')) AS n(task_id, posterior)
 ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior, run = EXCLUDED.run
 """
+FORGET_UNREADABLE = "DELETE FROM projects_prediction WHERE task_id = ANY(%(tasks)s::bigint[])"
 
-# A chunk of tasks that have new predictions, under their locks.
+# A chunk of tasks that have new predictions is locked; those of which more is known than that are told.
 LOCK_PREDICTED = f"""
-SELECT s.task_id, s.votes, s.redundancy, {SETTLED}, g.label, NULL
-FROM projects_taskstate s
-LEFT JOIN projects_gold g ON g.task_id = s.task_id
-WHERE s.task_id = ANY(%(tasks)s)
-ORDER BY s.task_id
-FOR UPDATE OF s
+WITH locked AS MATERIALIZED (
+    SELECT s.task_id, s.votes, s.redundancy, s.retired, {SETTLED} AS settled, g.label
+    FROM projects_taskstate s
+    LEFT JOIN projects_gold g ON g.task_id = s.task_id
+    WHERE s.task_id = ANY(%(tasks)s::bigint[])
+    ORDER BY s.task_id
+    FOR UPDATE OF s
+)
+SELECT task_id, votes, redundancy, settled, label, NULL FROM locked
+WHERE votes > 0 OR retired IS NOT NULL OR label IS NOT NULL ORDER BY task_id
+"""
+
+# The others, which nobody has voted on, are what their predictions make of them: they are open, and have no posterior
+# of their own. They are locked. What changes by less than the tolerances stays: it would be no other queue, and most
+# rows of a million would be written with every retraining.
+WRITE_PREDICTED = """
+WITH new AS (
+    SELECT * FROM unnest(
+        %(tasks)s::bigint[], %(labels)s::smallint[], %(runners_up)s::smallint[], %(confidences)s::float8[],
+        %(priorities)s::smallint[]
+    ) AS n(task_id, label, runner_up, confidence, priority)
+), state AS (
+    UPDATE projects_taskstate s
+    SET label = new.label, runner_up = new.runner_up, confidence = new.confidence, run = %(run)s::bigint
+    FROM new
+    WHERE s.task_id = new.task_id
+      AND (s.label IS DISTINCT FROM new.label
+           OR (abs(s.confidence - new.confidence) < %(tolerance)s::float8) IS NOT TRUE)
+)
+UPDATE projects_taskqueue q SET priority = new.priority FROM new
+WHERE q.task_id = new.task_id AND abs(q.priority - new.priority) >= %(places)s::integer
 """
 
 # What a run has predicted of some tasks.

@@ -48,6 +48,11 @@ def copy_rows(table: str, rows: Iterable[str]) -> None:
         copy.write("".join(f"{row}\n" for row in rows))
 
 
+def as_array(numbers: np.ndarray[Any, Any]) -> str:
+    """Finite numbers [n] as a text that PostgreSQL reads as an array: psycopg would look at each of them."""
+    return f"{{{orjson.dumps(np.ascontiguousarray(numbers), option=orjson.OPT_SERIALIZE_NUMPY).decode()[1:-1]}}}"
+
+
 def as_text(numbers: np.ndarray[Any, np.dtype[np.float64]]) -> list[str]:
     """Each row of f8[n, m], finite, as text: its numbers with commas between, from which equal numbers are read."""
     if not numbers.size:

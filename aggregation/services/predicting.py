@@ -1,4 +1,4 @@
-"""A retraining's second stage: every task is predicted, a thousand at a time, and set aside until all of them are."""
+"""A retraining's second stage: every task is predicted, thousands at a time, and set aside until all are."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from aggregation.services.runs import checkpoint
 from projects.models import Learner, Project, Task
 from projects.queries import fetch
 
-#: Tasks predicted at a time, and later re-prioritised in one transaction.
-CHUNK = 1000
+#: Tasks predicted at a time, and of these so many are later re-prioritised in one transaction.
+CHUNK, APPLIED = 5000, 1000
 
 
 def predict_pool(*, project: Project, run: Run) -> None:
@@ -41,9 +41,14 @@ def predict_pool(*, project: Project, run: Run) -> None:
         done = (counts["predicted"] + counts["unreadable"]) / total
         with keeping_learner(project):
             checkpoint(run=run, counts=counts, progress=min(done, 1.0) / 2)
-            PredictedChunk.objects.create(
-                run=run, last_task=int(ids[-1]), tasks=ids.tobytes(), proba=proba.astype(np.float32).tobytes()
-            )
+            PredictedChunk.objects.bulk_create(_chunks(run, ids, proba.astype(np.float32)))
+
+
+def _chunks(run: Run, ids: NDArray[np.int64], proba: NDArray[np.float32]) -> Iterator[PredictedChunk]:
+    for first in range(0, len(ids), APPLIED):
+        tasks = ids[first : first + APPLIED]
+        part = proba[first : first + APPLIED]
+        yield PredictedChunk(run=run, last_task=int(tasks[-1]), tasks=tasks.tobytes(), proba=part.tobytes())
 
 
 def predict_chunk(learned: Any, payloads: list[dict[str, Any]]) -> NDArray[np.float64]:

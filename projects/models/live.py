@@ -96,6 +96,8 @@ class TaskPosterior(models.Model):
 class Prediction(models.Model):
     """What the learner thinks of a task: out of fold where the task has votes."""
 
-    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="prediction")
+    task = models.OneToOneField(
+        Task, on_delete=models.CASCADE, db_constraint=False, primary_key=True, related_name="prediction"
+    )
     posterior = models.JSONField()  # as the learner gives it, not yet weighed
     run = models.BigIntegerField()

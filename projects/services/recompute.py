@@ -195,18 +195,26 @@ def random_place(task_id: int, votes: int) -> int:
 
 
 def _priorities(project: Project, tasks: TaskRows, posterior: Floats) -> Sequence[int | None]:
-    """0..1000, the highest is handed out first; None keeps a task's place in the queue."""
-    votes = np.asarray(tasks.votes)
+    found = priorities(project, tasks.ids, tasks.votes, posterior)
+    return [None] * len(tasks.ids) if found is None else list(found.tolist())
+
+
+def priorities(
+    project: Project, task_ids: Sequence[int], votes: Sequence[int], posterior: Floats
+) -> NDArray[np.integer] | None:
+    """0..1000 by task, the highest is handed out first; None keeps all tasks' places in the queue.
+
+    votes: of each task. posterior: f8[n, K].
+    """
+    voted = np.asarray(votes)
     if project.order == Order.PRIORITY and project.acquisition == Acquisition.SEARCH:
-        found: NDArray[np.integer] | None = priority(search(posterior[:, _sought(project)], votes))
+        found: NDArray[np.integer] | None = priority(search(posterior[:, _sought(project)], voted))
     else:
-        found = places(project.order, project.acquisition, posterior, votes)
-    if found is None:
-        return [None] * len(votes)
-    if project.explore_share is not None:
-        explored = np.flatnonzero(is_explored(project, tasks.ids)).tolist()
-        found[explored] = [random_place(tasks.ids[row], tasks.votes[row]) for row in explored]
-    return list(found.tolist())
+        found = places(project.order, project.acquisition, posterior, voted)
+    if found is not None and project.explore_share is not None:
+        explored = np.flatnonzero(is_explored(project, task_ids)).tolist()
+        found[explored] = [random_place(task_ids[row], votes[row]) for row in explored]
+    return found
 
 
 def _sought(project: Project) -> int:
