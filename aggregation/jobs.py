@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from threading import BoundedSemaphore
 
 from celery import shared_task
 
 from aggregation import queries
-from aggregation.services import backtests, reviews, rules, tiers
+from aggregation.services import backtests, delivering, reviews, rules, tiers
 from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
 from projects.queries import fetch
@@ -18,19 +18,23 @@ from projects.services.hints import send_hint
 from projects.services.idempotency import forget_old_keys
 from projects.services.sanctions import end_pauses, resume_pending
 
-#: Long jobs leave one of a worker's three threads to the sweeper, so that leases end on time. Whoever finds no room
-#: goes away: the sweeper sends the hint again.
-_room = BoundedSemaphore(2)
+#: Of a worker's four threads two are for long jobs and one is for who waits for other people's servers, so that one is
+#: left to the sweeper and leases end on time. Whoever finds no room goes away: the sweeper sends the hint again.
+_long_jobs, _deliveries = BoundedSemaphore(2), BoundedSemaphore(1)
 
 
 @contextmanager
-def _room_for_a_long_job() -> Iterator[bool]:
-    found = _room.acquire(blocking=False)
+def _room(places: BoundedSemaphore) -> Iterator[bool]:
+    found = places.acquire(blocking=False)
     try:
         yield found
     finally:
         if found:
-            _room.release()
+            places.release()
+
+
+def _room_for_a_long_job() -> AbstractContextManager[bool]:
+    return _room(_long_jobs)
 
 
 @shared_task(name="aggregation.refit")
@@ -40,6 +44,7 @@ def refit(project_id: int) -> None:
             rules.apply_rules(project_id=project_id)
             retrainings.hint_if_due(project_id=project_id)
             tiers.hint_if_due(project_id=project_id)
+            delivering.hint_if_due(project_id=project_id)
 
 
 @shared_task(name="aggregation.retrain")
@@ -62,6 +67,13 @@ def backtest(project_id: int) -> None:
     with _room_for_a_long_job() as found:
         if found:
             backtests.run_backtest(project_id=project_id)
+
+
+@shared_task(name="aggregation.deliver")
+def deliver(project_id: int) -> None:
+    with _room(_deliveries) as found:
+        if found:
+            delivering.deliver(project_id=project_id)
 
 
 @shared_task(name="aggregation.publish_reviews")
@@ -87,3 +99,5 @@ def sweep() -> None:
         send_hint("aggregation.backtest", project_id)
     for project_id in tiers.looks_due():
         send_hint("aggregation.look", project_id)
+    for project_id in {project_id for _, project_id in delivering.webhooks_due()}:
+        send_hint("aggregation.deliver", project_id)

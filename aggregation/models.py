@@ -195,3 +195,41 @@ class Backtest(models.Model):
             ),
         ]
         indexes = [models.Index(fields=["project", "-id"], name="backtest_latest")]  # lists
+
+
+class Webhook(models.Model):
+    """Where a project's consensus is sent as it changes: a cursor of the feed that a job pushes along."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="webhooks", db_index=False)
+    url = models.CharField(max_length=500)
+    # They sign, and are never shown again; the one before goes on signing for a while.
+    secret = models.CharField(max_length=100)
+    old_secret = models.CharField(max_length=100, blank=True, default="")
+    old_secret_until = models.DateTimeField(null=True)
+    active = models.BooleanField(default=True)
+    stopped = models.TextField(blank=True, default="")  # why it was switched off, if not by a manager
+    # The feed up to here was acknowledged.
+    revision = models.BigIntegerField(default=0)
+    task = models.BigIntegerField(default=0)
+    # What is being sent, up to there: the same message, byte for byte, until it is acknowledged.
+    message = models.CharField(max_length=40, blank=True, default="")
+    body = models.TextField(null=True)
+    body_revision = models.BigIntegerField(null=True)
+    body_task = models.BigIntegerField(null=True)
+    due_at = models.DateTimeField(db_default=Now())
+    failures = models.IntegerField(default=0)  # in a row
+    failing_since = models.DateTimeField(null=True)
+    last_status = models.IntegerField(null=True)  # of HTTP; null: no answer
+    last_error = models.TextField(blank=True, default="")
+    last_attempt_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(message="", body__isnull=True) | (~Q(message="") & Q(body__isnull=False)),
+                name="webhook_message_has_a_body",
+            )
+        ]
+        indexes = [models.Index(fields=["project", "id"], name="webhook_by_project")]  # lists, and what is due

@@ -17,6 +17,20 @@ from projects.access import MANAGER, access_project
 from projects.api.base import checked, user_of
 
 
+def checked_address(url: str) -> str:
+    """The address, if a guarded request may be sent to such a one. Raises ValidationError."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise serializers.ValidationError("This is no address.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii() or not url.isprintable():
+        raise serializers.ValidationError("Give an address that begins with http:// or https://.")
+    if "@" in parts.netloc or parts.fragment:
+        raise serializers.ValidationError("Give the address without user and fragment.")
+    return url
+
+
 class RemoteLearnerIn(serializers.Serializer[Any]):
     url = serializers.CharField(max_length=500, help_text="Of a Label Studio ML backend.")
     username = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
@@ -29,15 +43,8 @@ class RemoteLearnerIn(serializers.Serializer[Any]):
     )
 
     def validate_url(self, url: str) -> str:
-        try:
-            parts = urlsplit(url)
-            _ = parts.port
-        except ValueError:
-            raise serializers.ValidationError("This is no address.") from None
-        if parts.scheme not in ("http", "https") or not parts.hostname or not url.isascii():
-            raise serializers.ValidationError("Give an address that begins with http:// or https://.")
-        if "@" in parts.netloc or parts.query or parts.fragment:
-            raise serializers.ValidationError("Give the address without user, query or fragment.")
+        if urlsplit(checked_address(url)).query:
+            raise serializers.ValidationError("Give the address without query.")
         return url.rstrip("/")
 
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from aggregation import api, backtest_api, tier_api
+from aggregation import api, backtest_api, tier_api, webhook_api
 from aggregation.remote_api import RemoteLearnerView
 
 urlpatterns = [
@@ -24,6 +24,9 @@ urlpatterns = [
     path("projects/<int:project_id>/backtests", backtest_api.BacktestsView.as_view()),
     path("projects/<int:project_id>/backtests/<int:backtest_id>", backtest_api.BacktestView.as_view()),
     path("projects/<int:project_id>/remote-learner", RemoteLearnerView.as_view()),
+    path("projects/<int:project_id>/webhooks", webhook_api.WebhooksView.as_view()),
+    path("projects/<int:project_id>/webhooks/<int:webhook_id>", webhook_api.WebhookView.as_view()),
+    path("projects/<int:project_id>/webhooks/<int:webhook_id>/secret", webhook_api.SecretView.as_view()),
     path("projects/<int:project_id>/refit", api.RefitView.as_view()),
     path("projects/<int:project_id>/retrain", api.RetrainView.as_view()),
 ]

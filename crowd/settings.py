@@ -180,6 +180,8 @@ SPECTACULAR_SETTINGS = {
 
 # Hosts (``host`` or ``host:port``) on which remote learners may be though they are not on public addresses.
 REMOTE_LEARNER_HOSTS = env.list("CROWD_REMOTE_LEARNERS", default=[])
+# The same for webhooks.
+WEBHOOK_HOSTS = env.list("CROWD_WEBHOOK_HOSTS", default=[])
 
 # --- Static files, time, logs --------------------------------------------------------------------------------------
 

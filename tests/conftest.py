@@ -50,7 +50,9 @@ def stack() -> Iterator[Stack]:
     place = Path(tempfile.mkdtemp(prefix="crowd-tests-"))
     # Leaves with us, should we be killed.
     arguments = ("--port", "0", "--leave-with-parent")
-    running = start_stack(place / "home", arguments=arguments)
+    # Receivers of webhooks and remote learners are on this machine, too.
+    allowed = {"CROWD_WEBHOOK_HOSTS": "127.0.0.1", "CROWD_REMOTE_LEARNERS": "127.0.0.1"}
+    running = start_stack(place / "home", allowed, arguments=arguments)
     try:
         yield running
     finally:

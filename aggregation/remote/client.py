@@ -8,14 +8,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
-import httpcore
 import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.remote.answers import BadAnswer, proba_of
-from aggregation.remote.guard import AddressRefused, GuardedBackend
+from aggregation.remote.guard import Guard
+from aggregation.remote.http import Answer, NoAnswer, ask
 
 #: Seconds that each request may take, as Label Studio has them.
 SECONDS = {"/health": 1.0, "/setup": 3.0, "/predict": 100.0, "/webhook": 30.0}
@@ -93,53 +92,34 @@ class Remote:
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         for pause in (*BACK_OFF, None):
             try:
-                status, content = self._once(method, path, body)
-                if status < 400:
-                    return self._json(method, path, content)
-                why = f"answered {status}: {content[:200].decode(errors='replace')}"
-                passing = status in PASSING
-            except AddressRefused as error:
-                why, passing = str(error), False
-            except (httpcore.TimeoutException, TimeoutError):
-                why, passing = f"did not answer within {SECONDS[path]:.0f} s", False
-            except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-                why, passing = f"{type(error).__name__}: {error}", True
+                answer = self._once(method, path, body)
+                if answer.status < 300 and answer.complete:
+                    return self._json(method, path, answer.content)
+                if answer.status < 300:
+                    raise RemoteFailed(f"{method} {path} of {self.backend.url}: more than {LARGEST >> 20} MB")
+                why = f"answered {answer.status}: {answer.content[:200].decode(errors='replace')}"
+                passing = answer.status in PASSING
+            except NoAnswer as error:
+                why, passing = str(error), error.passing
             if pause is None or not passing:
                 break
             time.sleep(pause)
         raise RemoteFailed(f"{method} {path} of {self.backend.url}: {why}")
 
-    def _once(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
-        """Status and body of one request, which takes no longer than it may and has no more than is read."""
-        headers: dict[bytes | str, bytes | str] = {
-            "Host": urlsplit(self.backend.url).netloc.rpartition("@")[2],
-            "Content-Type": "application/json",
-        }
+    def _once(self, method: str, path: str, body: Any) -> Answer:
+        headers = {"Content-Type": "application/json"}
         if self.backend.username:
             pair = f"{self.backend.username}:{self.backend.password}".encode()
             headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
-        deadline = time.monotonic() + SECONDS[path]
-        limits = dict.fromkeys(("connect", "read", "write", "pool"), SECONDS[path])
-        content = b"" if body is None else json.dumps(body).encode()
-        headers["Content-Length"] = str(len(content))
-        with (
-            httpcore.ConnectionPool(network_backend=GuardedBackend(self.backend.allowed)) as pool,
-            pool.stream(
-                method,
-                self.backend.url.rstrip("/") + path,
-                headers=headers,
-                content=content,
-                extensions={"timeout": limits},
-            ) as response,
-        ):
-            received = bytearray()
-            for chunk in response.iter_stream():
-                received += chunk
-                if time.monotonic() > deadline:
-                    raise TimeoutError
-                if len(received) > LARGEST:
-                    raise RemoteFailed(f"{method} {path} of {self.backend.url}: more than {LARGEST >> 20} MB")
-            return response.status, bytes(received)
+        return ask(
+            method,
+            self.backend.url.rstrip("/") + path,
+            headers=headers,
+            content=b"" if body is None else json.dumps(body).encode(),
+            seconds=SECONDS[path],
+            largest=LARGEST,
+            guard=Guard(self.backend.allowed),
+        )
 
     def _json(self, method: str, path: str, content: bytes) -> Any:
         try:

@@ -7,8 +7,12 @@ IPv6), nor a name that resolves differently the second time, gets past. There ar
 from __future__ import annotations
 
 import ipaddress
+import math
 import socket
+import ssl
+import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpcore
@@ -21,12 +25,21 @@ class AddressRefused(Exception):
     """The address is not one that may be connected to."""
 
 
-class GuardedBackend(httpcore.SyncBackend):
-    """Connects to public addresses, and to whatever hosts the operator allows. allowed: ``host`` or ``host:port``."""
+@dataclass(frozen=True)
+class Guard:
+    """Whatever is public may be connected to, and the hosts (``host`` or ``host:port``) that the operator allows by a
+    setting of this name."""
 
-    def __init__(self, allowed: Sequence[str]) -> None:
+    allowed: Sequence[str] = ()
+    setting: str = "CROWD_REMOTE_LEARNERS"
+
+
+class GuardedBackend(httpcore.SyncBackend):
+    """Connections that a guard lets pass. deadline: when they end, whatever they are at, by the monotonic clock."""
+
+    def __init__(self, guard: Guard, deadline: float = math.inf) -> None:
         super().__init__()
-        self.allowed = frozenset(allowed)
+        self.guard, self.deadline = guard, deadline
 
     def connect_tcp(
         self,
@@ -37,7 +50,8 @@ class GuardedBackend(httpcore.SyncBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """Raises AddressRefused if any address of the host is not public."""
-        return super().connect_tcp(self.checked(host, port), port, timeout, local_address, socket_options)
+        address = self.checked(host, port)
+        return Hurried(super().connect_tcp(address, port, timeout, local_address, socket_options), self.deadline)
 
     def connect_unix_socket(self, *arguments: Any, **named: Any) -> httpcore.NetworkStream:
         raise AddressRefused("sockets of this machine are not connected to")
@@ -46,16 +60,49 @@ class GuardedBackend(httpcore.SyncBackend):
         """The address to connect to."""
         try:
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter: no name could be spelt like this
             raise httpcore.ConnectError(f"{host} is unknown: {error}") from None
         addresses = [str(each[4][0]) for each in found]
-        if not {host, f"{host}:{port}"} & self.allowed:
+        if not {host, f"{host}:{port}"} & set(self.guard.allowed):
             for address in addresses:
                 if not is_public(address):
-                    raise AddressRefused(
-                        f"{host} is {address}, which is not public: the operator may allow it (CROWD_REMOTE_LEARNERS)"
-                    )
+                    why = f"{host} is {address}, which is not public: the operator may allow it"
+                    raise AddressRefused(f"{why} ({self.guard.setting})")
         return addresses[0]
+
+
+class Hurried(httpcore.NetworkStream):
+    """A connection that ends at its deadline also where the other side sends a byte now and then."""
+
+    #: Bytes written at a time: so much may be under way when the deadline comes.
+    PART = 16 * 1024
+
+    def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
+        self.stream, self.deadline = stream, deadline
+
+    def _left(self, timeout: float | None) -> float:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise httpcore.ReadTimeout("the time is up")
+        return left if timeout is None else min(left, timeout)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self.stream.read(max_bytes, self._left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for first in range(0, len(buffer), self.PART):
+            self.stream.write(buffer[first : first + self.PART], self._left(timeout))
+
+    def close(self) -> None:
+        self.stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return Hurried(self.stream.start_tls(ssl_context, server_hostname, self._left(timeout)), self.deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.stream.get_extra_info(info)
 
 
 def is_public(address: str) -> bool:

@@ -96,8 +96,9 @@ def read_feed(*, project: Project, revision: int, task: int, limit: int) -> list
 
 @transaction.atomic
 def republish_after_restore() -> None:
-    """Every published row is news again, in this server's count of transactions."""
+    """Every published row is news again, in this server's count of transactions, and webhooks begin anew."""
     fetch(queries.REPUBLISH)
+    fetch(queries.REWIND_WEBHOOKS)
 
 
 def export_rows(*, project: Project) -> Iterator[ConsensusRow]:

@@ -10,23 +10,24 @@ from django.db import connection
 
 
 class Lock(IntEnum):
-    """The first half of an advisory lock's key; the second is the project."""
+    """The first half of an advisory lock's key; the second is the project, or the webhook."""
 
     REFIT = 71_001
     RETRAINING = 71_002
     TIERS = 71_003
     BACKTEST = 71_004
+    WEBHOOK = 71_005
 
 
 @contextmanager
-def advisory_lock(lock: Lock, project_id: int) -> Iterator[bool]:
+def advisory_lock(lock: Lock, key: int) -> Iterator[bool]:
     """Whether this session got the lock; held until the block ends, or the process is killed."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [lock.value, project_id])
+        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", [lock.value, key])
         (acquired,) = cursor.fetchone()
     try:
         yield acquired
     finally:
         if acquired:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [lock.value, project_id])
+                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", [lock.value, key])

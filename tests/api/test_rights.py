@@ -38,6 +38,13 @@ class World:
     def new_invite(self) -> int:
         return int(self.manager.ok("POST", f"/api/projects/{self.project}/invites", {"role": "consumer"})["id"])
 
+    def new_webhook(self) -> int:
+        """In the place of those that were used up: a project has ten at most."""
+        path = f"/api/projects/{self.project}/webhooks"
+        for row in self.manager.ok("GET", path)["results"]:
+            self.manager.delete(f"{path}/{row['id']}")
+        return int(self.manager.ok("POST", path, HOOK)["id"])
+
     def ids(self, route: str) -> dict[str, Any]:
         """Ids that fit a route, of things that are there to be used up."""
         names = set(re.findall(r"<\w+:(\w+)>", route))
@@ -55,6 +62,8 @@ class World:
         if "backtest_id" in names:
             answered(self)
             ids["backtest_id"] = self.manager.ok("POST", f"/api/projects/{self.project}/backtests", {})["id"]
+        if "webhook_id" in names:
+            ids["webhook_id"] = self.new_webhook()
         if "token_id" in names:
             ids["token_id"] = self.manager.ok("POST", "/api/tokens", {"name": "to revoke"})["id"]
         return {name: ids[name] for name in names}
@@ -98,6 +107,7 @@ def answered(world: World) -> None:
 
 RULE = {"condition": "speed", "limit": 0.001, "action": "warn"}
 WARNING = {"action": "warn", "reason": "Take care"}
+HOOK = {"url": "http://127.0.0.1:9/nobody", "start": "now"}
 SETTINGS = {"name": "New", "labels": ["cat", "dog"]}
 RECORDED = {"content": b"task,worker,label\nfirst,Wim,cat\n", "headers": CSV}
 P = "projects/<int:project_id>"
@@ -161,6 +171,12 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", f"{P}/runs/<int:run_id>"): Endpoint(MANAGERS),
     ("GET", f"{P}/remote-learner"): Endpoint(MANAGERS),
     ("PUT", f"{P}/remote-learner"): Endpoint(MANAGERS, 200, body({"url": "https://example.org"})),
+    ("GET", f"{P}/webhooks"): Endpoint(MANAGERS),
+    ("POST", f"{P}/webhooks"): Endpoint(MANAGERS, 201, body(HOOK)),
+    ("GET", f"{P}/webhooks/<int:webhook_id>"): Endpoint(MANAGERS),
+    ("PATCH", f"{P}/webhooks/<int:webhook_id>"): Endpoint(MANAGERS, 200, body({"active": False})),
+    ("DELETE", f"{P}/webhooks/<int:webhook_id>"): Endpoint(MANAGERS, 204),
+    ("POST", f"{P}/webhooks/<int:webhook_id>/secret"): Endpoint(MANAGERS),
     ("GET", f"{P}/learning-curve"): Endpoint(MANAGERS),
     ("POST", f"{P}/runs/<int:run_id>/cancel"): Endpoint(MANAGERS, 409),  # it is a refit
     ("POST", f"{P}/runs/<int:run_id>/restore"): Endpoint(MANAGERS, 409),

@@ -27,6 +27,7 @@ import pytest
 
 from tests.concurrency.races import beside
 from tests.support.client import Client, create_project, join, lease, sign_in_by_link, upload, vote, wait_for
+from tests.support.receiver import Received, receiver
 from tests.support.stack import Stack, start_stack
 
 
@@ -78,7 +79,7 @@ class Doomed:
 @pytest.fixture(scope="module")
 def doomed() -> Iterator[Doomed]:
     place = Path(tempfile.mkdtemp(prefix="crowd-doomed-"))
-    stack = start_stack(place / "home")
+    stack = start_stack(place / "home", {"CROWD_WEBHOOK_HOSTS": "127.0.0.1"})
     try:
         with sign_in_by_link(stack.link) as manager:
             yield Doomed(stack, manager)
@@ -269,6 +270,39 @@ def test_empty_the_broker_and_consensus_still_arrives(crowd: Crowd) -> None:
 
     crowd.assert_nothing_is_lost()
     crowd.assert_consensus_has_arrived()
+
+
+def test_kill_the_worker_amid_deliveries_and_a_webhook_misses_nothing(crowd: Crowd) -> None:
+    """It is killed when a message has arrived and its answer has not: the same message comes again, then the rest."""
+    doomed = crowd.doomed
+    kills = 2
+    with receiver() as server:
+
+        def answer(message: Received) -> int:
+            nonlocal kills
+            if kills:
+                kills -= 1
+                worker = doomed.stack.pids()["worker"]
+                doomed.kill("worker")
+                wait_for(lambda: doomed.stack.pids()["worker"] != worker, seconds=240, what="a new worker")
+            return 200
+
+        server.answers = answer
+        doomed.manager.ok("POST", f"/api/projects/{crowd.project}/webhooks", {"url": server.url})
+        for person in range(6):
+            crowd.vote_on_all(person)
+        crowd.assert_consensus_has_arrived()
+
+        def has_heard_all() -> bool:
+            exported = {key: row["label"] for key, row in doomed.export(crowd.project).items()}
+            return server.labels == exported and len(exported) == 30
+
+        wait_for(has_heard_all, seconds=240, what="the last of every task")
+        (hook,) = doomed.manager.ok("GET", f"/api/projects/{crowd.project}/webhooks")["results"]
+        assert (hook["waiting"], hook["last_error"], hook["last_status"]) == (0, "", 200)
+    bodies = {message.id: message.body for message in server.received}
+    assert kills == 0 and len(server.received) == len(bodies) + 2
+    assert all(bodies[message.id] == message.body for message in server.received), "a repeat is the same message"
 
 
 def test_without_the_sweeper_hints_alone_bring_a_vote_to_consensus(tmp_path: Path) -> None:

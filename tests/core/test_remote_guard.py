@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from aggregation.remote.answers import BadAnswer, proba_of
-from aggregation.remote.guard import AddressRefused, GuardedBackend, is_public
+from aggregation.remote.guard import AddressRefused, Guard, GuardedBackend, is_public
 
 LABELS = ["cat", "dog", "eel"]
 
@@ -17,13 +17,13 @@ LABELS = ["cat", "dog", "eel"]
 )
 def test_it_refuses_what_is_not_public(host: str) -> None:
     with pytest.raises((AddressRefused, httpcore.ConnectError)):
-        GuardedBackend([]).checked(host, 80)
+        GuardedBackend(Guard()).checked(host, 80)
 
 
 def test_it_connects_to_the_address_that_was_checked_whatever_the_name_becomes(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["93.184.216.34", "127.0.0.1"])
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", (next(answers), 80))])
-    guard = GuardedBackend([])
+    guard = GuardedBackend(Guard())
     assert guard.checked("rebinding.example", 80) == "93.184.216.34"
     with pytest.raises(AddressRefused, match=r"127\.0\.0\.1"):
         guard.checked("rebinding.example", 80)
@@ -33,16 +33,16 @@ def test_one_private_address_among_several_is_refused(monkeypatch: pytest.Monkey
     both = [(2, 1, 6, "", (address, 80)) for address in ("93.184.216.34", "10.0.0.1")]
     monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: both)
     with pytest.raises(AddressRefused):
-        GuardedBackend([]).checked("two.example", 80)
+        GuardedBackend(Guard()).checked("two.example", 80)
 
 
 def test_the_operator_may_allow_a_host_or_one_port_of_it() -> None:
-    assert GuardedBackend(["127.0.0.1"]).checked("127.0.0.1", 9090) == "127.0.0.1"
-    assert GuardedBackend(["127.0.0.1:9090"]).checked("127.0.0.1", 9090) == "127.0.0.1"
+    assert GuardedBackend(Guard(["127.0.0.1"])).checked("127.0.0.1", 9090) == "127.0.0.1"
+    assert GuardedBackend(Guard(["127.0.0.1:9090"])).checked("127.0.0.1", 9090) == "127.0.0.1"
     with pytest.raises(AddressRefused):
-        GuardedBackend(["127.0.0.1:9090"]).checked("127.0.0.1", 5432)
+        GuardedBackend(Guard(["127.0.0.1:9090"])).checked("127.0.0.1", 5432)
     with pytest.raises(AddressRefused):
-        GuardedBackend([]).connect_unix_socket("/run/postgresql")
+        GuardedBackend(Guard()).connect_unix_socket("/run/postgresql")
 
 
 def test_public_addresses_are_public() -> None:

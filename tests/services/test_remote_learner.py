@@ -100,7 +100,7 @@ def test_all_probabilities_come_by_the_extension(campaign: Make, backend: Backen
         ("nan", "score is nan"),
         ("unknown label", "unknown label 'tiger'"),
         ("no json", "not JSON"),
-        ("redirects", "not JSON"),
+        ("redirects", "answered 302"),
         ("slow", "did not answer within"),
     ],
 )
