@@ -40,13 +40,27 @@ def full(votes: Votes, truth: Ints) -> Full:
     return Full(accuracy(LABEL_MODELS["majority_vote"](votes)), accuracy(LABEL_MODELS[DEFAULT_LABEL_MODEL](votes)))
 
 
+@dataclass(frozen=True)
+class Alone:
+    """What the machine labelled alone in the end.
+
+    share: of all tasks, 0..1. wrong: of those with known truth, 0..1; None if there are none. worst: the largest share
+    wrong at any look of any replay. audits: how many tasks."""
+
+    share: float
+    wrong: float | None
+    worst: float
+    audits: float
+
+
 @dataclass(frozen=True, eq=False)
 class CostQuality:
     """share: f8[M] of the recorded votes. accuracy, low, high: f8[M], the mean of the replays and the bounds between
     which BAND of them lie. votes_to_majority, votes_to_full: see `votes_to`. votes_used: the share of votes spent in
     the end. retired_accuracy: of the tasks whose confidence reached the target, the share that was right, of those with
     known truth that the policy did not know; retired_confidence: what it stated of them; retired_share: how many they
-    were of all such tasks. The first two are None where there are none."""
+    were of all such tasks. The first two are None where there are none. alone: None where the machine was never to
+    label alone."""
 
     share: Floats
     accuracy: Floats
@@ -58,9 +72,11 @@ class CostQuality:
     retired_accuracy: float | None
     retired_confidence: float | None
     retired_share: float
+    alone: Alone | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The figures as plain JSON types; null where nothing retired at the target."""
+        machine = {} if self.alone is None else {f"auto_{name}": value for name, value in vars(self.alone).items()}
         points = zip(self.share, self.accuracy, self.low, self.high, strict=True)
         return {
             "curve": [
@@ -71,6 +87,7 @@ class CostQuality:
             "votes_to_full": self.votes_to_full,
             "retired_accuracy": self.retired_accuracy,
             "retired_share": self.retired_share,
+            **machine,
         }
 
 
@@ -91,6 +108,24 @@ def cost_quality(replays: Sequence[Replayed], votes: Votes, truth: Ints, bars: F
         retired_accuracy=float(right.mean()) if len(right) else None,
         retired_confidence=float(stated.mean()) if len(right) else None,
         retired_share=len(right) / max(int(scored.sum()), 1),
+        alone=_alone(replays, truth),
+    )
+
+
+def _alone(replays: Sequence[Replayed], truth: Ints) -> Alone | None:
+    audits = [each.audits for each in replays if each.audits is not None]
+    if not audits:
+        return None
+    mine = [each.reason == "auto" for each in replays]
+    right = [
+        rightness(r.posterior[a & (truth >= 0)], truth[a & (truth >= 0)]) for r, a in zip(replays, mine, strict=True)
+    ]
+    found = np.concatenate(right)
+    return Alone(
+        share=float(np.mean(mine)),
+        wrong=1.0 - float(found.mean()) if len(found) else None,
+        worst=max(each.worst for each in replays),
+        audits=float(np.mean(audits)),
     )
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
 from aggregation.core.queue import DOUBTS, ORDERS
 
+#: Who says whether the machine was right: people's votes, as far as gold has shown how often they are, or experts.
+AUDITS_BY = ("votes", "experts")
+
 
 @dataclass(frozen=True)
 class Policy:
@@ -14,8 +17,10 @@ class Policy:
 
     redundancy: votes wanted per task; None: as many as were recorded. target_confidence: a task retires at it, once it
     has min_votes. gold: how many tasks, drawn at random, have answers that are known beforehand. learner: its name, and
-    learner_fields those of the tasks' data that it reads; None: people alone. Raises ValueError naming the setting that
-    is out of range, and what is expected.
+    learner_fields those of the tasks' data that it reads; None: people alone. auto_label_error: the machine labels
+    alone as long as audits prove, with auto_label_confidence, that at most this share of it is wrong; None: never.
+    audit_share: at most so many of the tasks are audits. audits_by: whose answers those are judged by; "experts" know
+    the truth. Raises ValueError naming the setting that is out of range, and what is expected.
     """
 
     label_model: str = DEFAULT_LABEL_MODEL
@@ -27,6 +32,10 @@ class Policy:
     gold: int = 0
     learner: str | None = None
     learner_fields: tuple[str, ...] = ()
+    auto_label_error: float | None = None
+    auto_label_confidence: float = 0.95
+    audit_share: float = 0.05
+    audits_by: str = "votes"
 
     def __post_init__(self) -> None:
         _one_of("label_model", self.label_model, LABEL_MODELS)
@@ -35,9 +44,11 @@ class Policy:
         _whole("redundancy", self.redundancy, 1)
         _whole("min_votes", self.min_votes, 1)
         _whole("gold", self.gold, 0)
-        target = self.target_confidence
-        if target is not None and (not isinstance(target, float | int) or not 0.5 <= target < 1.0):
-            raise ValueError(f"target_confidence is {target!r}; expected at least 0.5 and less than 1")
+        _one_of("audits_by", self.audits_by, AUDITS_BY)
+        _share("target_confidence", self.target_confidence, 0.5, 1.0)
+        _share("auto_label_error", self.auto_label_error, 0.001, 0.5)
+        _share("auto_label_confidence", self.auto_label_confidence, 0.5, 1.0)
+        _share("audit_share", self.audit_share, 0.001, 1.0)
         if not all(isinstance(name, str) for name in (*self.learner_fields, self.learner or "")):
             raise ValueError("learner and learner_fields must be texts")
 
@@ -49,6 +60,12 @@ def _one_of(name: str, value: object, known: object) -> None:
     assert isinstance(known, dict | tuple)
     if not isinstance(value, str) or value not in known:
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}")
+
+
+def _share(name: str, value: object, least: float, below: float) -> None:
+    number = isinstance(value, float | int) and not isinstance(value, bool)
+    if value is not None and not (number and least <= value < below):  # type: ignore[operator]
+        raise ValueError(f"{name} is {value!r}; expected at least {least:g} and less than {below:g}")
 
 
 def _whole(name: str, value: object, least: int) -> None:

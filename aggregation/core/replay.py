@@ -27,6 +27,7 @@ from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.policy import Policy
 from aggregation.core.prediction import fit_under, fit_with_predictions
 from aggregation.core.queue import places
+from aggregation.core.replay_tiers import Answers, MachineTier
 from aggregation.core.stopping import retire_reasons
 from aggregation.core.structure import clamp
 from aggregation.core.votes import Floats, Ints, Votes
@@ -51,8 +52,9 @@ class Replayed:
 
     share: f8[M], votes revealed as a share of those recorded. accuracy: f8[M], over all tasks with known truth, ties at
     their expectation. revealed: int64[m], rows of the votes in their order. known: bool[T], whose truth the policy
-    knew. reason: object[T], why each task retired, or None. posterior: f8[T, K], as it ended. calibrated: whether the
-    confidence was, in the end.
+    knew. reason: object[T], why each task retired, or None; "auto": labelled by the machine alone. posterior: f8[T, K],
+    as it ended. calibrated: whether the confidence was, in the end. audits: how many tasks audited the machine; None if
+    it was never to label alone. worst: the largest share of its labels that was wrong at any look, 0..1.
     """
 
     share: Floats
@@ -62,6 +64,8 @@ class Replayed:
     reason: NDArray[np.object_]
     posterior: Floats
     calibrated: bool
+    audits: int | None = None
+    worst: float = 0.0
 
 
 def replay(votes: Votes, truth: Ints, policy: Policy, seed: int, teach: Teach | None = None) -> Replayed:
@@ -74,6 +78,11 @@ def replay(votes: Votes, truth: Ints, policy: Policy, seed: int, teach: Teach | 
         raise ValueError("no task's truth is known: there is nothing to score by")
     if policy.gold > len(scored):
         raise ValueError(f"gold is {policy.gold}; expected at most {len(scored)}, the tasks whose truth is known")
+    if policy.auto_label_error is not None:
+        if teach is None:
+            raise ValueError("auto_label_error is set, but there is no learner that could label alone")
+        if policy.audits_by == "experts" and (truth < 0).any():
+            raise ValueError("audits_by is 'experts', but not every task's truth is known")
     campaign = _Campaign(votes, truth, policy, np.random.default_rng(seed), teach)
     share, accuracy = np.linspace(0.0, 1.0, REFITS + 1), np.empty(REFITS + 1)
     for each in range(REFITS + 1):
@@ -109,6 +118,8 @@ class _Campaign:
         self.counts = np.zeros((T, votes.n_labels))
         self.prediction: Floats | None = None
         self.refits, self.anew_at = 0, 0
+        self.truth, self.worst = truth, 0.0
+        self.tier = None if policy.auto_label_error is None else MachineTier(policy, T, int(random.integers(1 << 32)))
         self.fits: dict[bytes, Fit] = {}
 
     @property
@@ -132,8 +143,15 @@ class _Campaign:
         return (self.votes < np.diff(self.first)) & self.going_on
 
     def _next(self, n: int) -> NDArray[np.int64]:
-        """Up to n open tasks, the first in the queue."""
+        """Up to n open tasks, the first in the queue; audits before others."""
         tasks = np.flatnonzero(self._open())
+        if self.tier is None:
+            return self._first(tasks, n)
+        asked = self.tier.asked[tasks]
+        audits = self._first(tasks[asked], n)
+        return np.append(audits, self._first(tasks[~asked], n - len(audits)))
+
+    def _first(self, tasks: NDArray[np.int64], n: int) -> NDArray[np.int64]:
         if self.policy.order == "random":
             return np.asarray(self.random.permutation(tasks)[:n])
         T = len(self.votes)
@@ -189,6 +207,36 @@ class _Campaign:
         self.posterior, self.place = np.empty((T, K)), np.zeros(T, np.int64)
         self.reason = np.full(T, None, object)
         self._settle(np.arange(T), live.with_prior(self.fit.posterior, self.fit.label_prior, self.priors))
+        self._look()
+
+    def _look(self) -> None:
+        """At the tiers, as the service does after each run: what the machine labels alone."""
+        if self.tier is None or self.prediction is None:
+            return
+        self.tier.look(self.prediction, self.fit.prediction_weight or 0.0, self._answers())
+        alone = self.tier.alone
+        self.reason[alone], self.going_on[alone] = "auto", False
+        if alone.any():
+            self.posterior[alone] = self.tier.said[alone]
+            scored = alone & (self.truth >= 0)
+            right = rightness(self.posterior[scored], self.truth[scored])
+            self.worst = max(self.worst, float(1.0 - right.mean()) if len(right) else 0.0)
+
+    def _answers(self) -> Answers:
+        """By votes an audit is decided when people have given all theirs, by the label model without predictions."""
+        assert self.tier is not None
+        truth, doubt = np.full(len(self.votes), -1, np.int32), np.zeros(len(self.votes))
+        free = self.gold < 0
+        if self.policy.audits_by == "experts":
+            return Answers(self.votes, free, self.truth, doubt)
+        done = np.flatnonzero(self.tier.audit & ~self._open() & (self.votes > 0))
+        if self.calibration is not None and len(done):
+            kinds = None if self.fit.kinds is None else live.kind_shares(self.fit.kinds.prior)
+            alone = np.tile(live.task_prior(self.fit.label_prior, None, 0.0), (len(done), 1))
+            posterior = live.posteriors(alone, self.evidence[done], kinds)
+            posterior = believed(self.calibration, posterior, self.counts[done])
+            truth[done], doubt[done] = posterior.argmax(axis=1), 1.0 - posterior.max(axis=1)
+        return Answers(self.votes, free, truth, doubt)
 
     def _so_far(self) -> Votes:
         rows = np.concatenate([np.empty(0, np.int64), *self.revealed])
@@ -230,16 +278,22 @@ class _Campaign:
     def _retrain(self, votes: Votes) -> None:
         """From votes alone, as in the service."""
         assert self.teach is not None
-        voted = np.flatnonzero(self.votes > 0)
+        voted = np.flatnonzero(self.votes > 0 if self.tier is None else (self.votes > 0) & ~self.tier.audit)
+        if not len(voted):
+            return
         posterior = LABEL_MODELS[self.policy.label_model](votes).posterior[voted]
         held_out, everywhere = self.teach(voted, posterior, 0)
         self.prediction = everywhere.copy()
         self.prediction[voted] = held_out
+        if self.tier is not None:
+            self.tier.learn()
 
     def told(self, share: Floats, accuracy: Floats) -> Replayed:
         rows = np.concatenate([np.empty(0, np.int64), *self.revealed])
         calibrated = self.calibration is not None
-        return Replayed(share, accuracy, rows, self.gold >= 0, self.reason, self.posterior, calibrated)
+        audits = None if self.tier is None else int(self.tier.audit.sum())
+        ended = self.reason, self.posterior, calibrated, audits, self.worst
+        return Replayed(share, accuracy, rows, self.gold >= 0, *ended)
 
 
 def _told(gold: Ints) -> Ints | None:

@@ -152,7 +152,11 @@ def _truth(crowd: Crowd, policies: Sequence[tuple[str, Policy]]) -> Ints:
 
 
 def _prepared(wishes: Wishes, crowd: Crowd, policy: Policy) -> tuple[Policy, Teach | None]:
-    """The policy with its learner, and how that is taught."""
+    """The policy with its learner, and how that is taught. Raises BadFile naming what it lacks."""
+    if policy.auto_label_error is not None and not policy.learner:
+        raise BadFile("auto_label_error is set, but the policy has no learner that could label alone")
+    if policy.auto_label_error is not None and policy.audits_by == "experts" and not _all_known(crowd):
+        raise BadFile("audits_by is 'experts', who know every task's answer, but --gold has no answer to some tasks")
     if wishes.items is None and wishes.features is None:
         if policy.learner:
             raise BadFile(f"the learner {policy.learner!r} needs the tasks' data: give --items or --features")
@@ -167,6 +171,11 @@ def _prepared(wishes: Wishes, crowd: Crowd, policy: Policy) -> tuple[Policy, Tea
         material = read_features(str(wishes.features), crowd.tasks)
     with clock("reading features"):
         return material.with_learner(policy), material.teach(policy)
+
+
+def _all_known(crowd: Crowd) -> bool:
+    """Without any gold the consensus stands for it."""
+    return crowd.gold is None or bool((crowd.gold.label >= 0).all())
 
 
 def _dataset(name: str) -> str:

@@ -68,7 +68,23 @@ def reached(curve: CostQuality, reach: Sequence[float]) -> list[str]:
 
 
 def retired(each: Backtest) -> str:
-    """What became of the tasks that the policy stopped early, in a sentence."""
+    """What became of the tasks that the policy stopped early, and of those that the machine labelled alone."""
+    return _stopped(each) + _labelled_alone(each)
+
+
+def _labelled_alone(each: Backtest) -> str:
+    alone, error = each.curve.alone, each.policy.auto_label_error
+    if alone is None or error is None:
+        return ""
+    if alone.wrong is None:
+        return f"; {alone.audits:.0f} audits certified nothing, so the machine labelled no task alone"
+    return (
+        f"; the machine labelled {alone.share:.0%} of the tasks alone on {alone.audits:.0f} audits, {alone.wrong:.1%} "
+        f"of them wrongly and never more than {alone.worst:.1%} (allowed: {error:.1%})"
+    )
+
+
+def _stopped(each: Backtest) -> str:
     curve, target = each.curve, each.policy.target_confidence
     if target is None:
         return "no target: tasks go on as long as there are votes"

@@ -11,6 +11,8 @@ from aggregation.offline.files import BadFile
 #: Policies that need no file.
 NAMED = {"default": DEFAULT}
 MOST_BYTES = 1 << 20
+#: Settings of projects that no recorded vote can tell of.
+CONFIRMING = ("confirm_above", "blind_share")
 
 
 def read_policy(name: str) -> Policy:
@@ -51,6 +53,11 @@ def _lines(name: str, node: Any) -> dict[str, int]:
     lines: dict[str, int] = {}
     for key, _ in node.value:
         line = key.start_mark.line + 1
+        if key.value in CONFIRMING:
+            raise BadFile(
+                f"{name} line {line}: {key.value} can't be replayed: nobody knows how people would have voted if they "
+                "had seen what the machine says"
+            )
         if key.value not in SETTINGS:
             raise BadFile(f"{name} line {line}: there is no setting {str(key.value)!r}; there are {_settings()}")
         if key.value in lines:

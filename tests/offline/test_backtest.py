@@ -57,6 +57,10 @@ def test_without_gold_it_says_that_nobody_knows_what_is_right(tmp_path: Path) ->
         ("order: [\n", "is not YAML"),
         ("learner_fields: text\n", "line 1: learner_fields is 'text'; expected a list"),
         ("gold: 9\n", "gold is 9; expected at most the 3 known answers"),
+        ("confirm_above: 0.8\n", "line 1: confirm_above can't be replayed: nobody knows how people would have voted"),
+        ("order: random\nauto_label_error: 2\n", "line 2: auto_label_error is 2; expected at least 0.001 and less"),
+        ("auto_label_error: 0.05\n", "auto_label_error is set, but the policy has no learner"),
+        ("learner: text\nauto_label_error: 0.05\naudits_by: experts\n", "but --gold has no answer to some tasks"),
         ("learner: text\n", "the learner 'text' needs the tasks' data: give --items or --features"),
     ],
 )
@@ -80,6 +84,9 @@ def test_a_learner_reads_items_or_features(tmp_path: Path) -> None:
     np.savez(tmp_path / "x.npz", task=np.array(["t1", "t2", "t3", "t4"]), X=np.eye(4))
     numeric = file(tmp_path, "q.yaml", "learner: numeric\n")
     assert "q " in backtest_here(votes, "--features", tmp_path / "x.npz", "--policy", numeric, "--seeds", "1")
+    tiers = file(tmp_path, "t.yaml", "learner: numeric\nauto_label_error: 0.05\naudits_by: experts\n")
+    told = backtest_here(votes, "--features", tmp_path / "x.npz", "--policy", tiers, "--seeds", "1")
+    assert "audits certified nothing, so the machine labelled no task alone" in told
     with pytest.raises(CommandError, match="has no row for task 't1'"):
         few = file(tmp_path, "few.csv", "task,text\nt2,a\n")
         backtest_here(votes, "--items", few, "--policy", policy)
