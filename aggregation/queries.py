@@ -164,37 +164,11 @@ ORDER BY c.revision, c.task_id
 LIMIT %(limit)s
 """
 
-# Active webhooks whose time has come and that have something to send: a message that was not acknowledged, or rows of
-# the feed after their cursor. Index consensus_feed.
-WEBHOOKS_DUE = """
-SELECT w.id, w.project_id FROM aggregation_webhook w
-WHERE w.active AND w.due_at <= now() AND (%(project)s::bigint IS NULL OR w.project_id = %(project)s)
-  AND (w.message <> '' OR EXISTS (
-        SELECT FROM aggregation_consensus c
-        WHERE c.project_id = w.project_id AND (c.revision, c.task_id) > (w.revision, w.task)
-          AND c.revision < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-  ))
-ORDER BY w.due_at
-"""
-
-# The end of the feed as it is now, as a cursor: whatever is published from here on comes after it.
-END_OF_FEED = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint - 1"
-
-# How many rows of the feed wait for a webhook; no more are counted than asked for.
-WEBHOOK_BACKLOG = """
-SELECT count(*) FROM (
-    SELECT FROM aggregation_consensus c
-    WHERE c.project_id = %(project)s AND (c.revision, c.task_id) > (%(revision)s, %(task)s) LIMIT %(most)s
-) waiting
-"""
-
 # The newest transaction that this server knows: no cursor of its own is beyond.
 NEWEST = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 
 # After a restore into another server, whose transactions are counted anew: every row is published again.
-# Webhooks begin anew with it.
 REPUBLISH = "UPDATE aggregation_consensus SET revision = pg_current_xact_id()::text::bigint"
-REWIND_WEBHOOKS = "UPDATE aggregation_webhook SET revision = 0, task = 0, message = '', body = NULL"
 
 # The export: every published label, by task.
 EXPORT = """
@@ -328,3 +302,20 @@ ORDER BY g.task_id
 """
 
 NEWEST_VOTE = "SELECT coalesce(max(id), 0) FROM projects_vote WHERE project_id = %(project)s"
+
+# Learners that nobody can ask for any more: kept are those of runs that go on, of the champion, of the last runs that
+# were in force, and the newest, whose labels taught are compared with later ones. The runs themselves stay.
+PRUNE_ARTEFACTS = """
+DELETE FROM aggregation_learnerartefact a USING aggregation_run r
+WHERE r.id = a.run_id AND r.project_id = %(project)s AND r.status <> 'running'
+  AND r.id IS DISTINCT FROM (SELECT learner_run FROM projects_livemodel WHERE project_id = %(project)s)
+  AND r.id NOT IN (
+        SELECT id FROM aggregation_run
+        WHERE project_id = %(project)s AND kind = 'retraining' AND status = 'done' AND metrics->'promoted' = 'true'
+        ORDER BY id DESC LIMIT %(keep)s
+  )
+  AND r.id < (
+        SELECT max(n.run_id) FROM aggregation_learnerartefact n JOIN aggregation_run o ON o.id = n.run_id
+        WHERE o.project_id = %(project)s
+  )
+"""

@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregation import queries
 from aggregation.learners import storage
 from aggregation.models import LearnerArtefact, Run
+from projects.models import Project
+from projects.queries import fetch
 
 if TYPE_CHECKING:
     from aggregation.learners import Learned
+
+
+#: Of learners that were in force the last ones can be brought back.
+KEPT = 10
 
 
 class DamagedArtefact(Exception):
@@ -52,9 +59,18 @@ def save_artefact(*, run: Run, content: bytes, held_out: HeldOut) -> None:
     )
 
 
-def copy_artefact(*, of: Run, to: Run) -> None:
-    stored = LearnerArtefact.objects.get(run=of)
+def copy_artefact(*, of: Run, to: Run) -> bool:
+    """False if there is none, or none any more."""
+    stored = LearnerArtefact.objects.select_for_update().filter(run=of, held_out__isnull=False).first()
+    if stored is None:
+        return False
     LearnerArtefact.objects.create(run=to, content=stored.content, sha256=stored.sha256, held_out=stored.held_out)
+    return True
+
+
+def prune_artefacts(*, project: Project) -> None:
+    """Learners that can't come back any more leave; their runs stay, with all metrics."""
+    fetch(queries.PRUNE_ARTEFACTS, project=project.id, keep=KEPT)
 
 
 def load_artefact(*, run: Run) -> Learned:

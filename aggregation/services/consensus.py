@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from django.db import connection, transaction
 
-from aggregation import queries
+from aggregation import queries, webhook_queries
 from aggregation.core import live
 from aggregation.models import ConsensusSource
 from aggregation.services.calibrating import says
@@ -98,7 +98,7 @@ def read_feed(*, project: Project, revision: int, task: int, limit: int) -> list
 def republish_after_restore() -> None:
     """Every published row is news again, in this server's count of transactions, and webhooks begin anew."""
     fetch(queries.REPUBLISH)
-    fetch(queries.REWIND_WEBHOOKS)
+    fetch(webhook_queries.REWIND_WEBHOOKS)
 
 
 def export_rows(*, project: Project) -> Iterator[ConsensusRow]:

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from aggregation import queries
+from aggregation import webhook_queries as queries
 from aggregation.models import Webhook
 from aggregation.remote.guard import Guard
 from aggregation.remote.http import NoAnswer, ask

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from aggregation.models import LearnerArtefact, PredictedChunk, Run, RunKind, RunStage, RunStatus
-from aggregation.services.artefacts import copy_artefact
+from aggregation.models import PredictedChunk, Run, RunKind, RunStage, RunStatus
+from aggregation.services.artefacts import KEPT, copy_artefact
 from projects.errors import Conflict, NotFound
 from projects.models import Learner, LiveModel, Project
 from projects.services.hints import hint_after_commit
@@ -43,7 +43,7 @@ def restore_run(*, project: Project, run_id: int) -> Run:
     """A new run that makes an earlier champion current again; the job predicts every task by it.
 
     Tasks that it was taught keep its held-out predictions. Raises NotFound without such a run, Conflict if it never was
-    champion of the project's present learner or is champion now, or if a retraining is running.
+    champion of the project's present learner, is champion now or is kept no more, or if a retraining is running.
     """
     earlier = _run_of(project, run_id)
     if LiveModel.objects.filter(project=project, learner_run=earlier.id).exists():
@@ -52,8 +52,6 @@ def restore_run(*, project: Project, run_id: int) -> Run:
         raise Conflict("Only a retraining that was once in force can be restored.", code="not_restorable")
     if project.learner == Learner.REMOTE:
         raise Conflict("A remote learner keeps its own versions: bring one back there.", code="not_restorable")
-    if not LearnerArtefact.objects.filter(run=earlier, held_out__isnull=False).exists():
-        raise Conflict("Of this run no learner is stored.", code="not_restorable")
     if (earlier.parameters["learner"], earlier.parameters["fields"]) != (project.learner, project.learner_fields):
         raise Conflict("This run trained another learner than the project has now.", code="another_learner")
     try:
@@ -69,7 +67,9 @@ def restore_run(*, project: Project, run_id: int) -> Run:
             )
     except IntegrityError:
         raise Conflict("A retraining is running: cancel it first, or wait for it.", code="retraining_runs") from None
-    copy_artefact(of=earlier, to=run)
+    if not copy_artefact(of=earlier, to=run):
+        kept = f"The learner of this run is not kept any more: of those that were in force only the last {KEPT} are."
+        raise Conflict(kept, code="learner_not_kept")
     hint_after_commit("aggregation.retrain", project.id)
     return run
 

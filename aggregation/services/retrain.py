@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from aggregation import queries
 from aggregation.models import LearnerArtefact, PredictedChunk, Run, RunKind, RunStage, RunStatus
 from aggregation.services.applying import apply_predictions
+from aggregation.services.artefacts import prune_artefacts
 from aggregation.services.champion import LearnerChanged, make_champion
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.predicting import predict_pool
@@ -91,6 +92,7 @@ def _carry_out(project: Project, run: Run) -> None:
         if run.metrics["promoted"]:
             _take_over(project, run)
         finish_run(run=run, counts=run.counts, metrics={})
+        prune_artefacts(project=project)
     except RunCancelled:
         pass
     except Exception as error:

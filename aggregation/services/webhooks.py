@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from aggregation import queries
+from aggregation import webhook_queries as queries
 from aggregation.models import Webhook
 from aggregation.remote.standard_webhooks import new_secret
 from projects.errors import Conflict, NotFound

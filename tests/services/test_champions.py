@@ -11,6 +11,7 @@ import pytest
 from aggregation.core import live
 from aggregation.models import LearnerArtefact, PredictedChunk, Run
 from aggregation.selectors import learning_curve_of
+from aggregation.services import artefacts
 from aggregation.services.artefacts import DamagedArtefact, HeldOut
 from aggregation.services.learner_runs import cancel_run, restore_run
 from aggregation.services.retrain import retraining_due
@@ -130,6 +131,32 @@ def test_what_cannot_be_restored_says_why(campaign: Make, monkeypatch: pytest.Mo
     configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": "embeddings"})
     with pytest.raises(Conflict, match="another learner"):
         restore_run(project=c.fresh(), run_id=first.id)
+
+
+def test_only_the_last_learners_that_were_in_force_are_kept(campaign: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artefacts, "KEPT", 2)
+    c = learning(campaign, votes=20, retrain_after_votes=1_000_000)
+    first, second, third = train(c), train(c), train(c)
+
+    def kept() -> set[int]:
+        return set(LearnerArtefact.objects.filter(run__project=c.id).values_list("run", flat=True))
+
+    assert kept() == {second.id, third.id}
+    with pytest.raises(Conflict, match="not kept any more") as refused:
+        restore_run(project=c.fresh(), run_id=first.id)
+    assert refused.value.code == "learner_not_kept"
+    assert not Run.objects.filter(project=c.id, status="running").exists()
+    first.refresh_from_db()
+    assert first.metrics["promoted"] and first.counts["trained_on"], "the run stays"
+
+    restore_run(project=c.fresh(), run_id=second.id)
+    restored = c.retrain()
+    assert restored is not None and champion(c) == restored.id and kept() == {third.id, restored.id}
+    turned_about(monkeypatch)
+    worse = train(c)
+    assert not worse.metrics["promoted"] and kept() == {third.id, restored.id, worse.id}, "and the newest"
+    newer = train(c)
+    assert kept() == {third.id, restored.id, newer.id}
 
 
 def test_a_damaged_artefact_is_not_restored(campaign: Make) -> None:
