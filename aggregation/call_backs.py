@@ -1,6 +1,7 @@
 """What a remote learner asks back while it trains: a project and its tasks, as Label Studio answers them.
 
-``/learner`` is the host name that a backend is told. Its token reads one project and nothing else.
+``/learner`` is the host name that a backend is told, with a token that reads one project and nothing else. Backends
+that take both from their environment are given a manager's API token.
 """
 
 from __future__ import annotations
@@ -14,15 +15,24 @@ from django.views.decorators.http import require_safe
 from aggregation.models import LearnerArtefact
 from aggregation.remote.contract import as_task, label_config, project_of_token
 from aggregation.services.artefacts import HeldOut
+from projects.access import MANAGER, who_by_api_token
 from projects.models import Project, Task
 
 MOST_A_PAGE = 1000
 
 
-def _allowed(request: HttpRequest) -> Project | None:
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    project = project_of_token(token.strip()) if scheme.lower() in ("token", "bearer") else None
-    return Project.objects.filter(id=project, learner="remote").first() if project else None
+def _asked_by(request: HttpRequest, project_id: int) -> Project | None:
+    """The project with this number, if who asks may read it. Raises PermissionError without a token that is known."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    token = given.strip() if scheme.lower() in ("token", "bearer") else ""
+    mine = project_of_token(token)
+    if mine is None:
+        found = who_by_api_token(token, project_id)
+        if found is None:
+            raise PermissionError("This token is unknown or too old.")
+        member = found[1]
+        mine = member.project_id if member is not None and member.role in MANAGER else None
+    return Project.objects.filter(id=project_id, learner="remote").first() if mine == project_id else None
 
 
 def _refused(status: int, detail: str) -> JsonResponse:
@@ -31,10 +41,11 @@ def _refused(status: int, detail: str) -> JsonResponse:
 
 @require_safe
 def project(request: HttpRequest, project_id: int) -> JsonResponse:
-    mine = _allowed(request)
+    try:
+        mine = _asked_by(request, project_id)
+    except PermissionError as error:
+        return _refused(401, str(error))
     if mine is None:
-        return _refused(401, "This token is unknown or too old.")
-    if mine.id != project_id:
         return _refused(404, "Not found.")
     config = label_config(mine.labels, mine.learner_fields[0])
     return JsonResponse({"id": mine.id, "title": mine.name, "label_config": config, "is_published": True})
@@ -43,16 +54,17 @@ def project(request: HttpRequest, project_id: int) -> JsonResponse:
 @require_safe
 def tasks(request: HttpRequest) -> JsonResponse:
     """A page of tasks with consensus from votes alone as annotations; 404 past the last page."""
-    mine = _allowed(request)
-    if mine is None:
-        return _refused(401, "This token is unknown or too old.")
     asked = {
         name: request.GET.get(name, default) for name, default in (("project", ""), ("page", "1"), ("page_size", "100"))
     }
     if not all(each.isascii() and each.isdecimal() and len(each) < 12 for each in asked.values()):
         return _refused(400, "project, page and page_size are numbers.")
     number, page, size = (int(each) for each in asked.values())
-    if number != mine.id:
+    try:
+        mine = _asked_by(request, number)
+    except PermissionError as error:
+        return _refused(401, str(error))
+    if mine is None:
         return _refused(404, "Not found.")
     size = min(max(size, 1), MOST_A_PAGE)
     # Not what trains and tests annotators, which is no part of what is to be labelled.

@@ -23,7 +23,9 @@ def proba_of(answer: Any, ids: Sequence[int], labels: Sequence[str]) -> NDArray[
     """Predictions f8[n, K] from ``{"results": [...]}``, in the order of the tasks; NaN where a result is empty.
 
     All probabilities by ``value.probs`` (an object by label), or else the score of the label chosen, the rest of it
-    spread evenly over the other labels. Raises BadAnswer.
+    spread evenly over the other labels. A score that is missing, or less than the label would have by chance, is none
+    (the SDK sends 0 for a backend that gives none): the label counts as one seen, by the rule of succession,
+    (1 + 1) / (K + 1). Raises BadAnswer.
     """
     results = answer.get("results") if isinstance(answer, dict) else None
     if not isinstance(results, list):
@@ -53,11 +55,20 @@ def _probabilities(result: Any, labels: Sequence[str]) -> NDArray[np.float64] | 
     place = _place(choices[0], labels)
     if value.get("probs") is not None:
         return _distribution(value["probs"], labels)
-    score = _number(result.get("score"), "score")
-    others = (1.0 - score) / max(len(labels) - 1, 1)
-    found = np.full(len(labels), others)
-    found[place] = score
+    K = len(labels)
+    score = next((given for given in (result.get("score"), _score_of(regions)) if given is not None), 0.0)
+    chosen = _number(score, "score")
+    chosen = chosen if chosen >= 1.0 / K else 2.0 / (K + 1)
+    found = np.full(K, (1.0 - chosen) / max(K - 1, 1))
+    found[place] = chosen
     return found
+
+
+def _score_of(regions: Sequence[Any]) -> Any:
+    """A score may stand in the region instead of beside it."""
+    return next(
+        (each.get("score") for each in regions if isinstance(each, dict) and each.get("type") == "choices"), None
+    )
 
 
 def _distribution(probs: Any, labels: Sequence[str]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,8 +16,10 @@ from aggregation.remote.answers import BadAnswer, proba_of
 from aggregation.remote.guard import Guard
 from aggregation.remote.http import Answer, NoAnswer, ask
 
-#: Seconds that each request may take, as Label Studio has them.
-SECONDS = {"/health": 1.0, "/setup": 3.0, "/predict": 100.0, "/webhook": 30.0}
+#: Seconds that each request may take, as Label Studio has them; but most backends train before they answer.
+SECONDS = {"/health": 1.0, "/setup": 3.0, "/predict": 100.0, "/webhook": 600.0}
+#: Seconds that a backend may train for that answers before, and between two looks.
+TRAINS, LOOKS = 600.0, 1.0
 #: Tasks in one request, and the largest answer that is read.
 BATCH, LARGEST = 100, 32 * 1024 * 1024
 #: Seconds to wait before a request that failed for want of a server is tried again.
@@ -41,10 +43,12 @@ class Backend:
 
 @dataclass(frozen=True, eq=False)
 class Remote:
-    """One project's backend. label_config: as Label Studio has it (`contract.label_config`)."""
+    """One project's backend. created: when the project was, in Unix seconds: a part of its name there.
+    label_config: as Label Studio has it (`contract.label_config`)."""
 
     backend: Backend
     project: int
+    created: int
     labels: Sequence[str]
     label_config: str
 
@@ -52,13 +56,38 @@ class Remote:
     def n_labels(self) -> int:
         return len(self.labels)
 
-    def health(self) -> None:
-        self._ask("GET", "/health")
+    def train(self, *, hostname: str, token: str, still: Callable[[], None]) -> str:
+        """Have it taught; the version of its model. token: for its call-backs to hostname. still: called while it
+        trains, may raise. Raises RemoteFailed.
 
-    def setup(self, *, hostname: str, token: str) -> str:
-        """The backend's model version. token: for its call-backs to hostname."""
+        Backends of the SDK's version 1 know themselves by their health. They are taught by another event than later
+        ones, go on with it after they have answered, and take up what they have learnt when they are set up again.
+        """
+        health = self._ask("GET", "/health")
+        first = isinstance(health, dict) and "v2" in health
+        self._setup(hostname, token)
+        project = {"id": self.project, "label_config": self.label_config}
+        event = {"action": "PROJECT_UPDATED" if first else "START_TRAINING", "project": project}
+        # Backends made after the samples look for the project here, too.
+        answer = self._ask("POST", "/webhook", event | {"annotation": {"project": self.project}})
+        said = answer if isinstance(answer, dict) else {}
+        if said.get("status") not in (None, "ok"):
+            raise RemoteFailed(f"POST /webhook of {self.backend.url}: {said.get('error') or said['status']}"[:500])
+        job = said.get("job_id")
+        return self._setup(hostname, token) if job is None else self._await(str(job), hostname, token, still)
+
+    def _await(self, job: str, hostname: str, token: str, still: Callable[[], None]) -> str:
+        end = time.monotonic() + TRAINS
+        while not _includes(version := self._setup(hostname, token), job):
+            if time.monotonic() > end:
+                raise RemoteFailed(f"{self.backend.url} has left no model within {TRAINS:.0f} s of its training {job}")
+            still()
+            time.sleep(LOOKS)
+        return version
+
+    def _setup(self, hostname: str, token: str) -> str:
         body = {
-            "project": f"{self.project}.{int(time.time())}",
+            "project": self._name,
             "schema": self.label_config,
             "hostname": hostname,
             "access_token": token,
@@ -67,9 +96,9 @@ class Remote:
         answer = self._ask("POST", "/setup", body)
         return str(answer.get("model_version", "")) if isinstance(answer, dict) else ""
 
-    def start_training(self) -> None:
-        project = {"id": self.project, "label_config": self.label_config}
-        self._ask("POST", "/webhook", {"action": "START_TRAINING", "project": project})
+    @property
+    def _name(self) -> str:
+        return f"{self.project}.{self.created}"
 
     def predict(self, tasks: Sequence[tuple[int, Mapping[str, Any]]]) -> NDArray[np.float64]:
         """Predictions f8[n, K] of tasks (id and data), NaN where the backend says nothing. Raises RemoteFailed."""
@@ -78,7 +107,7 @@ class Remote:
             batch = tasks[first : first + BATCH]
             body = {
                 "tasks": [{"id": id_, "data": data} for id_, data in batch],
-                "project": str(self.project),
+                "project": self._name,
                 "label_config": self.label_config,
                 "params": {},
             }
@@ -97,7 +126,7 @@ class Remote:
                     return self._json(method, path, answer.content)
                 if answer.status < 300:
                     raise RemoteFailed(f"{method} {path} of {self.backend.url}: more than {LARGEST >> 20} MB")
-                why = f"answered {answer.status}: {answer.content[:200].decode(errors='replace')}"
+                why = f"answered {answer.status}: {_detail(answer.content)}"
                 passing = answer.status in PASSING
             except NoAnswer as error:
                 why, passing = str(error), error.passing
@@ -126,3 +155,17 @@ class Remote:
             return json.loads(content)
         except (ValueError, RecursionError):
             raise RemoteFailed(f"{method} {path} of {self.backend.url}: the answer is not JSON") from None
+
+
+def _includes(version: str, job: str) -> bool:
+    """Whether a model's version is that of a training, or of a later one: they are named by the clock."""
+    return version == job or (version.isdecimal() and job.isdecimal() and int(version) >= int(job))
+
+
+def _detail(content: bytes) -> str:
+    """What an error says, without the traceback that a backend may add."""
+    try:
+        said = json.loads(content)["detail"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        said = content[:200].decode(errors="replace")
+    return str(said)[:200]

@@ -17,7 +17,7 @@ from aggregation.services.alone import InForce, give, in_force
 from aggregation.services.auditing import is_audited
 from aggregation.services.on_call import champion_run, predict_now
 from projects.errors import NotFound
-from projects.models import Project, Task
+from projects.models import Learner, Project, Task
 from projects.queries import fetch, from_json
 from projects.services.handover import HandedOver, check_tasks, store_tasks
 from projects.services.recompute import recompute_tasks
@@ -47,7 +47,9 @@ def predict(*, project: Project, items: Sequence[Any]) -> list[Answer]:
     nothing is stored.
     """
     tasks = check_tasks(project=project, items=items)
-    run = champion_run(project)
+    # A remote learner is not asked: it is never certified, and nobody in production waits for somebody else's server.
+    # People get the task, and the next retraining has it predicted with all others.
+    run = None if project.learner == Learner.REMOTE else champion_run(project)
     predicted = predict_now(run=run, payloads=[data for _, data in tasks])
     with transaction.atomic():
         stored = store_tasks(project=project, tasks=tasks)

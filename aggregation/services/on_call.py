@@ -40,7 +40,7 @@ def predict_now(*, run: int | None, payloads: Sequence[dict[str, Any]]) -> dict[
 
     try:
         rows, proba = predict_readable(_learned(run), payloads)
-    except Exception:  # a damaged artefact, a remote learner that is down: people answer
+    except Exception:  # a damaged artefact: people answer
         logger.warning("The learner of run %s could not be asked", run, exc_info=True)
         return {}
     return {int(row): each for row, each in zip(rows, np.asarray(proba), strict=True)}

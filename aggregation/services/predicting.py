@@ -11,7 +11,7 @@ from django.db.models import Max
 from numpy.typing import NDArray
 
 from aggregation import queries
-from aggregation.models import PredictedChunk, Run
+from aggregation.models import PredictedChunk, Run, RunStage
 from aggregation.services.artefacts import load_artefact, load_held_out
 from aggregation.services.champion import keeping_learner
 from aggregation.services.remote import Predict, remote_predictor
@@ -63,9 +63,18 @@ def predict_chunk(learned: Any, payloads: list[dict[str, Any]]) -> NDArray[np.fl
 
 def _predictor(project: Project, run: Run) -> Predict:
     if project.learner == Learner.REMOTE:
-        return remote_predictor(project)
+        return _remote(project, run)
     learned = load_artefact(run=run)
     return lambda ids, votes, payloads: predict_chunk(learned, payloads)
+
+
+def _remote(project: Project, run: Run) -> Predict:
+    """The run keeps the version of what was taught elsewhere, and is cancelled also while that goes on."""
+
+    def taught(version: str) -> None:
+        checkpoint(run=run, parameters=run.parameters | {"model_version": version})
+
+    return remote_predictor(project, still=lambda: checkpoint(run=run, stage=RunStage.PREDICTING), taught=taught)
 
 
 def _pool(project: Project, after: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], list[dict[str, Any]]]]:

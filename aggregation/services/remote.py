@@ -33,10 +33,11 @@ def set_remote_learner(*, project: Project, url: str, username: str, password: s
     return RemoteLearner.objects.update_or_create(project=project, defaults=changes | cleared)[0]
 
 
-def remote_predictor(project: Project) -> Predict:
+def remote_predictor(project: Project, still: Callable[[], None], taught: Callable[[str], None]) -> Predict:
     """Asks the backend to train on consensus from votes, and then for predictions of tasks that nobody has voted on.
 
-    Raises RemoteFailed, at once while it rests.
+    still: called while it trains, may raise; taught: called with its version then. Raises RemoteFailed, at once while
+    it rests.
     """
     stored = RemoteLearner.objects.filter(project=project).first()
     if stored is None:
@@ -45,7 +46,8 @@ def remote_predictor(project: Project) -> Predict:
         until = f"{stored.rests_until:%Y-%m-%d %H:%M:%S} UTC"
         raise RemoteFailed(f"left alone until {until} after {stored.failures} failures; the last: {stored.last_error}")
     remote = _remote(project, stored)
-    watched(stored, lambda: _begin(project, remote))
+    hostname, token = f"{settings.PUBLIC_URL}/learner", call_back_token(project.id)
+    taught(watched(stored, lambda: remote.train(hostname=hostname, token=token, still=still)))
 
     def predict(
         ids: NDArray[np.int64], votes: NDArray[np.int64], payloads: list[dict[str, Any]]
@@ -74,12 +76,7 @@ def watched(stored: RemoteLearner, ask: Callable[[], Any]) -> Any:
     return answer
 
 
-def _begin(project: Project, remote: Remote) -> None:
-    remote.health()
-    remote.setup(hostname=f"{settings.PUBLIC_URL}/learner", token=call_back_token(project.id))
-    remote.start_training()
-
-
 def _remote(project: Project, stored: RemoteLearner) -> Remote:
     backend = Backend(stored.url, stored.username, stored.password, settings.REMOTE_LEARNER_HOSTS)
-    return Remote(backend, project.id, project.labels, label_config(project.labels, project.learner_fields[0]))
+    config = label_config(project.labels, project.learner_fields[0])
+    return Remote(backend, project.id, int(project.created_at.timestamp()), project.labels, config)

@@ -1,5 +1,7 @@
 """No remote learner leads into the operator's own network, however spelt; its answers are read strictly."""
 
+from typing import Any
+
 import httpcore
 import numpy as np
 import pytest
@@ -49,7 +51,7 @@ def test_public_addresses_are_public() -> None:
     assert is_public("93.184.216.34") and is_public("2606:2800:220:1:248:1893:25c8:1946")
 
 
-def result(label: str = "cat", score: object = 0.8, **value: object) -> dict[str, object]:
+def result(label: str = "cat", score: object = 0.8, **value: object) -> dict[str, Any]:
     return {"result": [{"type": "choices", "value": {"choices": [label], **value}}], "score": score}
 
 
@@ -59,6 +61,19 @@ def test_a_score_is_spread_and_probabilities_are_taken_as_they_are() -> None:
     np.testing.assert_allclose(found[0], [0.8, 0.1, 0.1], atol=1e-5)
     np.testing.assert_allclose(found[1], [0, 0.5, 0.5], atol=1e-5)
     assert np.isnan(found[2]).all() and (found[:2] > 0).all()
+
+
+@pytest.mark.parametrize("score", [None, 0.0, 0.2])
+def test_a_score_less_than_chance_is_none(score: object) -> None:
+    """Whoever chooses a label finds no other more probable; the SDK sends 0 where a backend gives none."""
+    (found,) = proba_of({"results": [result("dog", score)]}, [1], LABELS)
+    np.testing.assert_allclose(found, [0.25, 0.5, 0.25], atol=1e-5)
+
+
+def test_a_score_may_stand_in_the_region() -> None:
+    answer = result("dog", None)
+    answer["result"][0]["score"] = 0.8
+    np.testing.assert_allclose(proba_of({"results": [answer]}, [1], LABELS)[0], [0.1, 0.8, 0.1], atol=1e-5)
 
 
 @pytest.mark.parametrize(

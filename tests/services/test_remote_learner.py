@@ -13,8 +13,11 @@ from aggregation.models import PredictedChunk, RemoteLearner, Run
 from aggregation.remote import client
 from aggregation.remote.client import RemoteFailed
 from aggregation.remote.contract import call_back_token
+from aggregation.services.handover import answer_of, predict
+from aggregation.services.learner_runs import cancel_run
 from aggregation.services.remote import set_remote_learner
-from projects.models import LiveModel, Prediction
+from projects.models import LiveModel, Member, Prediction
+from projects.services.accounts import create_api_token
 from projects.services.projects import request_retraining
 from tests.services.campaign import Campaign, assert_state_is_fresh
 from tests.support.ml_backend import Backend, ml_backend
@@ -60,7 +63,8 @@ def test_it_is_set_up_trained_by_calling_back_and_predicts_what_nobody_voted_on(
     c = project(campaign, backend)
     run = train(c)
 
-    assert [path for path, _ in backend.requests][:3] == ["/health", "/setup", "/webhook"]
+    assert [path for path, _ in backend.requests][:5] == ["/health", "/setup", "/webhook", "/setup", "/predict"]
+    assert run.parameters["model_version"] == "0.0.1"
     assert backend.called_back[0] == (f"/api/projects/{c.id}", 200)
     assert [status for _, status in backend.called_back] == [200] * 7 + [404], "six pages of seven, and no more"
     assert backend.means == {"cat": 8.0, "dog": 28.0}
@@ -69,6 +73,69 @@ def test_it_is_set_up_trained_by_calling_back_and_predicts_what_nobody_voted_on(
     asked = {task["id"] for path, body in backend.requests if path == "/predict" for task in body["tasks"]}
     assert c.task(0) not in asked and c.task(1) in asked
     assert_state_is_fresh(c.project)
+
+
+def test_one_of_the_sdks_first_version_is_waited_for_until_it_has_learnt(
+    campaign: Make, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It trains by another event, after it has answered, and predicts as before until it is set up again."""
+    monkeypatch.setattr(client, "LOOKS", 0.01)
+    backend.sdk = 1
+    c = project(campaign, backend)
+    run = train(c)
+
+    assert [path for path, _ in backend.requests].count("/setup") == 1 + 3
+    assert len({body["project"] for path, body in backend.requests if path in ("/setup", "/predict")}) == 1
+    assert run.parameters["model_version"] == "1795380549"
+    assert Prediction.objects.get(task=c.task(39)).posterior == pytest.approx([0.1, 0.9])
+
+
+def test_a_training_elsewhere_that_does_not_end_can_be_cancelled_and_fails_in_the_end(
+    campaign: Make, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend.sdk, backend.trains = 1, 1_000_000
+    c = project(campaign, backend)
+    monkeypatch.setattr(client, "TRAINS", 0.3)
+    monkeypatch.setattr(client, "LOOKS", 0.1)
+    request_retraining(project_id=c.id)
+    with pytest.raises(RemoteFailed, match="left no model within 0 s of its training 1795380549"):
+        c.retrain()
+    RemoteLearner.objects.filter(project=c.id).update(rests_until=None)
+
+    monkeypatch.setattr(client, "TRAINS", 1e6)
+    monkeypatch.setattr(client.time, "sleep", lambda _: cancel_running(c))
+    request_retraining(project_id=c.id)
+    run = c.retrain()
+    assert run is not None and run.status == "cancelled"
+
+
+def cancel_running(c: Campaign) -> None:
+    for run in Run.objects.filter(project=c.id, kind="retraining", status="running"):
+        cancel_run(project=c.fresh(), run_id=run.id)
+
+
+def test_a_label_without_a_score_counts_as_one_seen(campaign: Make, backend: Backend) -> None:
+    c = project(campaign, backend)
+    backend.odd = "no score"
+    train(c)
+    assert Prediction.objects.get(task=c.task(1)).posterior == pytest.approx([2 / 3, 1 / 3])
+
+
+def test_production_does_not_wait_for_it_and_the_next_retraining_predicts_what_was_handed_over(
+    campaign: Make, backend: Backend
+) -> None:
+    c = project(campaign, backend)
+    train(c)
+    asked = len(backend.requests)
+
+    (answer,) = predict(project=c.fresh(), items=[{"key": "order-17", "data": {"n": 39}}])
+
+    assert (answer.status, answer.label) == ("asked", None) and len(backend.requests) == asked
+    assert c.lease(0).data == {"n": 39}, "people get it before all others"
+    assert not Prediction.objects.filter(task=answer.task).exists()
+    train(c)
+    assert Prediction.objects.get(task=answer.task).posterior == pytest.approx([0.1, 0.9])
+    assert answer_of(project=c.fresh(), which="order-17").status == "asked"
 
 
 def test_its_weight_comes_of_what_it_said_before_the_votes_alone(campaign: Make, backend: Backend) -> None:
@@ -134,7 +201,7 @@ def test_one_that_fails_is_left_alone_until_it_has_rested(campaign: Make, backen
         with pytest.raises(RemoteFailed):
             c.retrain()
     asked = len(backend.requests)
-    assert asked == 4, "the second time nobody asked"
+    assert asked == 5, "the second time nobody asked"
     assert "left alone until" in Run.objects.filter(project=c.id, kind="retraining").latest("id").error
     backend.odd = ""
     RemoteLearner.objects.filter(project=c.id).update(rests_until=None)
@@ -175,5 +242,11 @@ def test_a_call_back_needs_its_token_and_reads_one_project(campaign: Make, backe
 
     assert ask(f"projects/{c.id}", token) == ask(f"tasks?project={c.id}", token) == 200
     assert ask(f"projects/{c.id}", token[:-1]) == ask(f"tasks?project={c.id}", "x") == 401
+    # As backends have it that take it from their environment.
+    of_manager = create_api_token(user=c.manager, name="backend")[1]
+    Member.objects.get_or_create(project=c.project, user=c.manager, defaults={"name": "m", "role": "manager"})
+    of_annotator = create_api_token(user=c.member(0).user, name="mine")[1]
+    assert ask(f"projects/{c.id}", of_manager) == ask(f"tasks?project={c.id}", of_manager) == 200
+    assert ask(f"projects/{other.id}", of_manager) == ask(f"tasks?project={c.id}", of_annotator) == 404
     assert ask(f"projects/{other.id}", token) == ask(f"tasks?project={other.id}", token) == 404
     assert ask(f"tasks?project={c.id}&page=1e9", token) == 400

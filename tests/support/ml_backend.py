@@ -1,4 +1,9 @@
-"""A Label Studio ML backend: its HTTP contract on a real socket, with a small learner of its own, and ways to fail."""
+"""A Label Studio ML backend: its HTTP contract on a real socket, with a small learner of its own, and ways to fail.
+
+Routes, statuses and payloads are those of label-studio-ml: version 1.0.9, the newest on the package registry, as a
+backend made with it answered them on Python 3.11; version 2 as its published source has them. The package itself is no
+dependency of the tests: it pins Flask 1.1.2 and `attr` 0.3.1, which overlays `attrs`.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +20,16 @@ from typing import Any
 
 
 class Backend:
-    """Answers what it was taught for tasks below and above the mean ``n`` of each label. ``odd``: how it answers."""
+    """Answers what it was taught for tasks below and above the mean ``n`` of each label. ``odd``: how it answers.
+
+    ``sdk`` 2 trains before it answers. 1 is taught by PROJECT_UPDATED, trains after it has answered, for as many
+    further set-ups as ``trains`` says, and has learnt nothing before it is set up again.
+    """
 
     def __init__(self) -> None:
+        self.sdk, self.trains = 2, 2
+        self.learnt: dict[str, float] | None = None
+        self.version: Any = "INITIAL"
         self.requests: list[tuple[str, Any]] = []
         self.means: dict[str, float] = {}
         self.setup: dict[str, Any] = {}
@@ -30,18 +42,39 @@ class Backend:
     def answer(self, path: str, body: Any) -> tuple[int, Any]:
         self.requests.append((path, body))
         if path == "/health":
-            return 200, {"status": "UP", "model_class": "Nearest"}
+            version = {"model_class": "Nearest"} if self.sdk == 2 else {"model_dir": "/models", "v2": False}
+            return 200, {"status": "UP", **version}
         if path == "/setup":
             self.setup = body
-            return 200, {"model_version": "1"}
+            return 200, {"model_version": "0.0.1" if self.sdk == 2 else self._taken_up()}
         if path == "/webhook":
-            if body["action"] != "START_TRAINING":
-                return 200, {"status": "Unknown event"}
-            self._train(body["project"]["id"])
-            return 201, {"result": {}, "status": "ok"}
+            return self._webhook(body)
+        if path == "/predict" and not self.setup and self.sdk == 1:
+            why = "ValueError: Model is not loaded for type: run setup() before using predict()"
+            return 500, {"detail": why, "request": {}, "result": {"traceback": "Traceback …"}, "status": 500}
         if path == "/predict":
             return self._predict(body["tasks"])
         return 404, {"detail": "not found"}
+
+    def _webhook(self, body: Any) -> tuple[int, Any]:
+        project = body["project"]["id"]
+        if self.sdk == 1:
+            if body["action"] in ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATION_DELETED", "PROJECT_UPDATED"):
+                self._train(project)
+                self.learnt, self.means = self.means, {}
+            return 201, {"job_id": "1795380549"}
+        if body["action"] not in ("ANNOTATION_CREATED", "ANNOTATION_UPDATED", "ANNOTATION_DELETED", "START_TRAINING"):
+            return 200, {"status": "Unknown event"}
+        self._train(body["annotation"]["project"])  # where the samples look for it
+        return 201, {"result": None, "status": "ok"}
+
+    def _taken_up(self) -> Any:
+        """The version that a set-up answers: a number once something has been learnt."""
+        if self.learnt is not None:
+            self.trains -= 1
+            if self.trains < 0:
+                self.means, self.learnt, self.version = self.learnt, None, 1795380549
+        return self.version
 
     def _train(self, project: int) -> None:
         """As the sample backends do: by calling back, page after page until there is none."""
@@ -77,7 +110,7 @@ class Backend:
         results = [self._result(task) for task in tasks]
         if self.odd == "too few":
             results.pop()
-        return 200, {"results": results}
+        return 200, {"results": results} | ({"model_version": self.version} if self.sdk == 1 else {})
 
     def _result(self, task: dict[str, Any]) -> dict[str, Any]:
         n = float(task["data"]["n"])
@@ -85,9 +118,9 @@ class Backend:
         value: dict[str, Any] = {"choices": ["tiger" if self.odd == "unknown label" else label]}
         if self.odd == "probs":
             value["probs"] = {label: 0.7, "dog" if label == "cat" else "cat": 0.3}
-        score = float("nan") if self.odd == "nan" else 0.9
+        score = {"nan": float("nan"), "no score": 0.0}.get(self.odd, 0.9)
         region = {"id": "1", "from_name": "label", "to_name": "task", "type": "choices", "value": value}
-        return {"result": [region], "score": score, "model_version": "1"}
+        return {"result": [region], "score": score, "model_version": "0.0.1"}
 
 
 @contextmanager
