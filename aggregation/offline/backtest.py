@@ -17,6 +17,7 @@ from aggregation.core.replay import Replayed, Teach, replay
 from aggregation.core.votes import Ints, Votes
 from aggregation.offline.crowd import Crowd, read_crowd
 from aggregation.offline.files import BadFile, Write, check_outputs, format_of, source, write_all
+from aggregation.offline.main import Told
 from aggregation.offline.policies import policy_name, read_policy
 from aggregation.offline.progress import bar, clock
 
@@ -55,7 +56,8 @@ class Backtest:
 
 @dataclass(frozen=True, eq=False)
 class Backtested:
-    """All of them. gold: whether known answers tell what is right, or only the consensus of all recorded votes."""
+    """All of them. gold: whether known answers tell what is right, or only the consensus of all recorded votes.
+    warnings: what is odd, a sentence each."""
 
     dataset: str
     crowd: Crowd
@@ -64,9 +66,10 @@ class Backtested:
     bars: Full
     seeds: int
     results: list[Backtest]
+    warnings: tuple[str, ...]
 
 
-def backtest(wishes: Wishes) -> str:
+def backtest(wishes: Wishes) -> Told:
     """Read, replay, write what is asked for, and say what was found. Raises BadFile, before anything is written."""
     from aggregation.offline.backtest_page import write_html
     from aggregation.offline.backtest_report import summary, write_json
@@ -81,7 +84,7 @@ def backtest(wishes: Wishes) -> str:
     if wishes.json:
         outputs.append((wishes.json, partial(write_json, found)))
     write_all(outputs)
-    return summary(found, wishes.reach, [name for name, _ in outputs])
+    return Told(summary(found, wishes.reach, [name for name, _ in outputs]), found.warnings)
 
 
 def measure(wishes: Wishes) -> Backtested:
@@ -96,14 +99,23 @@ def measure(wishes: Wishes) -> Backtested:
         gold_columns=wishes.gold_columns,
     )
     with clock("fitting all votes"):
-        truth = _truth(crowd, policies)
+        truth = _truth(wishes, crowd, policies)
         bars = full(crowd.votes, truth)
-    prepared = [(name, *_prepared(wishes, crowd, policy)) for name, policy in policies]
+    prepared = [(name, *_prepared(wishes, crowd, name, policy)) for name, policy in policies]
     results = []
     for name, policy, teach in prepared:
         replays = list(run(crowd.votes, truth, policy, range(wishes.seeds), teach, name))
         results.append(_backtest(name, policy, replays, crowd.votes, truth, bars))
-    return Backtested(_dataset(wishes.votes), crowd, crowd.gold is not None, truth, bars, wishes.seeds, results)
+    warnings = (*crowd.warnings, *_not_used(wishes, [policy for _, policy in policies]))
+    dataset, gold = _dataset(wishes.votes), crowd.gold is not None
+    return Backtested(dataset, crowd, gold, truth, bars, wishes.seeds, results, warnings)
+
+
+def _not_used(wishes: Wishes, policies: Sequence[Policy]) -> list[str]:
+    data = wishes.items or wishes.features
+    if data is None or any(policy.learner for policy in policies):
+        return []
+    return [f"{data} is not used, for no policy has a learner; add a line such as learner: text."]
 
 
 def run(
@@ -133,12 +145,12 @@ def _backtest(
     return Backtest(name, policy, cost_quality(replays, votes, truth, bars), wrong)
 
 
-def _truth(crowd: Crowd, policies: Sequence[tuple[str, Policy]]) -> Ints:
+def _truth(wishes: Wishes, crowd: Crowd, policies: Sequence[tuple[str, Policy]]) -> Ints:
     """The gold, or without any the consensus of all votes."""
     if crowd.gold is not None:
         known = int((crowd.gold.label >= 0).sum())
         if not known:
-            raise BadFile("--gold: none of its tasks was voted on, so that nothing can be scored")
+            raise BadFile(f"{wishes.gold}: nothing can be scored by it. {crowd.warnings[0]}")
         for name, policy in policies:
             if policy.gold > known:
                 raise BadFile(f"{name}: gold is {policy.gold}; expected at most the {known} known answers of --gold")
@@ -151,15 +163,15 @@ def _truth(crowd: Crowd, policies: Sequence[tuple[str, Policy]]) -> Ints:
     return LABEL_MODELS[DEFAULT_LABEL_MODEL](crowd.votes).label
 
 
-def _prepared(wishes: Wishes, crowd: Crowd, policy: Policy) -> tuple[Policy, Teach | None]:
+def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[Policy, Teach | None]:
     """The policy with its learner, and how that is taught. Raises BadFile naming what it lacks."""
     if policy.auto_label_error is not None and not policy.learner:
-        raise BadFile("auto_label_error is set, but the policy has no learner that could label alone")
+        raise BadFile(f"{name}: auto_label_error is set, but the policy has no learner that could label alone")
     if policy.auto_label_error is not None and policy.audits_by == "experts" and not _all_known(crowd):
-        raise BadFile("audits_by is 'experts', who know every task's answer, but --gold has no answer to some tasks")
+        raise BadFile(f"{name}: audits_by is 'experts', who know every answer, but --gold has no answer to some tasks")
     if wishes.items is None and wishes.features is None:
         if policy.learner:
-            raise BadFile(f"the learner {policy.learner!r} needs the tasks' data: give --items or --features")
+            raise BadFile(f"{name}: the learner {policy.learner!r} needs the tasks' data: give --items or --features")
         return policy, None
     if not policy.learner:
         return policy, None

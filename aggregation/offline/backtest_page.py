@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from aggregation.core.policy import Policy
 from aggregation.offline.backtest import Backtest, Backtested
 from aggregation.offline.backtest_report import reached, retired
 from aggregation.offline.curve_plot import STYLE as CURVE_STYLE
@@ -43,7 +44,8 @@ def _head(found: Backtested) -> Html:
         if found.gold
         else "No known answers were given: scored by the consensus of all recorded votes, which may itself be wrong."
     )
-    return text(tag("h1", "Backtest: ", found.dataset), tag("p", said, " ", known, class_="soft"))
+    odd = [tag("p", tag("strong", "Mind: "), warning) for warning in found.warnings]
+    return text(tag("h1", "Backtest: ", found.dataset), tag("p", said, " ", known, class_="soft"), *odd)
 
 
 def _curves(found: Backtested) -> Html:
@@ -70,10 +72,23 @@ def _reach(found: Backtested) -> Html:
     return text(tag("h2", "Votes to reach an accuracy"), tag("p", words), table(header, rows, "Votes to reach"))
 
 
+def _settings(policy: Policy) -> list[list[str]]:
+    """Those that say something: none that is not set, and those of the machine only where it may label alone."""
+    machine = ("auto_label_error", "auto_label_confidence", "audit_share", "audits_by")
+    said = {name: value for name, value in vars(policy).items() if value not in (None, ())}
+    alone = policy.auto_label_error is not None
+    return [
+        [name, ", ".join(value) if isinstance(value, tuple) else str(value)]
+        for name, value in said.items()
+        if alone or name not in machine
+    ]
+
+
 def _policy(found: Backtested, each: Backtest) -> Html:
     parts = [tag("h2", "Policy: ", each.name), tag("p", f"{retired(each)}.".capitalize())]
-    settings = [[name, str(value)] for name, value in vars(each.policy).items()]
-    parts.append(table(["setting", "value"], settings, "Settings"))
+    if each.policy.gold:
+        parts.append(tag("p", f"Its {count(each.policy.gold, 'known answer')} count as right from the start."))
+    parts.append(table(["setting", "value"], _settings(each.policy), "Settings"))
     if each.wrong:
         crowd = found.crowd
         rows = [

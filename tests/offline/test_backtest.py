@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,6 +40,7 @@ def test_the_bluebird_votes_are_replayed_under_two_policies(tmp_path: Path) -> N
     assert default["curve"][-1]["accuracy"] == pytest.approx(97 / 108)
     assert default["retired_accuracy"] is None and 0 < other["retired_share"] < 1
     page = report.read_text()
+    assert "Its 30 known answers count as right" in page and "None" not in page and "audit_share" not in page
     assert "<polyline" in page and "Retired wrongly" in page and "<script" not in page
 
 
@@ -69,6 +71,20 @@ def test_a_wrong_policy_is_refused_with_its_line(tmp_path: Path, policy: str, me
     with pytest.raises(CommandError) as refused:
         backtest_here(votes, "--gold", gold, "--policy", file(tmp_path, "p.yaml", policy))
     assert message in str(refused.value)
+
+
+def test_gold_that_nobody_voted_on_is_told_by_its_file_and_tasks(tmp_path: Path, capsys: Any) -> None:
+    votes = file(tmp_path, "v.csv", SMALL)
+    with pytest.raises(CommandError, match=r"other\.csv: nothing can be scored by it\. Nobody voted .*'x1'"):
+        backtest_here(votes, "--gold", file(tmp_path, "other.csv", "task,label\nx1,dog\n"))
+    some = file(tmp_path, "some.csv", SMALL_GOLD.decode() + "x1,dog\n")
+    items = file(tmp_path, "items.csv", "task,text\n")
+    report = tmp_path / "r.html"
+    backtest_here(votes, "--gold", some, "--items", items, "--seeds", "1", "--out", report)
+    said = capsys.readouterr().err
+    assert "Warning: 1 gold task of 4 (such as 'x1') has no votes" in said
+    assert f"Warning: {items} is not used, for no policy has a learner" in said
+    assert "has no votes and is not used" in report.read_text()
 
 
 def test_a_policy_that_is_no_file_and_no_name_is_refused(tmp_path: Path) -> None:

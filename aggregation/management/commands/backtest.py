@@ -54,7 +54,9 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write("stopped; nothing was written")
             sys.exit(130)
-        self.stdout.write(told)
+        for warning in told.warnings:
+            self.stderr.write(f"Warning: {warning}")
+        self.stdout.write(told.summary)
 
 
 def accuracies(text: str) -> list[float]:
