@@ -66,10 +66,12 @@ class BacktestResult(serializers.Serializer[Any]):
     scored_by = serializers.ChoiceField(
         ["gold", "consensus"], help_text="Consensus of all votes, where too few answers are known: it may be wrong."
     )
-    scored_tasks = serializers.IntegerField()
+    scored_tasks = serializers.IntegerField(
+        help_text="With known labels that a replay was not told, so that they score it."
+    )
     seeds = serializers.IntegerField(help_text="Replays.")
-    majority_accuracy = serializers.FloatField(help_text="Majority vote's with all votes.")
-    full_accuracy = serializers.FloatField(help_text="The default label model's with all votes.")
+    majority_accuracy = serializers.FloatField(help_text="Majority vote's with all votes, on the same tasks.")
+    full_accuracy = serializers.FloatField(help_text="The default label model's with all votes, on the same tasks.")
     now = FiguresOut(help_text="The project as it is.")
     what_if = FiguresOut(help_text="With the settings asked about.")
 

@@ -24,20 +24,33 @@ TIE = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Full:
-    """Accuracy with all recorded votes, of majority vote and of the default label model; ties at their expectation."""
+    """How right all recorded votes are on each task, f8[T] in 0..1, ties at their expectation; NaN: truth unknown.
 
-    majority: float
-    model: float
+    by_majority: majority vote. by_model: the default label model. As numbers, `majority` and `model` are the means.
+    """
+
+    by_majority: Floats
+    by_model: Floats
+
+    @property
+    def majority(self) -> float:
+        return float(np.nanmean(self.by_majority))
+
+    @property
+    def model(self) -> float:
+        return float(np.nanmean(self.by_model))
 
 
 def full(votes: Votes, truth: Ints) -> Full:
     """truth: int32[T], -1 where unknown; at least one is known."""
     known = np.flatnonzero(truth >= 0)
 
-    def accuracy(fit: Fit) -> float:
-        return float(rightness(fit.posterior[known], truth[known]).mean())
+    def right(fit: Fit) -> Floats:
+        each = np.full(len(truth), np.nan)
+        each[known] = rightness(fit.posterior[known], truth[known])
+        return each
 
-    return Full(accuracy(LABEL_MODELS["majority_vote"](votes)), accuracy(LABEL_MODELS[DEFAULT_LABEL_MODEL](votes)))
+    return Full(right(LABEL_MODELS["majority_vote"](votes)), right(LABEL_MODELS[DEFAULT_LABEL_MODEL](votes)))
 
 
 @dataclass(frozen=True)
@@ -56,7 +69,8 @@ class Alone:
 @dataclass(frozen=True, eq=False)
 class CostQuality:
     """share: f8[M] of the recorded votes. accuracy, low, high: f8[M], the mean of the replays and the bounds between
-    which BAND of them lie. votes_to_majority, votes_to_full: see `votes_to`. votes_used: the share of votes spent in
+    which BAND of them lie. majority, model: what all votes give on the very tasks that each replay was scored by.
+    votes_to_majority, votes_to_full: see `votes_to`. votes_used: the share of votes spent in
     the end. retired_accuracy: of the tasks whose confidence reached the target, the share that was right, of those with
     known truth that the policy did not know; retired_confidence: what it stated of them; retired_share: how many they
     were of all such tasks. The first two are None where there are none. alone: None where the machine was never to
@@ -66,6 +80,8 @@ class CostQuality:
     accuracy: Floats
     low: Floats
     high: Floats
+    majority: float
+    model: float
     votes_to_majority: float
     votes_to_full: float
     votes_used: float
@@ -96,14 +112,17 @@ def cost_quality(replays: Sequence[Replayed], votes: Votes, truth: Ints, bars: F
     share, curves = replays[0].share, np.array([each.accuracy for each in replays])
     low, high = np.quantile(curves, [(1.0 - BAND) / 2.0, (1.0 + BAND) / 2.0], axis=0)
     mean = curves.mean(axis=0)
+    majority, model = (_bar(right, replays) for right in (bars.by_majority, bars.by_model))
     right, stated, scored = (np.concatenate(each) for each in zip(*(_retired(r, truth) for r in replays), strict=True))
     return CostQuality(
         share=share,
         accuracy=mean,
         low=low,
         high=high,
-        votes_to_majority=votes_to(share, mean, bars.majority),
-        votes_to_full=votes_to(share, mean, bars.model - NEARLY),
+        majority=majority,
+        model=model,
+        votes_to_majority=votes_to(share, mean, majority),
+        votes_to_full=votes_to(share, mean, model - NEARLY),
         votes_used=float(np.mean([len(each.revealed) for each in replays]) / max(len(votes), 1)),
         retired_accuracy=float(right.mean()) if len(right) else None,
         retired_confidence=float(stated.mean()) if len(right) else None,
@@ -127,6 +146,11 @@ def _alone(replays: Sequence[Replayed], truth: Ints) -> Alone | None:
         worst=max(each.worst for each in replays),
         audits=float(np.mean(audits)),
     )
+
+
+def _bar(right: Floats, replays: Sequence[Replayed]) -> float:
+    """The mean over the replays of what was right, f8[T], where the policy was not told what is."""
+    return float(np.mean([np.nanmean(right[~each.known]) for each in replays]))
 
 
 def cost_of(curve: CostQuality, wanted: float) -> float | None:

@@ -50,11 +50,12 @@ Teach = Callable[[NDArray[np.integer], Floats, int], tuple[Floats, Floats]]
 class Replayed:
     """One replay with M = REFITS + 1 measurements, the first without any votes.
 
-    share: f8[M], votes revealed as a share of those recorded. accuracy: f8[M], over all tasks with known truth, ties at
-    their expectation. revealed: int64[m], rows of the votes in their order. known: bool[T], whose truth the policy
-    knew. reason: object[T], why each task retired, or None; "auto": labelled by the machine alone. posterior: f8[T, K],
-    as it ended. calibrated: whether the confidence was, in the end. audits: how many tasks audited the machine; None if
-    it was never to label alone. worst: the largest share of its labels that was wrong at any look, 0..1.
+    share: f8[M], votes revealed as a share of those recorded. accuracy: f8[M], over all tasks with known truth that the
+    policy was not told, ties at their expectation. revealed: int64[m], rows of the votes in their order. known:
+    bool[T], whose truth the policy knew. reason: object[T], why each task retired, or None; "auto": labelled by the
+    machine alone. posterior: f8[T, K], as it ended. calibrated: whether the confidence was, in the end. audits: how
+    many tasks audited the machine; None if it was never to label alone. worst: the largest share of its labels that was
+    wrong at any look, 0..1.
     """
 
     share: Floats
@@ -71,19 +72,20 @@ class Replayed:
 def replay(votes: Votes, truth: Ints, policy: Policy, seed: int, teach: Teach | None = None) -> Replayed:
     """Replay a policy. truth: int32[T], -1 where unknown. teach: the policy's learner, if it has one.
 
-    Deterministic by seed. Raises ValueError if no truth is known, or fewer tasks' than the policy wants as gold.
+    Deterministic by seed. Raises ValueError if no truth is known beside what the policy wants as gold.
     """
-    scored = np.flatnonzero(truth >= 0)
-    if not len(scored):
+    known = int((truth >= 0).sum())
+    if not known:
         raise ValueError("no task's truth is known: there is nothing to score by")
-    if policy.gold > len(scored):
-        raise ValueError(f"gold is {policy.gold}; expected at most {len(scored)}, the tasks whose truth is known")
+    if policy.gold >= known:
+        raise ValueError(f"gold is {policy.gold}; expected fewer than the {known} tasks whose truth is known")
     if policy.auto_label_error is not None:
         if teach is None:
             raise ValueError("auto_label_error is set, but there is no learner that could label alone")
         if policy.audits_by == "experts" and (truth < 0).any():
             raise ValueError("audits_by is 'experts', but not every task's truth is known")
     campaign = _Campaign(votes, truth, policy, np.random.default_rng(seed), teach)
+    scored = np.flatnonzero((truth >= 0) & (campaign.gold < 0))
     share, accuracy = np.linspace(0.0, 1.0, REFITS + 1), np.empty(REFITS + 1)
     for each in range(REFITS + 1):
         if each:

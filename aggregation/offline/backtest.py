@@ -152,8 +152,11 @@ def _truth(wishes: Wishes, crowd: Crowd, policies: Sequence[tuple[str, Policy]])
         if not known:
             raise BadFile(f"{wishes.gold}: nothing can be scored by it. {crowd.warnings[0]}")
         for name, policy in policies:
-            if policy.gold > known:
-                raise BadFile(f"{name}: gold is {policy.gold}; expected at most the {known} known answers of --gold")
+            if policy.gold >= known:
+                raise BadFile(
+                    f"{name}: gold is {policy.gold}; expected fewer than the {known} known answers of --gold: "
+                    "those that the policy is not told score it"
+                )
         return crowd.gold.label
     for name, policy in policies:
         if policy.gold:

@@ -51,8 +51,8 @@ def _head(found: Backtested) -> Html:
 def _curves(found: Backtested) -> Html:
     lines = [(each.name, each.curve) for each in found.results]
     words = (
-        "Accuracy over all tasks by votes spent. Bands hold nine tenths of the replays; the dashed line is majority "
-        "vote on all recorded votes."
+        "Accuracy by votes spent, over all tasks whose answer the policy was not told. Bands hold nine tenths of the "
+        "replays; the dashed line is majority vote on all recorded votes."
     )
     points = range(0, len(lines[0][1].share), 5)
     rows = [

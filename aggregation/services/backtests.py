@@ -13,7 +13,7 @@ from django.db.models.functions import Now
 from numpy.typing import NDArray
 
 from aggregation.core.calibration import ENOUGH_GOLD
-from aggregation.core.cost_quality import cost_of, cost_quality, full, often_wrong
+from aggregation.core.cost_quality import CostQuality, cost_of, cost_quality, full, often_wrong
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL, LABEL_MODELS
 from aggregation.core.policy import Policy
 from aggregation.core.replay import replay
@@ -112,14 +112,14 @@ def _compared(
     now = replace(policy_of(project), gold=told)
     bars = full(votes, truth)
 
-    def figures(policy: Policy, before: float) -> dict[str, Any]:
+    def figures(policy: Policy, before: float) -> tuple[CostQuality, dict[str, Any]]:
         replays = []
         for seed in range(SEEDS):
             replays.append(replay(votes, truth, policy, seed))
             on_progress(before + (seed + 1) / (2 * SEEDS))
         found = cost_quality(replays, votes, truth, bars)
         wrong = often_wrong(replays, truth, SHOWN_TASKS)
-        return {
+        return found, {
             "settings": {name: value for name, value in asdict(policy).items() if not name.startswith("learner")},
             "votes_used": found.votes_used,
             **found.as_json(),
@@ -127,17 +127,18 @@ def _compared(
             "retired_wrongly": _told(project, [(int(ids[t]), int(truth[t]), times) for t, times in wrong]),
         }
 
+    curve, as_it_is = figures(now, 0.0)
     return {
         "tasks": votes.n_tasks,
         "votes": len(votes),
         "sampled": len(votes) < len(loaded.votes),
         "scored_by": "gold" if by_gold else "consensus",
-        "scored_tasks": int((truth >= 0).sum()),
+        "scored_tasks": int((truth >= 0).sum()) - told,
         "seeds": SEEDS,
-        "majority_accuracy": bars.majority,
-        "full_accuracy": bars.model,
-        "now": figures(now, 0.0),
-        "what_if": figures(replace(now, **settings), 0.5),
+        "majority_accuracy": curve.majority,
+        "full_accuracy": curve.model,
+        "now": as_it_is,
+        "what_if": figures(replace(now, **settings), 0.5)[1],
     }
 
 

@@ -89,6 +89,24 @@ def test_declared_gold_is_clamped_and_calibrates():
     assert not replay(votes, truth, Policy(gold=10, label_model=QUICK), seed=0).calibrated
 
 
+def test_it_is_scored_by_what_the_policy_was_not_told():
+    votes, truth = crowd()
+    policy, told = Policy(label_model=QUICK), Policy(label_model=QUICK, gold=T // 2)
+    bars = full(votes, truth)
+    alone, helped = (
+        cost_quality([replay(votes, truth, p, s) for s in range(3)], votes, truth, bars) for p in (policy, told)
+    )
+    assert (alone.majority, alone.model) == pytest.approx((bars.majority, bars.model))
+    assert helped.accuracy[0] == pytest.approx(alone.accuracy[0], abs=0.1), "what it was told is not its merit"
+    assert helped.votes_to_majority > 0.3
+    replayed = replay(votes, truth, told, 0)
+    mine = ~replayed.known
+    assert replayed.accuracy[-1] == pytest.approx(rightness(replayed.posterior[mine], truth[mine]).mean())
+    assert cost_quality([replayed], votes, truth, bars).majority == pytest.approx(
+        rightness(LABEL_MODELS["majority_vote"](votes).posterior[mine], truth[mine]).mean()
+    )
+
+
 def test_a_learner_is_taught_on_voted_tasks_and_answers_those_without_votes():
     votes, truth = crowd()
     taught = []
@@ -109,8 +127,8 @@ def test_it_refuses_what_cannot_be_scored():
     votes, truth = crowd()
     with pytest.raises(ValueError, match="no task's truth is known"):
         replay(votes, np.full(T, -1, np.int32), Policy(), seed=0)
-    with pytest.raises(ValueError, match="gold is 61; expected at most 60"):
-        replay(votes, truth, Policy(gold=61), seed=0)
+    with pytest.raises(ValueError, match="gold is 60; expected fewer than the 60"):
+        replay(votes, truth, Policy(gold=60), seed=0)
 
 
 @pytest.mark.parametrize(
