@@ -42,8 +42,8 @@ def learning_points(X: Any, target: Target, *, seed: int = 0) -> Points:
     right, loss = np.zeros(len(sizes)), np.zeros(len(sizes))
     draws = DRAWS if len(rows) < FEW else 1
     for draw in range(draws):
-        rows = np.roll(rows, draw * held)
-        test, rest = rows[:held], rows[held:]
+        order = np.roll(rows, draw * held)
+        test, rest = order[:held], order[held:]
         label = target.proba[test].argmax(axis=1)
         for place, size in enumerate(sizes):
             taught = rest[:size]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aggregation.core.learning_curve import fit_learning_curve
+from aggregation.learners import Target, curve
 
 SIZES = np.array([50, 100, 200, 400, 800, 1600], dtype=np.float64)
 
@@ -53,3 +54,25 @@ def test_curves_never_fall_nor_rise_above_one():
 def test_three_points_make_no_curve():
     assert fit_learning_curve(SIZES[:3], law(SIZES[:3]), np.full(3, 0.01)) is None
     assert fit_learning_curve(np.repeat(SIZES[:2], 3), np.full(6, 0.5), np.full(6, 0.01)) is None
+
+
+def test_the_draws_of_a_small_sample_hold_out_every_row_once(monkeypatch):
+    """So the standard error may count each of them as one row tested."""
+    tested, taught = [], []
+
+    class Knows:
+        def predict_proba(self, X):
+            tested.append(X[:, 0])
+            return np.tile([0.5, 0.5], (len(X), 1))
+
+    def train(X, target):
+        taught.append(X[:, 0])
+        return Knows()
+
+    monkeypatch.setattr(curve, "train", train)
+    X, posterior = np.arange(100)[:, None], np.tile([0.9, 0.1], (100, 1))
+    points = curve.learning_points(X, Target.winning(posterior))
+    draws = [rows for rows, known in zip(tested, taught, strict=True) if len(known) == 80]
+    assert len(draws) == curve.DRAWS and sorted(np.concatenate(draws)) == list(range(100))
+    assert not any(set(rows) & set(known) for rows, known in zip(tested, taught, strict=True))
+    np.testing.assert_allclose(points.error, np.sqrt(101 / 102 * 1 / 102 / 102))
