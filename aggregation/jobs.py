@@ -12,7 +12,7 @@ from celery import shared_task
 from django.db import connections
 
 from aggregation import queries
-from aggregation.services import backtests, delivering, reviews, rules, tiers
+from aggregation.services import backtests, delivering, placing, reviews, rules, tiers
 from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
 from projects.queries import fetch
@@ -78,6 +78,13 @@ def retrain(project_id: int) -> None:
             tiers.hint_if_due(project_id=project_id)
 
 
+@shared_task(name="aggregation.place")
+def place(project_id: int) -> None:
+    with _room_for_a_long_job() as found:
+        if found:
+            behind_voting(lambda: placing.place_tasks(project_id=project_id))
+
+
 @shared_task(name="aggregation.look")
 def look(project_id: int) -> None:
     with _room_for_a_long_job() as found:
@@ -118,6 +125,8 @@ def sweep() -> None:
         send_hint("aggregation.publish_reviews", project_id)
     for project_id in retrainings.retraining_due():
         send_hint("aggregation.retrain", project_id)
+    for project_id in placing.places_due():
+        send_hint("aggregation.place", project_id)
     for (project_id,) in fetch(queries.BACKTESTS_DUE):
         send_hint("aggregation.backtest", project_id)
     for project_id in tiers.looks_due():

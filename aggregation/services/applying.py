@@ -51,18 +51,19 @@ def _apply_next(project: Project, run: Run, share: float) -> bool:
             return False
         tasks = np.frombuffer(bytes(chunk.tasks), dtype=np.int64)
         proba = np.frombuffer(bytes(chunk.proba), dtype=np.float32).reshape(len(tasks), -1)
-        _apply(now, run, tasks, proba)
+        write_predictions(run.id, tasks, proba)
+        steer(now, tasks, proba)
         chunk.delete()
         checkpoint(run=run, progress=Least(F("progress") + share * len(tasks), 1.0))
     return True
 
 
-def _apply(project: Project, run: Run, tasks: Ids, proba: Proba) -> None:
-    """Most of a pool has no votes, and is what its prediction makes of it; the others are recomputed from their votes.
+def steer(project: Project, tasks: Ids, proba: Proba) -> None:
+    """State and place of tasks, i8[n] ascending, that are predicted so, f4[n, K].
 
+    Most of a pool has no votes, and is what its prediction makes of it; the others are recomputed from their votes.
     Votes that come in meanwhile wait for the lock, and then see the predictions.
     """
-    _write_predictions(run, tasks, proba)
     others = fetch(queries.LOCK_PREDICTED, tasks=as_array(tasks))
     model = live_model(project_id=project.id)
     known = np.isin(tasks, np.array([id_ for id_, *_ in others], dtype=np.int64))
@@ -74,12 +75,13 @@ def _apply(project: Project, run: Run, tasks: Ids, proba: Proba) -> None:
     recompute_tasks(project=project, task_ids=[id_ for id_, votes, *_ in others if votes > 0])
 
 
-def _write_predictions(run: Run, tasks: Ids, proba: Proba) -> None:
+def write_predictions(run: int, tasks: Ids, proba: Proba) -> None:
+    """What the learner of a retraining says of tasks, i8[n], becomes their own: f4[n, K], NaN for none."""
     readable = np.isfinite(proba).all(axis=1)
     if not readable.all():
         fetch(queries.FORGET_UNREADABLE, tasks=as_array(tasks[~readable]))
     stored = ";".join(_as_json(proba[readable]))
-    fetch(queries.APPLY_PREDICTIONS, tasks=as_array(tasks[readable]), posteriors=stored, run=run.id)
+    fetch(queries.APPLY_PREDICTIONS, tasks=as_array(tasks[readable]), posteriors=stored, run=run)
 
 
 def _as_json(proba: Proba) -> list[str]:

@@ -17,6 +17,7 @@ class Lock(IntEnum):
     TIERS = 71_003
     BACKTEST = 71_004
     WEBHOOK = 71_005
+    PLACES = 71_006
 
 
 @contextmanager

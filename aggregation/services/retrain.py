@@ -23,7 +23,7 @@ from aggregation.services.training import parameters_of, train
 from projects.models import Project
 from projects.queries import fetch
 from projects.services.hints import hint_after_commit
-from projects.services.projects import request_refit
+from projects.services.projects import request_places, request_refit
 
 
 def retrain(*, project_id: int) -> Run | None:
@@ -91,6 +91,9 @@ def _carry_out(project: Project, run: Run) -> None:
             run.refresh_from_db()
         if run.metrics["promoted"]:
             _take_over(project, run)
+        else:
+            # Tasks have come since the champion predicted the pool, and go on being its own.
+            request_places(project_id=project.id)
         finish_run(run=run, counts=run.counts, metrics={})
         prune_artefacts(project=project)
     except RunCancelled:

@@ -288,6 +288,18 @@ class Review(models.Model):
         ]
 
 
+class PlacesDue(models.Model):
+    """Tasks from ``first`` on wait for the places, and the predictions, that settings and learner give them now.
+
+    Append-only for whoever asks; the job that answers moves ``first`` along, and deletes the row at the end.
+    """
+
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, db_constraint=False, related_name="+"
+    )  # the sweeper: who waits?
+    first = models.BigIntegerField()
+
+
 class EventKind(models.TextChoices):
     VOTE = "vote"
     IMPORT = "import"

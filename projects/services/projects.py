@@ -16,6 +16,7 @@ from projects.models import (
     Acquisition,
     LiveModel,
     Member,
+    PlacesDue,
     PooledError,
     Project,
     ProjectStatus,
@@ -199,6 +200,12 @@ def request_refit(*, project_id: int) -> None:
     """A refit is due, whether there is news or not."""
     Project.objects.filter(id=project_id).update(refit_requested_at=timezone.now())
     hint_after_commit("aggregation.refit", project_id)
+
+
+def request_places(*, project_id: int, first: int = 0) -> None:
+    """Tasks from this one on are to have the places, and the predictions, that settings and learner give them now."""
+    PlacesDue.objects.create(project_id=project_id, first=first)
+    hint_after_commit("aggregation.place", project_id)
 
 
 def request_retraining(*, project_id: int) -> None:

@@ -17,6 +17,7 @@ from projects.models.work import EventKind
 from projects.queries import fetch
 from projects.services.gold import place_uploaded_gold
 from projects.services.hints import hint_after_commit
+from projects.services.projects import request_places
 from projects.services.uploads import (
     READERS,
     Errors,
@@ -116,6 +117,9 @@ def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -
         ((gold,),) = fetch(queries.UPLOAD_GOLD, project=project.id, qualification=QUALIFICATION_POOL)
         if gold and project.gold_share is not None:
             place_uploaded_gold(project)
+        if project.learner is not None and known < count:
+            ((first,),) = fetch("SELECT min(task_id) FROM upload WHERE NOT known")
+            request_places(project_id=project.id, first=first)
         if count >= MANY:
             # Not in a minute, when PostgreSQL would do it by itself: the next lease is planned with these numbers.
             fetch("ANALYZE projects_taskqueue, projects_taskstate")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,9 @@ from projects.services.recompute import summarise
 from projects.services.tasks import Imported, Uploaded, import_votes, upload_tasks
 from projects.services.voting import submit_votes
 from tests.support.client import wait_for
+
+#: What the worker of the stack does in a project without being asked.
+KEEP_AWAY = Lock.REFIT, Lock.RETRAINING, Lock.PLACES
 
 
 def unique(name: str) -> str:
@@ -119,8 +122,9 @@ class Campaign:
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep the stack's worker away from this project: the locks are ours, and a session may take them again."""
-        with advisory_lock(Lock.REFIT, self.id) as refit, advisory_lock(Lock.RETRAINING, self.id) as retraining:
-            assert refit and retraining, "take the locks before the first vote"
+        with ExitStack() as held:
+            locks = [held.enter_context(advisory_lock(lock, self.id)) for lock in KEEP_AWAY]
+            assert all(locks), "take the locks before the first vote"
             yield
 
 
