@@ -5,8 +5,10 @@
 Certified: in each campaign a simulated learner predicts a pool, audits are drawn where they promise most, in twenty
 batches with a look after each, and labels above the certified threshold are in force: at most 5 % wrong, 95 % sure. A
 campaign fails if they are worse at any look. Learners have log odds from a normal distribution, as strong as its
-standard deviation; the over-confident state them half as large again, the shy a third smaller. Yield: labels in force
-at the end, as a share of those above the lowest threshold at which truly at most 5 % are wrong.
+standard deviation; the over-confident state them half as large again, the shy a third smaller. A medium one sees tasks
+come as a stream, whose audits are answered at once; or, late, three looks after, with a tenth of all tasks audited,
+whatever they promise; or so, but most tasks in one burst. Yield: labels in force at the end, as a share of those above
+the lowest threshold at which truly at most 5 % are wrong.
 
 Drift: what the certified threshold lets through from a stream becomes worse, by a point in every 1,000 tasks or by ten
 at once, while one in twenty is audited. Rare label: see `rare_label.py`.
@@ -27,25 +29,12 @@ from scipy.stats import beta
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from aggregation.core.audit_plan import audit_goal, next_share
-from aggregation.core.bounds import Bools, Ids
 from aggregation.core.drift import watch
-from aggregation.core.tiers import Evidence, certify, exposures, plan_thresholds
-from aggregation.core.votes import Floats
+from aggregation.core.tiers import certify, plan_thresholds
 from benchmarks.rare_label import SEARCHES
+from benchmarks.tier_pools import BURST, STREAM, Setting, arrivals_of, draw_pool, drawn_of, expose, oracle
 
 MAX_ERROR, LOOKS, AUDITED = 0.05, 20, 0.05
-FIXED, STREAM = "fixed pool", "stream"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A learner: how strong, how much of its log odds it states; error: the same for all tasks, whatever it states."""
-
-    strength: float
-    stated: float = 1.0
-    error: float | None = None
-    pool: str = FIXED
-
 
 SETTINGS = {
     "strong": Setting(8.0),
@@ -55,6 +44,8 @@ SETTINGS = {
     "shy": Setting(5.0, stated=2 / 3),
     "clueless": Setting(5.0, error=0.052),
     "stream": Setting(5.0, pool=STREAM),
+    "late": Setting(5.0, pool=STREAM, delay=3, share=0.1),
+    "burst": Setting(5.0, pool=BURST, delay=3, share=0.1),
 }
 DRIFTS = {"jump": "ten points at once", "slow": "a point in 1,000 tasks", "none": "no drift"}
 
@@ -85,23 +76,6 @@ def main() -> None:
 
 
 @dataclass
-class Pool:
-    """Tasks of one campaign, in the order they arrive: the learner's score, whether it is right, and the lot."""
-
-    score: Any
-    right: Any
-    lot: Any
-
-
-def draw_pool(random: np.random.Generator, setting: Setting, tasks: int) -> Pool:
-    odds = np.abs(random.normal(0.0, setting.strength, tasks))
-    score, chance = 1.0 / (1.0 + np.exp(-setting.stated * odds)), 1.0 / (1.0 + np.exp(-odds))
-    if setting.error is not None:
-        chance = np.full(tasks, 1.0 - setting.error)
-    return Pool(score, random.random(tasks) < chance, random.random(tasks))
-
-
-@dataclass
 class Outcome:
     """failed: worse than promised at any look. threshold, in_force, error: at the last. possible: by the oracle."""
 
@@ -115,44 +89,28 @@ class Outcome:
 
 def campaign(random: np.random.Generator, setting: Setting) -> Outcome:
     tasks = int(np.exp(random.uniform(np.log(5_000), np.log(20_000))))
-    pool = draw_pool(random, setting, tasks)
-    arrivals = np.full(LOOKS, tasks) if setting.pool == FIXED else np.linspace(tasks / LOOKS, tasks, LOOKS).astype(int)
+    pool, arrivals = draw_pool(random, setting, tasks), arrivals_of(setting.pool, tasks, LOOKS)
     plan = plan_thresholds(pool.score[: arrivals[0]], MAX_ERROR)
-    share, held, worst = np.zeros(len(plan.threshold)), None, 0.0
+    share, held, worst = np.full(len(plan.threshold), setting.share or 0.0), None, 0.0
     band = np.searchsorted(-plan.threshold, -pool.score)
+    # How many tasks had come at each look, and the shares by which they were drawn.
+    asked = [(0, share)] * setting.delay
     for look, arrived in enumerate(arrivals, 1):
-        evidence, drawn = expose(pool, band[:arrived], share)
+        asked.append((arrived, share))
+        # All audits of the tasks that had come then are answered: evidence is of these tasks alone.
+        evidence, drawn = expose(pool, band, *asked[-1 - setting.delay]), drawn_of(pool, band, arrived, share)
         certified = 0 if held is None else int((plan.threshold >= held).sum())
         goal = audit_goal(evidence, plan, int(AUDITED * tasks) - int(drawn.sum()), certified)
         batch = int(AUDITED * tasks * look / LOOKS) - int(drawn.sum())
-        if goal is not None and batch > 0:
-            share = next_share(evidence, plan, goal, batch)
-            evidence, drawn = expose(pool, band[:arrived], share)
+        if setting.share is None and goal is not None and batch > 0:
+            share = np.maximum(share, next_share(evidence, plan, goal, batch))
+            asked[-1] = arrived, share
+            evidence, drawn = expose(pool, band, *asked[-1 - setting.delay]), drawn_of(pool, band, arrived, share)
         held = certify(evidence, plan, held=held).threshold
         in_force = ~drawn & (pool.score[:arrived] >= (np.inf if held is None else held))
         error = float(np.mean(~pool.right[:arrived][in_force])) if in_force.any() else 0.0
         worst = max(worst, error)
-    return Outcome(worst > MAX_ERROR, held, int(in_force.sum()), error, oracle(pool), int(drawn.sum()))
-
-
-def expose(pool: Pool, band: Ids, share: Floats) -> tuple[Evidence, Bools]:
-    """What audits show if the lots of all that have arrived are compared with these shares, and which those are.
-
-    band: the strictest threshold that each is at or above. Counted as by `count_evidence`, without sorting the pool.
-    """
-    lot, wrong, sets = pool.lot[: len(band)], ~pool.right[: len(band)], len(share)
-    drawn = lot < np.append(share, 0.0)[band]
-    seen = (band[drawn, None] <= np.arange(sets)) & (lot[drawn, None] < share)
-    tasks = np.bincount(band[~drawn], minlength=sets)[:sets].cumsum()
-    exposed = exposures(lot[drawn]) @ (seen & wrong[drawn, None])
-    return Evidence(tasks, seen.sum(axis=0), (seen & wrong[drawn, None]).sum(axis=0), exposed, share), drawn
-
-
-def oracle(pool: Pool) -> int:
-    """How many labels are above the lowest threshold at which few enough are wrong, were all known."""
-    wrong = ~pool.right[np.argsort(-pool.score, kind="stable")]
-    good = np.flatnonzero(wrong.cumsum() <= MAX_ERROR * np.arange(1, len(wrong) + 1))
-    return int(good[-1]) + 1 if len(good) else 0
+    return Outcome(worst > MAX_ERROR, held, int(in_force.sum()), error, oracle(pool, MAX_ERROR), int(drawn.sum()))
 
 
 def certified(name: str, campaigns: int, seed: int) -> dict[str, Any]:

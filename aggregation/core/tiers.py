@@ -2,9 +2,13 @@
 
     plan = plan_thresholds(pool_score, max_error=0.05)              # once for each champion, before its first look
     is_audit = (lots(task_ids, seed) < share) & (score >= plan.threshold[-1])  # `acquisition.lots`
-    audits = ScoredAudits(score, right, lot)                        # all tasks ever drawn, unanswered ones as not right
+    audits = ScoredAudits(score, right, lot)                        # all tasks ever drawn, of which more below
     found = certified_threshold(audits, pool_score, share, plan)    # at any time, as often as one likes
     found.threshold                                                 # None: too little evidence, no auto-labels yet
+
+**Unanswered audits** count as not right; or all tasks from the first such one on, in the order in which they came,
+are left out of audits and pool alike, for a look may be had after any task. Never leave out the audits alone: the pool
+would grow and what is known to be wrong would not.
 
 A task is audited, that is answered without the machine's help and kept from every learner, if its lot, drawn evenly
 from 0..1 once and for all, is below the audit share. The share may grow and tasks may arrive at any time: a fixed pool

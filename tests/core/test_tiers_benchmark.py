@@ -29,14 +29,14 @@ def test_the_numbers_of_the_page_are_those_of_the_code():
 def test_the_benchmark_runs_and_writes_its_figures(tmp_path):
     figures = tmp_path / "tiers.json"
     command = [sys.executable, ROOT / "benchmarks/tiers.py", "--campaigns", "3", "--json", figures]
-    command += ["--only", "medium,stream,clueless,drift,digits"]
+    command += ["--only", "medium,stream,clueless,burst,drift,digits"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
     written = json.loads(figures.read_text())
-    assert list(written) == ["campaigns", "seed", "medium", "stream", "clueless", "drift", "digits"]
-    for name in ("medium", "stream", "clueless"):
+    assert list(written) == ["campaigns", "seed", "medium", "stream", "clueless", "burst", "drift", "digits"]
+    for name in ("medium", "stream", "clueless", "burst"):
         assert written[name]["failed"] <= written[name]["failed_upper_99"] <= 1
         assert f"{name:15} {written[name]['failed']:6.1%} ({written[name]['failed_upper_99']:6.1%})" in printed
-    assert written["medium"]["yield"] > 0.2
+    assert written["medium"]["yield"] > 0.2 and written["burst"]["failed"] == 0.0
     assert written["drift"]["jump"]["revoked"] == 1.0 and written["drift"]["jump"]["audits_mean"] < 300
     assert written["digits"]["found"] >= 0.7 and f"found {written['digits']['found']}" in printed
 
