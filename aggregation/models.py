@@ -139,6 +139,8 @@ class Certificate(models.Model):
     confidence = models.FloatField()
     figures = models.JSONField(default=dict)
     reason = models.TextField()  # the same in words
+    # Null: of all tasks; else, as the machine has become worse since, only of those before this one.
+    before_task = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)  # of one issued: replaced or revoked
 
@@ -152,14 +154,35 @@ class Certificate(models.Model):
         indexes = [models.Index(fields=["project", "-id"], name="certificate_by_project")]  # the record
 
 
+class Scored(models.Model):
+    """What the champion says of a task, in numbers that SQL can count; written once for each champion."""
+
+    task = models.OneToOneField(
+        Task, on_delete=models.CASCADE, db_constraint=False, primary_key=True, related_name="scored"
+    )
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, db_constraint=False, related_name="+", db_index=False
+    )
+    run = models.BigIntegerField()
+    score = models.FloatField()  # the probability of its label
+    label = models.SmallIntegerField()
+    lot = models.FloatField()  # the smallest share with which the task is drawn for audits
+    taught = models.BooleanField()  # the champion was taught this task: it neither audits it nor is it its to label
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "lot"], name="scored_by_lot")]  # draws; counts of a project
+
+
 class Auditing(models.Model):
     """How far audits of a project's machine have come; written by one job at a time."""
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="auditing")
     learner_run = models.BigIntegerField(null=True)  # whose learner the plan is for
     champions = models.IntegerField(default=0)  # plans so far: each has its part of alpha
-    plan = models.JSONField(null=True)  # core.tiers.ThresholdPlan; with the power that sharpens its predictions
-    share = models.FloatField(default=0.0)  # lots below it are drawn, and answered when it came so far
+    # core.tiers.ThresholdPlan, and the shares of tasks at or above each threshold that were drawn, and answered in turn
+    plan = models.JSONField(null=True)
+    scored_run = models.BigIntegerField(null=True)  # whose predictions `Scored` holds, all of them
+    sharpness = models.FloatField(default=0.0)  # the power to which they were taken
     figures = models.JSONField(default=dict)  # of the last look: tasks by tier, and audits
     # What that look has seen, and when the next one may be.
     seen_run = models.BigIntegerField(default=0)

@@ -3,17 +3,18 @@
 # The certificate in force, held: whoever ends it waits, and then sees every label that was given on it.
 # Constraint certificate_one_in_force.
 CERTIFICATE_IN_FORCE = """
-SELECT id, learner_run_id, threshold, (figures->>'sharpness')::float8 FROM aggregation_certificate
+SELECT id, learner_run_id, threshold, (figures->>'sharpness')::float8, before_task FROM aggregation_certificate
 WHERE project_id = %(project)s AND kind = 'issued' AND ended_at IS NULL FOR SHARE
 """
 
-# Tasks that nobody has voted on or holds, and that are neither gold nor reviewed, are the machine's: retired.
+# Tasks that nobody has voted on or holds, and that are no audits, gold nor reviewed, are the machine's: retired.
 RETIRE_AUTO = """
 WITH mine AS (
     SELECT s.task_id FROM projects_taskstate s
     WHERE s.task_id = ANY(%(tasks)s) AND s.retired IS NULL AND s.votes = 0 AND s.leases = 0
       AND (SELECT 1 FROM projects_gold g WHERE g.task_id = s.task_id) IS NULL
       AND (SELECT 1 FROM projects_review r WHERE r.task_id = s.task_id LIMIT 1) IS NULL
+      AND (SELECT 1 FROM projects_audit d WHERE d.task_id = s.task_id) IS NULL
     ORDER BY s.task_id FOR UPDATE OF s {wait}
 ), retired AS (
     UPDATE projects_taskstate s SET retired = 'auto' FROM mine WHERE s.task_id = mine.task_id RETURNING s.task_id
@@ -54,28 +55,104 @@ WHERE (%(project)s::bigint IS NULL OR p.id = %(project)s)
        AND (SELECT max(r.id) FROM aggregation_run r WHERE r.project_id = p.id AND r.status = 'done') > a.seen_run)
 """
 
-# Tasks that the learner of a retraining has predicted, with what people have made of them, in chunks. Known answers are
-# no part of it, but those of reviews. Index task_by_project.
+# What the learner of a retraining has predicted, in chunks. Index task_by_project.
 PREDICTED = """
-SELECT s.task_id, p.posterior, s.votes, s.leases, s.retired, coalesce(g.label, -1), t.created_at < now() - %(patience)s
-FROM projects_task t
-JOIN projects_taskstate s ON s.task_id = t.id
-JOIN projects_prediction p ON p.task_id = t.id AND p.run = %(run)s
-LEFT JOIN projects_gold g ON g.task_id = t.id
-WHERE t.project_id = %(project)s AND t.id > %(after)s AND (g.task_id IS NULL OR g.origin = 'review')
+SELECT t.id, p.posterior FROM projects_task t JOIN projects_prediction p ON p.task_id = t.id AND p.run = %(run)s
+WHERE t.project_id = %(project)s AND t.id > %(after)s
 ORDER BY t.id LIMIT %(limit)s
 """
 
-# What the machine says of some tasks by this retraining; and the tasks that are its own, with what they say.
+# The same as numbers, on their way in.
+SCORED_TABLE = """
+CREATE TEMPORARY TABLE IF NOT EXISTS scored (task_id bigint, score float8, label smallint, lot float8, taught boolean)
+ON COMMIT DELETE ROWS
+"""
+WRITE_SCORED = """
+INSERT INTO aggregation_scored AS z (task_id, project_id, run, score, label, lot, taught)
+SELECT task_id, %(project)s, %(run)s, score, label, lot, taught FROM scored
+ON CONFLICT (task_id) DO UPDATE
+SET run = EXCLUDED.run, score = EXCLUDED.score, label = EXCLUDED.label, taught = EXCLUDED.taught
+"""
+
+# What the champion has scored; and what of it, in the part of the project that is looked at, it may label.
+_SCORED = """
+FROM aggregation_scored z
+JOIN projects_taskstate s ON s.task_id = z.task_id
+LEFT JOIN projects_gold g ON g.task_id = z.task_id
+LEFT JOIN projects_audit d ON d.task_id = z.task_id
+WHERE z.project_id = %(project)s AND z.run = %(run)s
+"""
+_FREE = """
+z.task_id >= %(first)s AND NOT z.taught AND s.votes = 0 AND s.leases = 0 AND (s.retired IS NULL OR s.retired = 'auto')
+AND g.task_id IS NULL AND d.task_id IS NULL
+"""
+
+# Of all tasks that the champion has scored, by how many thresholds they are at or above: those free for it to label,
+# open ones, those of which people are shown what it says, and both that are free; those voted on, and the newest.
+COUNT_POOL = f"""
+SELECT band, count(*) FILTER (WHERE free), count(*) FILTER (WHERE open), count(*) FILTER (WHERE open AND sure),
+       count(*) FILTER (WHERE free AND open), count(*) FILTER (WHERE free AND open AND sure),
+       count(*) FILTER (WHERE votes > 0), count(*), max(task_id)
+FROM (
+    SELECT z.task_id, width_bucket(z.score, %(thresholds)s::float8[]) AS band, s.votes, s.retired IS NULL AS open,
+           z.score >= %(confirm)s AS sure, {_FREE} AND z.task_id < %(before)s AS free
+    {_SCORED} AND (g.task_id IS NULL OR g.origin = 'review')
+) AS pool
+GROUP BY band
+"""
+POOL_SCORES = f"SELECT z.score {_SCORED} AND {_FREE}"
+
+# The free tasks that are sure enough, and still people's.
+SURE = f"""
+SELECT z.task_id {_SCORED} AND {_FREE} AND s.retired IS NULL AND z.score >= %(threshold)s AND z.task_id < %(before)s
+ORDER BY z.task_id
+"""
+
+# Free tasks whose lot is below the share of their like become audits. What is locked right now waits for the next draw.
+# Index scored_by_lot.
+DRAW_AUDITS = f"""
+WITH mine AS (
+    SELECT z.task_id, z.lot, (%(shares)s::float8[])[width_bucket(z.score, %(thresholds)s::float8[])] AS share
+    {_SCORED} AND {_FREE} AND z.lot < %(most)s AND (%(tasks)s::bigint[] IS NULL OR z.task_id = ANY(%(tasks)s))
+      AND z.lot < (%(shares)s::float8[])[width_bucket(z.score, %(thresholds)s::float8[])]
+      AND NOT EXISTS (SELECT FROM projects_review r WHERE r.task_id = z.task_id)
+      AND NOT EXISTS (SELECT FROM projects_assignment a WHERE a.task_id = z.task_id AND a.shown)
+    ORDER BY z.task_id FOR UPDATE OF s SKIP LOCKED
+)
+INSERT INTO projects_audit (task_id, project_id, probability, run, drawn_at)
+SELECT task_id, %(project)s, share, %(run)s, now() FROM mine
+ON CONFLICT (task_id) DO NOTHING RETURNING task_id
+"""
+
+# All audits of what the champion may label, with what people have made of them. Index of audits by project.
+AUDITS = """
+SELECT z.task_id, z.score, z.label, z.lot, d.drawn_at < now() - %(patience)s, s.votes, s.retired, coalesce(g.label, -1)
+FROM projects_audit d
+JOIN aggregation_scored z ON z.task_id = d.task_id AND z.run = %(run)s AND NOT z.taught
+JOIN projects_taskstate s ON s.task_id = d.task_id
+LEFT JOIN projects_gold g ON g.task_id = d.task_id
+WHERE d.project_id = %(project)s AND d.task_id >= %(first)s AND (g.task_id IS NULL OR g.origin = 'review')
+ORDER BY d.task_id
+"""
+
+# What the machine says of some tasks by this retraining.
 SAID = "SELECT task_id, posterior FROM projects_prediction WHERE task_id = ANY(%(tasks)s) AND run = %(run)s"
-ALONE = """
-SELECT s.task_id, p.posterior, p.run, c.label
-FROM projects_taskstate s
-JOIN projects_task t ON t.id = s.task_id
-LEFT JOIN projects_prediction p ON p.task_id = s.task_id
-LEFT JOIN aggregation_consensus c ON c.task_id = s.task_id
-WHERE t.project_id = %(project)s AND t.id > %(after)s AND s.retired = 'auto' AND s.votes = 0
-ORDER BY t.id LIMIT %(limit)s
+
+# Tasks that are the machine's: which a certificate does not cover, or which it covers with another label (true).
+# Without one, all.
+NOT_COVERED = """
+SELECT s.task_id, z.covered IS TRUE
+FROM projects_task t
+JOIN projects_taskstate s ON s.task_id = t.id
+LEFT JOIN aggregation_consensus c ON c.task_id = t.id
+LEFT JOIN LATERAL (
+    SELECT z.label,
+           z.run = %(run)s::bigint AND z.score >= %(threshold)s::float8 AND z.task_id < %(before)s::bigint AS covered
+    FROM aggregation_scored z WHERE z.task_id = t.id
+) AS z ON true
+WHERE t.project_id = %(project)s AND s.retired = 'auto' AND s.votes = 0
+  AND (z.covered IS NOT TRUE OR c.label IS DISTINCT FROM z.label)
+ORDER BY t.id
 """
 
 # Tasks that were the machine's are open again, and consumers are told that there is no label.

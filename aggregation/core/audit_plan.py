@@ -6,6 +6,8 @@ is worth most where it decides; audits of tasks far below any threshold in reach
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from aggregation.core.threshold_plan import ThresholdPlan
@@ -57,6 +59,36 @@ def next_share(evidence: Evidence, plan: ThresholdPlan, goal: int, n: int) -> Fl
     share = evidence.share.copy()
     share[: goal + 1] = np.maximum(share[: goal + 1], -np.expm1(-low))
     return share
+
+
+def answered_share(share: Floats, drawn: Floats, waiting: Floats) -> Floats:
+    """How far evidence may go, f8[G]: from `share` up to what has been drawn, but no further than all have answered.
+
+    share, drawn: f8[G] in 0..1, not rising. waiting: f8[m], lots of those drawn beyond `share` that are not answered.
+    Audits count in the order of their lots, whatever is known of them, so that none waits for what it would say.
+    """
+    return np.asarray(np.maximum(share, np.minimum(drawn, waiting.min(initial=1.0))))
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a first certificate still needs.
+
+    audits: about how many more, if the machine goes on to be wrong as often as now; None if it can't be reached so.
+    error: 0..1, how often it seems to be wrong where it is surest, for the threshold that comes nearest.
+    """
+
+    audits: int | None
+    error: float
+
+
+def outlook(evidence: Evidence, plan: ThresholdPlan) -> Outlook:
+    """A forecast of the first certificate by the bound itself, at the error that scores promise and audits correct."""
+    cost, error = audits_to_certify(evidence, plan), _error(evidence, plan)
+    if not np.isfinite(cost).any():
+        return Outlook(None, float(min(error.min(), 1.0)))
+    nearest = int(cost.argmin())
+    return Outlook(int(np.ceil(cost[nearest])), float(min(error[nearest], 1.0)))
 
 
 def _exposure(share: Floats) -> Floats:

@@ -77,6 +77,7 @@ __all__ = [
     "certified_threshold",
     "certify",
     "count_evidence",
+    "evidence_of",
     "plan_thresholds",
 ]
 
@@ -141,13 +142,19 @@ class Evidence:
 
 def count_evidence(audits: ScoredAudits, pool_score: Floats, share: float | Floats, plan: ThresholdPlan) -> Evidence:
     """Count what was audited and what is left; arguments as those of `certified_threshold`."""
+    tasks = len(pool_score) - np.searchsorted(np.sort(pool_score), plan.threshold)
+    return evidence_of(audits, np.asarray(tasks, np.int64), share, plan)
+
+
+def evidence_of(audits: ScoredAudits, tasks: Ids, share: float | Floats, plan: ThresholdPlan) -> Evidence:
+    """As `count_evidence`, of a pool that was counted elsewhere: int[G], its tasks at or above each threshold."""
     share = np.array(np.broadcast_to(share, plan.threshold.shape), np.float64)
     refuse("share", share, ~((share >= 0) & (share <= 1)), "0 to 1")
     refuse("share", share[1:], np.diff(share) > 0, "no more than the one before")
     counted = (audits.score[:, None] >= plan.threshold) & (audits.lot[:, None] < share)
     wrong = counted & ~audits.right[:, None]
     return Evidence(
-        tasks=np.asarray(len(pool_score) - np.searchsorted(np.sort(pool_score), plan.threshold), np.int64),
+        tasks=tasks,
         audits=counted.sum(axis=0),
         wrong=wrong.sum(axis=0),
         exposed=exposures(audits.lot) @ wrong,

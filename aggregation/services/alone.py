@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 from django.db import transaction
-from numpy.typing import NDArray
 from psycopg.types.json import Jsonb
 
 from aggregation import tier_queries
@@ -16,28 +13,32 @@ from aggregation.core import live
 from aggregation.core.confirming import sharpened
 from aggregation.core.votes import Floats
 from projects.models import Project
-from projects.queries import fetch, from_json
+from projects.queries import fetch
 from projects.services.recompute import decode_posteriors
 
 #: Tasks in one transaction.
 CHUNK = 1000
+#: Behind the id of every task.
+ALWAYS = 2**62
 
 
 @dataclass(frozen=True)
 class InForce:
-    """The certificate on which the machine answers alone: of which retraining's learner, and from which score."""
+    """The certificate on which the machine answers alone: of which retraining's learner, from which score, and before
+    which task it has not become worse (None: all)."""
 
     id: int
     run: int
     threshold: float
     sharpness: float
+    before: int | None = None
 
     def says(self, prediction: Floats) -> Floats:
         """What the machine makes of a prediction f8[K], or f8[n, K]."""
         return sharpened(prediction, self.sharpness)
 
-    def covers(self, run: int | None, said: Floats) -> bool:
-        return run == self.run and float(said.max()) >= self.threshold
+    def covers(self, task: int, run: int | None, said: Floats) -> bool:
+        return run == self.run and float(said.max()) >= self.threshold and (self.before is None or task < self.before)
 
 
 def in_force(project: Project) -> InForce | None:
@@ -65,23 +66,24 @@ def _publish(project: Project, certificate: InForce, said: dict[int, Floats]) ->
         fetch(tier_queries.PUBLISH_MACHINE, project=project.id, run=certificate.run, rows=Jsonb(rows))
 
 
-def give_all(*, project: Project, certificate: InForce, task_ids: NDArray[np.int64]) -> int:
+def give_all(*, project: Project, certificate: InForce, task_ids: Sequence[int]) -> int:
     """As ``give``, for any number of tasks, a chunk at a time while the certificate is in force: how many."""
     given = 0
     for start in range(0, len(task_ids), CHUNK):
         with transaction.atomic():
             if in_force(project) != certificate:
                 break
-            asked = {"tasks": task_ids[start : start + CHUNK].tolist(), "run": certificate.run}
-            said = _said(project, certificate, fetch(tier_queries.SAID, **asked))
-            sure = {id_: p for id_, p in said.items() if certificate.covers(certificate.run, p)}
-            given += give(project=project, certificate=certificate, said=sure)
+            said = _said(project, certificate, task_ids[start : start + CHUNK])
+            given += give(project=project, certificate=certificate, said=said)
     return given
 
 
-def _said(project: Project, certificate: InForce, rows: list[tuple[Any, ...]]) -> dict[int, Floats]:
+def _said(project: Project, certificate: InForce, task_ids: Sequence[int]) -> dict[int, Floats]:
+    """What the machine says of those of these tasks that the certificate covers."""
+    rows = fetch(tier_queries.SAID, tasks=list(task_ids), run=certificate.run)
     proba = certificate.says(decode_posteriors([encoded for _, encoded in rows], len(project.labels)))
-    return {id_: p for (id_, _), p in zip(rows, proba, strict=True)}
+    said = {id_: p for (id_, _), p in zip(rows, proba, strict=True)}
+    return {id_: p for id_, p in said.items() if certificate.covers(id_, certificate.run, p)}
 
 
 def take_back_all(*, project: Project, certificate: InForce | None) -> int:
@@ -89,26 +91,17 @@ def take_back_all(*, project: Project, certificate: InForce | None) -> int:
 
     Where it covers the task with another label, that is published.
     """
-    taken = 0
-    for rows in _alone(project):
-        reopened, relabelled = [], {}
-        for id_, encoded, run, label in rows:
-            said = None
-            if certificate is not None and encoded is not None:
-                said = certificate.says(live.decode_posterior(from_json(encoded), len(project.labels)))
-            if certificate is None or said is None or not certificate.covers(run, said):
-                reopened.append(id_)
-            elif int(said.argmax()) != label:
-                relabelled[id_] = said
+    run, threshold, before = (None, None, None) if certificate is None else _terms(certificate)
+    asked = {"project": project.id, "run": run, "threshold": threshold, "before": before}
+    rows, taken = fetch(tier_queries.NOT_COVERED, **asked), 0
+    for start in range(0, len(rows), CHUNK):
+        some = rows[start : start + CHUNK]
         with transaction.atomic():
-            taken += len(fetch(tier_queries.REOPEN, tasks=reopened))
+            taken += len(fetch(tier_queries.REOPEN, tasks=[id_ for id_, covered in some if not covered]))
             if certificate is not None and in_force(project) == certificate:
-                _publish(project, certificate, relabelled)
+                _publish(project, certificate, _said(project, certificate, [id_ for id_, covered in some if covered]))
     return taken
 
 
-def _alone(project: Project) -> Iterator[list[tuple[Any, ...]]]:
-    after = 0
-    while rows := fetch(tier_queries.ALONE, project=project.id, after=after, limit=CHUNK):
-        yield rows
-        after = rows[-1][0]
+def _terms(certificate: InForce) -> tuple[int, float, int]:
+    return certificate.run, certificate.threshold, ALWAYS if certificate.before is None else certificate.before

@@ -1,29 +1,28 @@
-"""Which tasks audit the machine: drawn by lot once and for all, so that no learner, run or score has a say in it."""
+"""Which tasks audit the machine. They are drawn where audits certify most, by lots that no learner, run or score has a
+say in; and with which probability is recorded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from django.db import transaction
 from numpy.typing import NDArray
 
+from aggregation import tier_queries
 from aggregation.core.acquisition import lots
+from aggregation.core.tiers import ThresholdPlan
 from aggregation.core.votes import Floats
-from aggregation.models import Run
-from projects.models import LiveModel, Project
+from projects.models import Audit, Project
+from projects.queries import fetch
 
-
-def audit_share_of(project: Project) -> float:
-    """The share of tasks that a learner taught now never sees: 0 where the machine never answers alone."""
-    return 0.0 if project.auto_label_error is None else project.audit_share
+Ints = NDArray[np.int64]
 
 
 def is_audited(project: Project, task_ids: Sequence[int] | NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Whether each of these tasks is for audits, bool[n]: people answer it blind, and no learner is taught on it.
-
-    None is where the machine never answers alone. A task stays audited when the share grows.
-    """
-    return np.asarray(lots_of(project, task_ids) < audit_share_of(project))
+    """Whether each of these tasks was drawn for audits, bool[n]: people answer it blind, no learner is taught it."""
+    drawn = Audit.objects.filter(project=project).values_list("task_id", flat=True)
+    return np.isin(np.asarray(task_ids, dtype=np.int64), np.fromiter(drawn, np.int64))
 
 
 def lots_of(project: Project, task_ids: Sequence[int] | NDArray[np.integer]) -> Floats:
@@ -31,8 +30,25 @@ def lots_of(project: Project, task_ids: Sequence[int] | NDArray[np.integer]) -> 
     return lots(np.asarray(task_ids, dtype=np.int64), seed=project.id)
 
 
-def champion_has_seen_audits(project: Project) -> bool:
-    """Whether the project's learner has been taught tasks that are for audits now, which so tell nothing of it."""
-    champion = LiveModel.objects.values_list("learner_run", flat=True).get(project=project)
-    run = Run.objects.filter(id=champion).first() if champion else None
-    return run is not None and run.parameters.get("audit_share", 0.0) < audit_share_of(project)
+def draw(
+    *,
+    project: Project,
+    run: int,
+    plan: ThresholdPlan,
+    share: Floats,
+    first: int = 0,
+    task_ids: Sequence[int] | None = None,
+) -> list[int]:
+    """Make audits of all tasks (or of these) that the machine may label and whose lot is below the share of their like.
+
+    share: f8[G] in 0..1, of tasks at or above each of the plan's thresholds. A task that somebody has voted on, holds
+    or was shown the machine's answer of is none: the machine won't label it, either. One that the machine has labelled
+    is taken back. Gives the ids; those drawn before are not among them.
+    """
+    asked = {"project": project.id, "run": run, "first": first, "tasks": None if task_ids is None else list(task_ids)}
+    # From the lowest threshold up, as width_bucket counts them.
+    wanted = {"thresholds": plan.threshold[::-1].tolist(), "shares": share[::-1].tolist(), "most": float(share.max())}
+    with transaction.atomic():
+        drawn = [id_ for (id_,) in fetch(tier_queries.DRAW_AUDITS, **asked, **wanted)]
+        fetch(tier_queries.REOPEN, tasks=drawn)
+    return drawn

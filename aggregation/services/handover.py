@@ -12,10 +12,11 @@ from psycopg.types.json import Jsonb
 from aggregation import queries, tier_queries
 from aggregation.core import live
 from aggregation.core.votes import Floats
-from aggregation.models import ConsensusSource
+from aggregation.models import Auditing, ConsensusSource
 from aggregation.services.alone import InForce, give, in_force
-from aggregation.services.auditing import is_audited
+from aggregation.services.drawing import draw_new
 from aggregation.services.on_call import champion_run, predict_now
+from aggregation.services.scoring import score_new
 from projects.errors import NotFound
 from projects.models import Learner, Project, Task
 from projects.queries import fetch, from_json
@@ -78,12 +79,15 @@ def _note_predictions(project: Project, run: int | None, stored: HandedOver, sai
         return
     rows = [{"task_id": id_, "posterior": live.encode_posterior(said[id_])} for id_ in new]
     fetch(queries.WRITE_PREDICTIONS, rows=Jsonb(rows), run=run)
+    auditing = Auditing.objects.filter(project=project).first()
+    if auditing is not None:
+        score_new(project=project, run=run, sharpness=auditing.sharpness, said={id_: said[id_] for id_ in new})
+        draw_new(project=project, auditing=auditing, run=run, task_ids=new)
     certificate = in_force(project)
     if certificate is not None:
         proba = {id_: certificate.says(said[id_]) for id_ in new}
-        sure = [id_ for id_ in new if certificate.covers(run, proba[id_])]
-        alone = [id_ for id_, audited in zip(sure, is_audited(project, sure), strict=True) if not audited]
-        give(project=project, certificate=certificate, said={id_: proba[id_] for id_ in alone}, wait="")
+        sure = {id_: p for id_, p in proba.items() if certificate.covers(id_, run, p)}
+        give(project=project, certificate=certificate, said=sure, wait="")
     recompute_tasks(project=project, task_ids=sorted(new))
 
 
@@ -104,7 +108,7 @@ def _answer(project: Project, certificate: InForce | None, row: tuple[Any, ...])
     if certificate is not None and encoded is not None:
         # Audited: people look at it, too, and their answer will replace this one.
         said = certificate.says(live.decode_posterior(from_json(encoded), len(project.labels)))
-        if certificate.covers(predicted_by, said):
+        if certificate.covers(task, predicted_by, said):
             name, sure = project.labels[int(said.argmax())], float(said.max())
             return Answer(task, key, name, sure, ConsensusSource.MACHINE.value, predicted_by, votes)
     return Answer(task, key, votes=votes)

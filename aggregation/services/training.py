@@ -19,7 +19,7 @@ from aggregation.core.votes import Floats, Ints
 from aggregation.learners import storage
 from aggregation.models import Run, RunStage
 from aggregation.services.artefacts import HeldOut, save_artefact
-from aggregation.services.auditing import audit_share_of, champion_has_seen_audits, is_audited
+from aggregation.services.auditing import is_audited
 from aggregation.services.champion import challenge_champion, stored_predictions
 from aggregation.services.fitting import Loaded, fit_label_model, load_votes
 from aggregation.services.forecasting import learning_curve
@@ -64,7 +64,6 @@ def parameters_of(project: Project) -> dict[str, Any]:
         "fields": project.learner_fields,
         "label_model": project.label_model,
         "seed": SEED,
-        "audit_share": audit_share_of(project),
     }
 
 
@@ -114,7 +113,7 @@ def _here(project: Project, taught: Taught) -> tuple[bytes, Floats, dict[str, An
     metrics = {
         "prediction_weight": fit_weight(learnt.held_out, taught.posterior, taught.fit.label_prior),
         **_measured(project, taught, learnt.held_out, learnt.learned),
-        **(HAS_SEEN_AUDITS if champion_has_seen_audits(project) else promotion(compared)),
+        **promotion(compared),
         "learning_curve": learning_curve(
             learner=learner, payloads=payloads, target=target, fields=fields, votes=taught.votes, seed=SEED
         ),
@@ -145,10 +144,6 @@ def _elsewhere(project: Project, taught: Taught) -> tuple[bytes, Floats, dict[st
         "challenge": None,
     }
     return storage.pack({"learner": Learner.REMOTE.value}, {}), said, metrics
-
-
-#: No champion stays that nobody could ever certify, however good it may be.
-HAS_SEEN_AUDITS = {"promoted": True, "why": "The champion has been taught what is to audit it.", "challenge": None}
 
 
 def payloads_of(task_ids: Sequence[int] | NDArray[np.int64]) -> list[dict[str, Any]]:

@@ -3,7 +3,16 @@
 from projects.models.budget import BudgetShare, Payment
 from projects.models.conduct import Action, Condition, Conduct, Rule, Sanction
 from projects.models.idempotency import IdempotencyKey
-from projects.models.live import ConfirmConfusion, Confusion, LiveModel, PooledError, Prediction, Skill, TaskPosterior
+from projects.models.live import (
+    Audit,
+    ConfirmConfusion,
+    Confusion,
+    LiveModel,
+    PooledError,
+    Prediction,
+    Skill,
+    TaskPosterior,
+)
 from projects.models.people import (
     TAG,
     TAG_LENGTH,
@@ -55,6 +64,7 @@ __all__ = [
     "ApiToken",
     "Assignment",
     "AssignmentStatus",
+    "Audit",
     "BudgetShare",
     "Condition",
     "Conduct",

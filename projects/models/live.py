@@ -101,3 +101,16 @@ class Prediction(models.Model):
     )
     posterior = models.JSONField()  # as the learner gives it, not yet weighed
     run = models.BigIntegerField()
+
+
+class Audit(models.Model):
+    """A task drawn by lot to audit the machine: people answer it blind, and no learner is ever taught on it."""
+
+    task = models.OneToOneField(Task, on_delete=models.CASCADE, primary_key=True, related_name="audit")
+    project = models.ForeignKey(
+        Project, on_delete=models.CASCADE, related_name="audits"
+    )  # index: a look reads them all
+    # With which it was to be an audit, among those that the machine was as sure of; drawn if its lot is below it.
+    probability = models.FloatField()
+    run = models.BigIntegerField()  # whose learner it was drawn for
+    drawn_at = models.DateTimeField(db_default=Now())

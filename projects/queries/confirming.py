@@ -1,9 +1,12 @@
 """What the machine says, shown to people."""
 
-# What is to be decided of new assignments: what the machine says of their tasks. Index: primary keys.
+# What is to be decided of new assignments: what the machine says of their tasks, and whether these audit it. Index:
+# primary keys.
 TO_SUGGEST = """
-SELECT a.id, a.task_id, p.posterior
-FROM projects_assignment a LEFT JOIN projects_prediction p ON p.task_id = a.task_id
+SELECT a.id, d.task_id IS NOT NULL, p.posterior
+FROM projects_assignment a
+LEFT JOIN projects_prediction p ON p.task_id = a.task_id
+LEFT JOIN projects_audit d ON d.task_id = a.task_id
 WHERE a.id = ANY(%(assignments)s::uuid[]) AND a.shown IS NULL
 """
 

@@ -15,6 +15,7 @@ WITH p AS MATERIALIZED (
     INSERT INTO projects_task (id, project_id, key, data, created_at)
     SELECT t.id, p.id, t.key, t.data, now()
     FROM p, jsonb_to_recordset(%(tasks)s) AS t(id bigint, key text, data jsonb)
+    ORDER BY t.key  -- so that of two requests for the same keys none waits for the other in a circle
     ON CONFLICT (project_id, key) DO NOTHING
     RETURNING id
 ), state AS (

@@ -7,10 +7,7 @@ from dataclasses import replace
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from aggregation.core import live
-from aggregation.core.acquisition import lots
 from aggregation.core.confirming import sharpened
 from projects import queries
 from projects.models import LiveModel, Project
@@ -31,7 +28,7 @@ def suggest(*, project: Project, leases: Sequence[Lease]) -> list[Lease]:
     ids = [lease.id for lease in leases]
     new = fetch(queries.TO_SUGGEST, assignments=ids)
     weight = LiveModel.objects.values_list("prediction_weight", flat=True).get(project=project)
-    decided = [(id_, *_decision(project, weight, task_id, from_json(stored))) for id_, task_id, stored in new]
+    decided = [(id_, *_decision(project, weight, audits, from_json(stored))) for id_, audits, stored in new]
     chosen = {"assignments": [row[0] for row in decided], "suggestions": [row[1] for row in decided]}
     *_, rows = fetch_together(
         (queries.SUGGEST, {**chosen, "shown": [row[2] for row in decided]}),
@@ -41,19 +38,12 @@ def suggest(*, project: Project, leases: Sequence[Lease]) -> list[Lease]:
     return [replace(lease, suggestion=shown.get(lease.id)) for lease in leases]
 
 
-def _decision(project: Project, weight: float, task_id: int, stored: Any) -> tuple[int | None, bool]:
-    """What the machine says of the task, if it is sure enough; and whether it is shown."""
+def _decision(project: Project, weight: float, audits: bool, stored: Any) -> tuple[int | None, bool]:
+    """What the machine says of the task, if it is sure enough; and whether it is shown: never where it is audited."""
     if stored is None or project.confirm_above is None:
         return None, False
     said = sharpened(live.decode_posterior(stored, len(project.labels)), weight)
     if said.max() < project.confirm_above:
         return None, False
-    blind = _is_audit(project, task_id) or _random.random() < project.blind_share
+    blind = audits or _random.random() < project.blind_share
     return int(said.argmax()), not blind
-
-
-def _is_audit(project: Project, task_id: int) -> bool:
-    """Audits are answered blind (``aggregation.services.auditing``)."""
-    return project.auto_label_error is not None and bool(
-        lots(np.array([task_id]), seed=project.id)[0] < project.audit_share
-    )

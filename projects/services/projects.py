@@ -50,9 +50,8 @@ STEERING = {
 }
 #: Settings that say when a task stops.
 STOPPING = {"flag_below", "gold_exposures", "gold_share", "max_skips", "min_votes", "redundancy", "target_confidence"}
-#: Settings that say which tasks audit the learner; and those of the three tiers.
-AUDITED = {"auto_label_error", "audit_share"}
-TIERS = AUDITED | {"auto_label_confidence", "confirm_above"}
+#: Settings of the three tiers.
+TIERS = {"auto_label_error", "auto_label_confidence", "audit_share", "confirm_above"}
 #: Label models that draw what few votes say of an annotator towards what all votes say of everybody.
 CAUTIOUS = {"auto", "difficulty_dawid_skene", "hierarchical_dawid_skene"}
 #: What an annotator nobody knows yet is taken to be, before the first refit measures it.
@@ -152,17 +151,9 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         budget.configure_budget(project=project, before=before)
     if changes.keys() & STEERING:
         request_refit(project_id=project.id)
-    if changes.keys() & AUDITED:
-        _leave_out_audits(project)
     if changes.keys() & TIERS:
         hint_after_commit("aggregation.look", project.id)
     return project
-
-
-def _leave_out_audits(project: Project) -> None:
-    """The learner is taught anew, without what is to audit it now."""
-    if project.learner and TaskState.objects.filter(project=project, votes__gt=0).exists():
-        request_retraining(project_id=project.id)
 
 
 def _retire_anew(project: Project, changes: Mapping[str, Any]) -> None:

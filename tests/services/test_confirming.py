@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aggregation.selectors import statistics_of
-from projects.models import Assignment, ConfirmConfusion, LiveModel, Prediction
+from projects.models import Assignment, Audit, ConfirmConfusion, LiveModel, Prediction
 from projects.services import confirming
 from projects.services.ballots import VoteInput
 from projects.services.leases import Lease, lease_tasks
@@ -70,9 +70,12 @@ def test_what_was_decided_stays_however_often_one_asks(campaign: Make, monkeypat
 
 
 def test_audits_are_answered_blind(campaign: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    c = confirmed(campaign, learner="numeric", learner_fields=["n"], auto_label_error=0.05, audit_share=1.0)
+    c = confirmed(campaign, learner="numeric", learner_fields=["n"], auto_label_error=0.05)
     always(monkeypatch, 0.5)
-    assert {lease.suggestion for lease in leases(c).values()} == {None}
+    for n in range(5):
+        Audit.objects.create(task_id=c.task(n), project=c.project, probability=0.5, run=1)
+    given = leases(c)
+    assert {n for n, lease in given.items() if lease.suggestion} == set(range(5, 10))
 
 
 def test_the_next_task_with_a_vote_comes_with_what_the_machine_says(

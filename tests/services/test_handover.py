@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from aggregation.models import Certificate, Consensus
-from aggregation.services.auditing import is_audited
+from aggregation.models import Auditing, Certificate, Consensus
+from aggregation.services.auditing import lots_of
 from aggregation.services.handover import answer_of, predict
 from projects.errors import Conflict, InvalidTasks, NotFound
-from projects.models import HANDOVER_PRIORITY, Prediction, Task, TaskQueue
+from projects.models import HANDOVER_PRIORITY, Audit, Prediction, Task, TaskQueue
 from projects.services.projects import request_retraining
 from tests.services.campaign import Campaign, assert_state_is_fresh
 
 Make = Callable[..., Campaign]
-LEARNING = {"learner": "numeric", "learner_fields": ["n"], "auto_label_error": 0.05, "audit_share": 0.001}
+LEARNING = {"learner": "numeric", "learner_fields": ["n"], "auto_label_error": 0.05}
 
 
 def learnt(campaign: Make, **settings: Any) -> Campaign:
@@ -92,18 +92,41 @@ def test_a_certificate_of_another_learner_is_none(campaign: Make) -> None:
     assert ask(c, {"data": {"n": 1}})[0].status == "asked"
 
 
+def drawing(c: Campaign, certificate: Certificate, share: float) -> None:
+    """As if so large a share of what is certified had been drawn for audits."""
+    plan = {"threshold": [certificate.threshold], "expected": [0.01], "error": 0.05, "alpha": 0.05}
+    plan |= {"wishes": {"error": 0.05, "confidence": 0.95}, "since": 0, "drawn": [share], "answered": [0.0]}
+    run = certificate.learner_run_id
+    Auditing.objects.create(project=c.project, learner_run=run, plan=plan, champions=1, sharpness=1.0)
+
+
 def test_an_audited_task_is_answered_at_once_and_people_are_asked_too(campaign: Make) -> None:
-    c = learnt(campaign, audit_share=1.0, auto_label_error=None)
-    certify(c)
-    type(c.project).objects.filter(id=c.id).update(auto_label_error=0.05)
+    c = learnt(campaign)
+    drawing(c, certify(c), share=1.0)
 
-    (answer,) = ask(c, {"data": {"n": 1}})
+    sure, unsure = ask(c, {"data": {"n": 1}}, {"data": {"n": 49.5}})
 
-    assert is_audited(c.fresh(), [answer.task]).all()
-    assert (answer.status, answer.label, answer.source) == ("answered", "cat", "machine")
-    assert not Consensus.objects.filter(task=answer.task).exists(), "nothing is published that people have yet to see"
+    assert Audit.objects.get(project=c.project).task_id == sure.task, "only what it may answer is audited"
+    assert Audit.objects.get(project=c.project).probability == 1.0
+    assert (sure.status, sure.label, sure.source) == ("answered", "cat", "machine") and unsure.status == "asked"
+    assert not Consensus.objects.filter(task=sure.task).exists(), "nothing is published that people have yet to see"
     assert c.lease(0).data == {"n": 1}
-    assert answer_of(project=c.fresh(), which=str(answer.key)) == answer
+    assert answer_of(project=c.fresh(), which=str(sure.key)) == sure
+
+
+def test_tasks_that_come_are_audited_by_the_share_of_their_like(campaign: Make) -> None:
+    c = learnt(campaign)
+    drawing(c, certify(c), share=0.3)
+
+    ids = [answer.task for _ in range(2) for answer in ask(c, *[{"data": {"n": 1}}] * 100)]
+
+    audits = Audit.objects.filter(project=c.project)
+    lot = dict(zip(ids, lots_of(c.project, ids), strict=True))
+    assert set(audits.values_list("task_id", flat=True)) == {id_ for id_ in ids if lot[id_] < 0.3}
+    assert set(audits.values_list("probability", flat=True)) == {0.3}
+    assert set(Consensus.objects.filter(task__in=ids).values_list("task_id", flat=True)) == {
+        id_ for id_ in ids if lot[id_] >= 0.3
+    }
 
 
 def test_the_same_key_is_the_same_task_and_its_answer_what_people_said(campaign: Make) -> None:
@@ -183,8 +206,9 @@ def test_nobody_learns_of_a_task_that_is_not_there(campaign: Make) -> None:
 
 
 def test_what_audits_a_learner_does_not_teach_it(campaign: Make) -> None:
-    c = learnt(campaign, audit_share=0.3)
-    ids = list(Task.objects.filter(project=c.project).order_by("id").values_list("id", flat=True))
-    taught = c.project.runs.filter(kind="retraining").get()
-    assert taught.counts["trained_on"] == (~is_audited(c.fresh(), ids)).sum() < 100
-    assert taught.parameters["audit_share"] == 0.3
+    c = learnt(campaign)
+    for n in range(30):
+        Audit.objects.create(task_id=c.task(n), project=c.project, probability=0.3, run=1)
+    request_retraining(project_id=c.id)
+    taught = c.retrain()
+    assert taught is not None and taught.counts["trained_on"] == 70

@@ -1,0 +1,206 @@
+"""What audits conclude of a project's machine: from which threshold on it may label alone, or why it may not."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from aggregation.core.audit_plan import answered_share, audit_goal, next_share, outlook
+from aggregation.core.drift import watch
+from aggregation.core.tiers import CertifiedThreshold, Evidence, certify, evidence_of
+from aggregation.core.votes import Floats
+from aggregation.models import Auditing, Certificate, CertificateKind
+from aggregation.services.audits import Audits, ask, read_audits
+from aggregation.services.drawing import Drawing, plan_for, wishes_of
+from aggregation.services.scoring import Part, Pool, count_pool
+from aggregation.services.words import become_worse, certified, not_certified
+from projects.models import Learner, Project
+
+#: Audits that are drawn at a time, …
+AT_WORK = 50
+#: … but no more than so large a part of all tasks that people have answered: what audits teaches no learner.
+PART = 1 / 3
+#: Drift is watched for against at most this share wrong.
+MOST_ERROR = 0.49
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a look concluded: a threshold for the learner of a run, or none; why, and by which figures.
+
+    before: only labels of tasks before this one; None: all.
+    """
+
+    run: int | None
+    threshold: float | None
+    reason: str
+    figures: dict[str, Any] = field(default_factory=dict)
+    before: int | None = None
+
+
+def find(part: Part, auditing: Auditing) -> Finding:
+    """What this part of the project's tasks says of the machine; and the next audits are drawn and asked for."""
+    project = part.project
+    if project.auto_label_error is None:
+        return Finding(None, None, "The machine is not to answer alone.")
+    if project.learner == Learner.REMOTE:
+        return Finding(None, None, "Nobody knows what a remote learner was taught: it can't be audited.")
+    plan = plan_for(part, auditing)
+    if plan is None:
+        return Finding(None, None, "There is no task that the machine could answer alone.")
+    current = _certificate(part, auditing)
+    drawing = Drawing(part, auditing, plan)
+    if drawing.drifted is not None:
+        return _of_before(drawing, read_audits(part), current, LEARN_FIRST)
+    drawing.go_on()
+    audits = read_audits(part)
+    if current is not None and (worse := _become_worse(drawing, audits, current)) is not None:
+        return worse
+    return _certify(drawing, audits, current)
+
+
+LEARN_FIRST = "The machine has become worse than allowed: it has to learn first."
+
+
+def in_force_now(project: Project) -> Certificate | None:
+    """The certificate in force, not held: for whoever is the only one to end it."""
+    return Certificate.objects.filter(project=project, kind=CertificateKind.ISSUED, ended_at__isnull=True).first()
+
+
+def _certificate(part: Part, auditing: Auditing) -> Certificate | None:
+    """The one in force, if it was issued by the present plan."""
+    current = in_force_now(part.project)
+    if current is None or current.learner_run_id != part.run:
+        return None
+    return current if {"error": current.error, "confidence": current.confidence} == wishes_of(part.project) else None
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """All that a look at audits has found."""
+
+    pool: Pool
+    audits: Audits
+    counted: np.ndarray[Any, np.dtype[np.bool_]]
+    evidence: Evidence
+    truth_error: float
+    found: CertifiedThreshold
+
+
+def _see(drawing: Drawing, pool: Pool, audits: Audits, held: float | None = None) -> Seen:
+    counted = audits.counted(drawing.answered, drawing.plan)
+    evidence = evidence_of(audits.scored(counted), pool.tasks, drawing.answered, drawing.plan)
+    error = min(audits.truth_error(counted), 1.0)
+    return Seen(pool, audits, counted, evidence, error, certify(evidence, drawing.plan, error, held))
+
+
+def _certify(drawing: Drawing, audits: Audits, current: Certificate | None) -> Finding:
+    """Look, and draw what certifies most, until there is something to answer.
+
+    To a new champion the audits of those before are known answers: its share passes them at once.
+    """
+    part, plan = drawing.part, drawing.plan
+    pool, held = count_pool(part, plan), _held(drawing, audits, current)
+    while True:
+        waiting = audits.waiting(drawing.answered, drawing.drawn, plan)
+        drawing.note(answered=answered_share(drawing.answered, drawing.drawn, waiting).tolist())
+        seen = _see(drawing, pool, audits, held)
+        held, share = seen.found.threshold, _next(drawing, seen)
+        if share is None:
+            break
+        drawing.note(drawn=share.tolist())
+        if drawing.go_on():
+            pool, audits = count_pool(part, plan), read_audits(part)
+    figures = _figures(drawing, seen) | {"asked": ask(audits)}
+    if seen.found.threshold is None:
+        return Finding(part.run, None, not_certified(part.project, figures), figures)
+    return Finding(part.run, seen.found.threshold, certified(part.project, figures), figures)
+
+
+def _held(drawing: Drawing, audits: Audits, current: Certificate | None) -> float | None:
+    """What was certified stays so, as bounds are for all looks, while the audits it rests on say what they did."""
+    if current is None:
+        return None
+    then = current.figures
+    wrong = audits.wrong_by(newest=then["newest"], threshold=current.threshold, share=then["share"])
+    error = audits.truth_error(audits.counted(drawing.answered, drawing.plan))
+    still = wrong <= then["wrong"] and then["bound"] + error - then["truth_error"] <= current.error
+    return current.threshold if still else None
+
+
+def _next(drawing: Drawing, seen: Seen) -> Floats | None:
+    """The shares to draw by next; None while people have audits to answer, or where more would certify nothing more."""
+    voted = int((seen.audits.votes > 0).sum())
+    if (drawing.answered < drawing.drawn).any() or voted > max(AT_WORK, PART * seen.pool.voted):
+        return None
+    left = _affordable(drawing, seen)
+    goal = audit_goal(seen.evidence, drawing.plan, left, drawing.row(seen.found.threshold)) if left > 0 else None
+    if goal is None:
+        return None
+    share = next_share(seen.evidence, drawing.plan, goal, min(left, AT_WORK))
+    return share if (share > drawing.answered).any() else None
+
+
+def _affordable(drawing: Drawing, seen: Seen) -> int:
+    """How many more audits the manager allows; those answered for a learner before, and not drawn for this one, too."""
+    known = seen.audits.answered & (seen.audits.lot >= seen.audits.share_of_like(drawing.drawn, drawing.plan))
+    allowed = int(drawing.part.project.audit_share * seen.pool.all)
+    return max(allowed - len(seen.audits.ids) + int(known.sum()), 0)
+
+
+def _become_worse(drawing: Drawing, audits: Audits, current: Certificate) -> Finding | None:
+    """Whether labels made since the certificate was issued are too often wrong: this learner labels no more."""
+    share = float(drawing.answered[drawing.row(current.threshold) - 1])
+    ids, right = audits.watched(after=current.figures["newest"], threshold=current.threshold, share=share)
+    error = audits.truth_error(audits.counted(drawing.answered, drawing.plan))
+    seen = watch(right, min(current.error + error, MOST_ERROR))
+    if seen.since is None:
+        return None
+    since, recent = int(ids[seen.since]), right[seen.since :]
+    drawing.note(drifted=since)
+    figures = {"audits": len(recent), "wrong": int((~recent).sum()), "evidence": seen.evidence, "since": since}
+    found = _of_before(drawing, audits, current, become_worse(figures))
+    return replace(found, figures=figures | found.figures)
+
+
+def _of_before(drawing: Drawing, audits: Audits, current: Certificate | None, reason: str) -> Finding:
+    """Labels made before the machine became worse stay if the audits of their own tasks still certify them.
+
+    That is a look that could have been had when the last of these tasks came, and the bound is for all looks.
+    """
+    assert drawing.drifted is not None, "asked of a machine that has become worse"
+    part = replace(drawing.part, before=drawing.drifted)
+    seen = _see(drawing, count_pool(part, drawing.plan), audits.before(drawing.drifted))
+    threshold = seen.found.threshold
+    if current is None or threshold is None or threshold > current.threshold:
+        return Finding(None, None, reason)
+    row = drawing.row(current.threshold) - 1
+    tasks, bound = int(seen.evidence.tasks[row]), float(seen.found.bounds[row])
+    stay = f" Its {tasks} labels from before stay: at most {bound:.1%} of them are wrong."
+    figures = {"bound": bound, "tasks": tasks, "sharpness": drawing.sharpness}
+    return Finding(part.run, current.threshold, reason + stay, figures, before=drawing.drifted)
+
+
+def _figures(drawing: Drawing, seen: Seen) -> dict[str, Any]:
+    found, audits = seen.found, seen.audits
+    row = drawing.row(found.threshold) - 1
+    first = outlook(seen.evidence, drawing.plan) if found.threshold is None else None
+    return {
+        "audits": found.audits,
+        "wrong": found.wrong,
+        "reviewed": int((seen.counted & audits.reviewed).sum()),
+        "waiting": int((~audits.answered).sum()),
+        "unproven": audits.unproven,
+        "share": float(drawing.answered[max(row, 0)]),
+        "truth_error": seen.truth_error,
+        "bound": found.bound,
+        "best_bound": float(found.bounds.min()),
+        "tasks": found.tasks,
+        "alpha": drawing.plan.alpha,
+        "sharpness": drawing.sharpness,
+        "newest": seen.pool.newest,
+        "affordable": _affordable(drawing, seen),
+        "outlook": first and asdict(first),
+    }
