@@ -48,6 +48,9 @@ class CertificateOut(serializers.Serializer[Any]):
     threshold = serializers.FloatField(help_text="The machine's probability of its label from which it holds.")
     error = serializers.FloatField(help_text="At most this share of its labels is wrong, …")
     confidence = serializers.FloatField(help_text="… with this confidence.")
+    before_task = serializers.IntegerField(
+        allow_null=True, help_text="Of tasks before this one alone: the machine has become worse since. Null: of all."
+    )
     figures = serializers.JSONField(help_text="What that was concluded from.")
     reason = serializers.CharField(help_text="The same in words.")
     created_at = serializers.DateTimeField()

@@ -124,7 +124,7 @@ class ProjectSettings(StrictSerializer):
         min_value=0.001,
         max_value=1,
         required=False,
-        help_text="The chance that people answer a task, unseen by the learner, whatever the machine says of it.",
+        help_text="The largest share of tasks that people answer to audit the machine, which never teach it.",
     )
     confirm_above = serializers.FloatField(
         min_value=0,

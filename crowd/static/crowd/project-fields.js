@@ -222,7 +222,7 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
         )}
         ${value.auto_label_error !== null &&
         html`${number("auto_label_confidence", "How sure that has to be", { min: 0.5, max: 0.9999, step: "any", inputmode: "decimal", required: true })}
-          ${number("audit_share", "Share of tasks for audits", { min: 0.001, max: 1, step: "any", inputmode: "decimal", required: true }, "People answer them whatever the machine says, and it never learns from them.")}`}
+          ${number("audit_share", "Most tasks for audits, a share", { min: 0.001, max: 1, step: "any", inputmode: "decimal", required: true }, "People answer them blind, where that certifies most, and it never learns from them.")}`}
         ${number(
           "confirm_above",
           "Show its answer to people above this probability (optional)",

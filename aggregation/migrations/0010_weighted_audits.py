@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('aggregation', '0007_remote_learner'),
-        ('projects', '0023_audits'),
+        ('aggregation', '0009_webhooks'),
+        ('projects', '0024_audits'),
     ]
 
     operations = [
