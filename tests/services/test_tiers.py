@@ -11,6 +11,7 @@ from projects.services.leases import lease_tasks
 from projects.services.projects import configure_project, request_retraining
 from projects.services.reviews import review_task
 from tests.services.campaign import Campaign, assert_counters_are_true
+from tests.support.client import wait_for
 
 Make = Callable[..., Campaign]
 TASKS, TAUGHT = 500, 100
@@ -62,8 +63,11 @@ def decide(c: Campaign, numbers: list[int], wrong: int = 0) -> None:
 
 
 def looked(c: Campaign) -> Auditing:
-    Auditing.objects.filter(project=c.project).update(rests_until="2000-01-01T00:00Z", seen_run=0)
-    assert look(project_id=c.id)
+    def done() -> bool:
+        Auditing.objects.filter(project=c.project).update(rests_until="2000-01-01T00:00Z", seen_run=0)
+        return look(project_id=c.id)
+
+    wait_for(done, what="a look: the stack's worker may be at one")
     return Auditing.objects.get(project=c.project)
 
 

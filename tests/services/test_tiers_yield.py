@@ -13,9 +13,9 @@ from aggregation.core.tiers import ScoredAudits, certified_threshold
 from aggregation.models import Auditing, Run
 from aggregation.services import scoring
 from aggregation.services.drawing import planned
-from aggregation.services.tiers import look
 from projects.models import Audit, Gold, LiveModel, Prediction, Task, TaskState
 from tests.services.campaign import Campaign
+from tests.services.test_tiers import looked
 
 Make = Callable[..., Campaign]
 TASKS, SHARE, ERROR, WEAK = 6000, 0.08, 0.05, 3.0
@@ -47,9 +47,7 @@ class Weak:
         return np.searchsorted(self.ids, ids)
 
     def look(self) -> Auditing:
-        Auditing.objects.filter(project=self.c.id).update(rests_until="2000-01-01T00:00Z", seen_run=0)
-        assert look(project_id=self.c.id)
-        return Auditing.objects.get(project=self.c.id)
+        return looked(self.c)
 
     @property
     def audits(self) -> dict[int, float]:
