@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.core.fit import Fit, Start
-from aggregation.core.label_models import HEED_TASK_PRIORS, LABEL_MODELS
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL, HEED_TASK_PRIORS, LABEL_MODELS
 from aggregation.core.live import PRIOR_FLOOR, task_prior, with_prior
 from aggregation.core.structure import shares
 from aggregation.core.votes import Floats, Ints, Votes
@@ -22,6 +22,15 @@ STEPS = 40
 #: more than the product of how good people and how sure predictions are, and a few turns from what is assumed of people
 #: stay near it. (From predictions taken at their word, turns end with people who are always right.)
 ROUNDS = 3
+
+
+def consensus_to_learn(votes: Votes) -> Fit:
+    """The consensus of people's votes that a learner is taught: that of `auto`, whatever label model publishes.
+
+    While most tasks have one vote, votes hardly tell who is right. A model without `auto`'s guards may then explain
+    whose votes lean to one label by putting nearly all tasks under it, and what is taught so says nothing else.
+    """
+    return LABEL_MODELS[DEFAULT_LABEL_MODEL](votes)
 
 
 def fit_weight(out_of_fold: Floats, posterior_from_votes: Floats, label_prior: Floats) -> float:

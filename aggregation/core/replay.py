@@ -25,7 +25,7 @@ from aggregation.core.fit import Fit
 from aggregation.core.gold_calibration import believed, lesson
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.policy import Policy
-from aggregation.core.prediction import fit_under, fit_with_predictions
+from aggregation.core.prediction import consensus_to_learn, fit_under, fit_with_predictions
 from aggregation.core.queue import places
 from aggregation.core.replay_tiers import Answers, MachineTier
 from aggregation.core.stopping import retire_reasons
@@ -283,7 +283,7 @@ class _Campaign:
         voted = np.flatnonzero(self.votes > 0 if self.tier is None else (self.votes > 0) & ~self.tier.audit)
         if not len(voted):
             return
-        posterior = LABEL_MODELS[self.policy.label_model](votes).posterior[voted]
+        posterior = consensus_to_learn(votes).posterior[voted]
         held_out, everywhere = self.teach(voted, posterior, 0)
         self.prediction = everywhere.copy()
         self.prediction[voted] = held_out

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from aggregation import queries
 from aggregation.core.challenge import Challenge
 from aggregation.core.fit import Fit
-from aggregation.core.prediction import fit_weight
+from aggregation.core.label_models import DEFAULT_LABEL_MODEL
+from aggregation.core.prediction import consensus_to_learn, fit_weight
 from aggregation.core.prediction_metrics import measure_predictions
 from aggregation.core.votes import Floats, Ints
 from aggregation.learners import storage
@@ -62,7 +63,7 @@ def parameters_of(project: Project) -> dict[str, Any]:
     return {
         "learner": project.learner,
         "fields": project.learner_fields,
-        "label_model": project.label_model,
+        "label_model": DEFAULT_LABEL_MODEL,
         "seed": SEED,
     }
 
@@ -96,7 +97,7 @@ def _load(project: Project, run: Run) -> Taught:
     )
     if not len(voted):
         raise ValueError("There are no votes to learn from yet.")
-    return Taught(loaded, fit_label_model(project=project, votes=loaded.votes, gold=None), voted)
+    return Taught(loaded, consensus_to_learn(loaded.votes), voted)
 
 
 def _here(project: Project, taught: Taught) -> tuple[bytes, Floats, dict[str, Any]]:

@@ -7,6 +7,7 @@ from aggregation.core.calibration_report import rightness
 from aggregation.core.cost_quality import cost_of, cost_quality, full, often_wrong, votes_to, wrongly_retired
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.policy import Policy
+from aggregation.core.prediction import consensus_to_learn
 from aggregation.core.replay import REFITS, replay
 from aggregation.core.votes import Votes
 
@@ -109,10 +110,11 @@ def test_it_is_scored_by_what_the_policy_was_not_told():
 
 def test_a_learner_is_taught_on_voted_tasks_and_answers_those_without_votes():
     votes, truth = crowd()
-    taught = []
+    taught, consensus = [], []
 
     def knows(rows, posterior, seed):
         taught.append(rows)
+        consensus.append(posterior)
         sure = np.full((T, K), 0.02)
         sure[np.arange(T), truth] = 0.96
         return sure[rows], sure
@@ -121,6 +123,7 @@ def test_a_learner_is_taught_on_voted_tasks_and_answers_those_without_votes():
     alone = replay(votes, truth, Policy(label_model=QUICK, order="random"), seed=0)
     assert found.accuracy[REFITS // 5] > alone.accuracy[REFITS // 5] + 0.1
     assert len(taught[0]) < T and len(taught[-1]) == T
+    np.testing.assert_array_equal(consensus[-1], consensus_to_learn(votes).posterior)
 
 
 def test_it_refuses_what_cannot_be_scored():
