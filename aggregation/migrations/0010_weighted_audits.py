@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('aggregation', '0009_webhooks'),
-        ('projects', '0024_audits'),
+        ('projects', '0025_audits'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('projects', '0023_predictions_in_place'),
+        ('projects', '0024_places_due'),
     ]
 
     operations = [
