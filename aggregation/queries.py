@@ -286,6 +286,26 @@ UPDATE projects_taskqueue q SET priority = new.priority FROM new
 WHERE q.task_id = new.task_id AND abs(q.priority - new.priority) >= %(places)s::integer
 """
 
+# The first tasks of the queue that nobody has voted on or holds, of those that a run has predicted. Index queue_next.
+FIRST_PREDICTED = """
+SELECT q.task_id, q.priority, t.data::text
+FROM projects_taskqueue q
+JOIN projects_taskstate s ON s.task_id = q.task_id AND s.votes = 0 AND s.leases = 0
+JOIN projects_prediction p ON p.task_id = q.task_id AND p.run = %(run)s
+JOIN projects_task t ON t.id = q.task_id
+WHERE q.project_id = %(project)s AND q.pool = '' AND q.open AND q.priority * -1 >= -1000
+ORDER BY q.priority * -1, q.task_id LIMIT %(limit)s
+"""
+
+# These come before all that is chosen by doubt, unless somebody has voted on them in the meantime.
+PUT_FIRST = """
+WITH mine AS (
+    SELECT task_id FROM projects_taskstate
+    WHERE task_id = ANY(%(tasks)s::bigint[]) AND votes = 0 ORDER BY task_id FOR UPDATE
+)
+UPDATE projects_taskqueue q SET priority = 1000 FROM mine WHERE q.task_id = mine.task_id AND q.priority < 1000
+"""
+
 # What a run has predicted of some tasks.
 PREDICTED_BY = """
 SELECT task_id, posterior FROM projects_prediction WHERE task_id = ANY(%(tasks)s) AND run = %(run)s ORDER BY task_id

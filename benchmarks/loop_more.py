@@ -14,7 +14,7 @@ import numpy as np
 from aggregation.core.calibration_report import rightness
 from aggregation.core.cost_quality import cost_quality, full
 from aggregation.core.policy import Policy
-from aggregation.core.replay import REFITS, Replayed, Teach
+from aggregation.core.replay import REFITS, Replayed
 from aggregation.core.simulation import digit_crowd
 from aggregation.core.votes import Floats, Ints, Votes
 from aggregation.offline.backtest import run
@@ -76,9 +76,9 @@ def learner(options: argparse.Namespace) -> dict[str, Any]:
         seeds = range(options.seeds if votes.n_tasks <= loop.LARGE else min(options.seeds, loop.FEW_SEEDS))
         alone: Policy = replace(read_policy(options.policy), learner=None)
         policy = material.with_learner(alone)
-        teach: Teach = material.teach(policy)
+        teach, features = material.learnt_by(policy)
         without = list(run(votes, truth, alone, seeds, name=f"{name}: without"))
-        taught = list(run(votes, truth, policy, seeds, teach, name=f"{name}: with"))
+        taught = list(run(votes, truth, policy, seeds, teach, f"{name}: with", features))
         found[name] = _compared(without, taught, votes, truth)
         shown = {key: value for key, value in found[name].items() if not isinstance(value, dict | list)}
         print(name, shown, file=sys.stderr, flush=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregation.core.acquisition import ACQUISITIONS, PRIORITY_STEPS, activelab, priority
+from aggregation.core.acquisition import ACQUISITIONS, PRIORITY_STEPS, activelab, diverse, priority
 from aggregation.core.votes import Floats
 
 #: Which open task is handed out first: the most uncertain, that with the fewest votes, that with the most, the one that
@@ -13,6 +13,10 @@ from aggregation.core.votes import Floats
 ORDERS = ("priority", "breadth_first", "depth_first", "sequential", "random")
 #: How uncertain a task is: by its posterior alone, or by ActiveLab also by how many votes it has.
 DOUBTS = (*ACQUISITIONS, "activelab")
+
+#: After a retraining so many of the first tasks are looked at, and one in ten of them comes before all others:
+#: `diverse` wants ten candidates for each place.
+CANDIDATES, PART = 2_000, 10
 
 
 def places(order: str, acquisition: str, posterior: Floats, votes: NDArray[np.integer]) -> NDArray[np.integer] | None:
@@ -34,3 +38,11 @@ def _doubt(acquisition: str, posterior: Floats, votes: NDArray[np.integer]) -> F
     if acquisition == "activelab":  # every annotator weighs the same
         return activelab(posterior.max(axis=1), votes.astype(np.float64), 1.0, posterior.shape[1])
     return ACQUISITIONS[acquisition](posterior)
+
+
+def spread(place: Floats, X: NDArray[np.floating]) -> NDArray[np.int64]:
+    """Which of the first tasks of the queue, that nobody has voted on, come before all others: rows, int64[n // PART].
+
+    place: f8[n] >= 0, theirs. X: f[n, D], their features as `learners.sketch` gives them.
+    """
+    return diverse(place, X, len(place) // PART)

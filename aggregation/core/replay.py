@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.core import live
+from aggregation.core.acquisition import PRIORITY_STEPS
 from aggregation.core.calibration import calibrate
 from aggregation.core.calibration_report import rightness
 from aggregation.core.fit import Fit
@@ -26,7 +27,7 @@ from aggregation.core.gold_calibration import believed, lesson
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.policy import Policy
 from aggregation.core.prediction import consensus_to_learn, fit_under, fit_with_predictions
-from aggregation.core.queue import places
+from aggregation.core.queue import CANDIDATES, places, spread
 from aggregation.core.replay_tiers import Answers, MachineTier
 from aggregation.core.stopping import retire_reasons
 from aggregation.core.structure import clamp
@@ -44,6 +45,8 @@ UNLIMITED = np.iinfo(np.int32).max
 #: From the rows of the tasks to learn from, int[n], their posteriors f8[n, K] and a seed: held-out predictions of those
 #: tasks, f8[n, K], and predictions of all, f8[T, K].
 Teach = Callable[[NDArray[np.integer], Floats, int], tuple[Floats, Floats]]
+#: Of the tasks, f[T, D].
+Features = NDArray[np.floating]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +72,16 @@ class Replayed:
     worst: float = 0.0
 
 
-def replay(votes: Votes, truth: Ints, policy: Policy, seed: int, teach: Teach | None = None) -> Replayed:
-    """Replay a policy. truth: int32[T], -1 where unknown. teach: the policy's learner, if it has one.
+def replay(
+    votes: Votes,
+    truth: Ints,
+    policy: Policy,
+    seed: int,
+    teach: Teach | None = None,
+    features: Features | None = None,
+) -> Replayed:
+    """Replay a policy. truth: int32[T], -1 where unknown. teach: the policy's learner, if it has one. features: what it
+    tells tasks apart by, as `learners.sketch` gives it; without any the first places of the queue are not spread.
 
     Deterministic by seed. Raises ValueError if no truth is known beside what the policy wants as gold.
     """
@@ -84,7 +95,7 @@ def replay(votes: Votes, truth: Ints, policy: Policy, seed: int, teach: Teach | 
             raise ValueError("auto_label_error is set, but there is no learner that could label alone")
         if policy.audits_by == "experts" and (truth < 0).any():
             raise ValueError("audits_by is 'experts', but not every task's truth is known")
-    campaign = _Campaign(votes, truth, policy, np.random.default_rng(seed), teach)
+    campaign = _Campaign(votes, truth, policy, np.random.default_rng(seed), teach, features)
     scored = np.flatnonzero((truth >= 0) & (campaign.gold < 0))
     share, accuracy = np.linspace(0.0, 1.0, REFITS + 1), np.empty(REFITS + 1)
     for each in range(REFITS + 1):
@@ -101,9 +112,16 @@ class _Campaign:
     """A project in the course of its votes."""
 
     def __init__(
-        self, votes: Votes, truth: Ints, policy: Policy, random: np.random.Generator, teach: Teach | None
+        self,
+        votes: Votes,
+        truth: Ints,
+        policy: Policy,
+        random: np.random.Generator,
+        teach: Teach | None,
+        features: Features | None,
     ) -> None:
         T = votes.n_tasks
+        self.features, self.ahead = features, np.zeros(T, np.bool_)
         self.recorded, self.policy, self.random, self.teach = votes, policy, random, teach
         self.gold = np.full(T, -1, np.int32)
         known = random.permutation(np.flatnonzero(truth >= 0))[: policy.gold]
@@ -195,7 +213,8 @@ class _Campaign:
         votes = self._so_far()
         if last or len(votes) >= ANEW * self.anew_at:
             self.fits, self.anew_at = {}, len(votes)
-        if self.teach is not None and len(votes) and (last or self.refits % RETRAIN == 1):
+        retrain = self.teach is not None and len(votes) > 0 and (last or self.refits % RETRAIN == 1)
+        if retrain:
             self._retrain(votes)
         self.refits += 1
         self.fit = self._fitted(votes, self.gold, self.prediction)
@@ -209,7 +228,19 @@ class _Campaign:
         self.posterior, self.place = np.empty((T, K)), np.zeros(T, np.int64)
         self.reason = np.full(T, None, object)
         self._settle(np.arange(T), live.with_prior(self.fit.posterior, self.fit.label_prior, self.priors))
+        self._put_ahead(anew=retrain)
         self._look()
+
+    def _put_ahead(self, anew: bool) -> None:
+        """Tasks that a retraining has put before all others stay there until they are voted on."""
+        if self.features is None or self.policy.order != "priority":
+            return
+        if anew:
+            free = np.flatnonzero(self._open() & (self.votes == 0))
+            free = free[np.argsort(-self.place[free], kind="stable")[:CANDIDATES]]
+            self.ahead[:] = False
+            self.ahead[free[spread(self.place[free].astype(np.float64), self.features[free])]] = True
+        self.place[self.ahead & (self.votes == 0)] = PRIORITY_STEPS
 
     def _look(self) -> None:
         """At the tiers, as the service does after each run: what the machine labels alone."""

@@ -42,6 +42,9 @@ class Learned(Protocol):
         They are there after a fit; one that was stored has no other member than itself.
         """
 
+    def features(self, payloads: Payloads) -> NDArray[np.float32]:
+        """What it tells payloads apart by, f4[N, D], as few columns as `sketch` gives. Raises ValueError as above."""
+
     def save(self) -> bytes:
         """The whole as one npz file. Equal learned models give equal bytes."""
 

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aggregation.learners import storage
 from aggregation.learners.base import LearnerFit
 from aggregation.learners.curve import Points, learning_points
 from aggregation.learners.logistic import Classifier, cross_fit, train
 from aggregation.learners.reading import Payloads
+from aggregation.learners.sketch import sketch
 from aggregation.learners.storage import Arrays
 from aggregation.learners.target import Floats, Target
 
@@ -55,6 +57,9 @@ class Encoded:
     def member_proba(self, payloads: Payloads) -> Floats:
         X = self.encoder.features(payloads)
         return np.stack([member.predict_proba(X) for member in self.committee or (self.classifier,)])
+
+    def features(self, payloads: Payloads) -> NDArray[np.float32]:
+        return sketch(self.encoder.features(payloads))
 
     def save(self) -> bytes:
         head = {"learner": self.learner, "fields": list(self.encoder.fields)}

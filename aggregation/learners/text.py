@@ -8,6 +8,7 @@ reviews, as they know word stems, misspellings, punctuation, and languages that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,7 +25,7 @@ from aggregation.learners.storage import Arrays
 #: The most frequent words and pairs, and runs of characters, that are kept.
 MOST_WORDS, MOST_CHARACTERS = 30_000, 30_000
 #: Texts encoded at once; from COMPILED on, loading the compiled kernel pays.
-CHUNK, COMPILED = 5_000, 1_000
+CHUNK, COMPILED = 2_500, 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +81,22 @@ LEARNER = TextLearner()
 
 
 def _weighed(payloads: Payloads, fields: Sequence[str], columns: Columns) -> Iterator[grams.Rows]:
-    """A chunk at a time."""
-    weigh = grams.weigh
+    """A chunk after the other; of many payloads two at a time, for the compiled kernel leaves the interpreter alone."""
+    weigh, at_once = grams.weigh, 1
     if len(payloads) >= COMPILED:
         from aggregation.learners.gram_kernels import weigh
-    for first in range(0, len(payloads), CHUNK):
+
+        at_once = 2
+
+    def of(first: int) -> grams.Rows:
         chunk = enumerate(payloads[first : first + CHUNK], first)
         texts = ["\n".join(read_text(payload, row, field) for field in fields) for row, payload in chunk]
-        yield weigh(grams.joined(texts), columns)
+        return weigh(grams.joined(texts), columns)
+
+    chunks = range(0, len(payloads), CHUNK)
+    with ThreadPoolExecutor(at_once) as threads:
+        for place in range(0, len(chunks), at_once):
+            yield from threads.map(of, chunks[place : place + at_once])
 
 
 def _most(texts_with: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from aggregation.core.cost_quality import CostQuality, Full, cost_quality, full, often_wrong
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL
 from aggregation.core.policy import Policy
-from aggregation.core.replay import Replayed, Teach, replay
+from aggregation.core.replay import Features, Replayed, Teach, replay
 from aggregation.core.votes import Ints, Votes
 from aggregation.offline.crowd import Crowd, read_crowd
 from aggregation.offline.files import BadFile, Write, check_outputs, format_of, source, write_all
@@ -103,8 +103,8 @@ def measure(wishes: Wishes) -> Backtested:
         bars = full(crowd.votes, truth)
     prepared = [(name, *_prepared(wishes, crowd, name, policy)) for name, policy in policies]
     results = []
-    for name, policy, teach in prepared:
-        replays = list(run(crowd.votes, truth, policy, range(wishes.seeds), teach, name))
+    for name, policy, teach, features in prepared:
+        replays = list(run(crowd.votes, truth, policy, range(wishes.seeds), teach, name, features))
         results.append(_backtest(name, policy, replays, crowd.votes, truth, bars))
     warnings = (*crowd.warnings, *_not_used(wishes, [policy for _, policy in policies]))
     dataset, gold = _dataset(wishes.votes), crowd.gold is not None
@@ -119,15 +119,21 @@ def _not_used(wishes: Wishes, policies: Sequence[Policy]) -> list[str]:
 
 
 def run(
-    votes: Votes, truth: Ints, policy: Policy, seeds: Sequence[int], teach: Teach | None = None, name: str = ""
+    votes: Votes,
+    truth: Ints,
+    policy: Policy,
+    seeds: Sequence[int],
+    teach: Teach | None = None,
+    name: str = "",
+    features: Features | None = None,
 ) -> Iterator[Replayed]:
     """Replay a policy once for each seed, in their order, as many at a time as there are cores."""
-    one = partial(replay, votes, truth, policy)
+    one = partial(replay, votes, truth, policy, features=features)
     with bar(f"replaying {name}", len(seeds), " replays") as shown:
         if len(seeds) < 2 or teach is not None or (os.cpu_count() or 1) < 2:
             # A learner uses all cores by itself.
             for seed in seeds:
-                yield one(seed, teach)
+                yield one(seed, teach=teach)
                 shown.update()
             return
         with ProcessPoolExecutor(min(os.cpu_count() or 1, len(seeds))) as pool:
@@ -166,8 +172,9 @@ def _truth(wishes: Wishes, crowd: Crowd, policies: Sequence[tuple[str, Policy]])
     return LABEL_MODELS[DEFAULT_LABEL_MODEL](crowd.votes).label
 
 
-def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[Policy, Teach | None]:
-    """The policy with its learner, and how that is taught. Raises BadFile naming what it lacks."""
+def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[Policy, Teach | None, Features | None]:
+    """The policy with its learner, how that is taught, and what it tells tasks apart by. Raises BadFile naming what it
+    lacks."""
     if policy.auto_label_error is not None and not policy.learner:
         raise BadFile(f"{name}: auto_label_error is set, but the policy has no learner that could label alone")
     if policy.auto_label_error is not None and policy.audits_by == "experts" and not _all_known(crowd):
@@ -175,9 +182,9 @@ def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[
     if wishes.items is None and wishes.features is None:
         if policy.learner:
             raise BadFile(f"{name}: the learner {policy.learner!r} needs the tasks' data: give --items or --features")
-        return policy, None
+        return policy, None, None
     if not policy.learner:
-        return policy, None
+        return policy, None, None
     from aggregation.offline.learning import read_features, read_items
 
     if wishes.items is not None:
@@ -185,7 +192,7 @@ def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[
     else:
         material = read_features(str(wishes.features), crowd.tasks)
     with clock("reading features"):
-        return material.with_learner(policy), material.teach(policy)
+        return material.with_learner(policy), *material.learnt_by(policy)
 
 
 def _all_known(crowd: Crowd) -> bool:

@@ -19,6 +19,7 @@ from aggregation.services.champion import LearnerChanged, make_champion
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.predicting import predict_pool
 from aggregation.services.runs import INTERRUPTED, RunCancelled, fail_run, finish_run, reason
+from aggregation.services.spreading import spread_first
 from aggregation.services.training import parameters_of, train
 from projects.models import Project
 from projects.queries import fetch
@@ -117,5 +118,6 @@ def _take_over(project: Project, run: Run) -> None:
         make_champion(project=project, run=run)
         run.refresh_from_db()
     apply_predictions(project=project, run=run)
+    spread_first(project=project, run=run)
     # Confidence has moved with the predictions: a refit publishes it.
     request_refit(project_id=project.id)

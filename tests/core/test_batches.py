@@ -9,6 +9,7 @@ from scipy.sparse import csr_matrix
 from aggregation.core.acquisition import diverse, explore, likeness, lots, representatives, search
 from aggregation.core.bounds import lower_bounds
 from aggregation.core.certificate import Audits
+from aggregation.core.queue import spread
 from aggregation.learners import Target, images, sketch, train
 
 RANDOM = np.random.default_rng(0)
@@ -38,6 +39,13 @@ def test_a_batch_takes_each_row_once_and_begins_with_the_best(scores, n, seed):
         assert rows[0] == score.argmax()
         different = len(np.unique(X[score > 0], axis=0))
         assert len(np.unique(X[rows[:different]], axis=0)) >= min(n, different), "copies come after all others"
+
+
+def test_the_first_of_a_queue_are_one_in_ten_and_unlike_each_other():
+    place, X = np.full(40, 900.0), np.repeat([[0.0], [1.0], [5.0], [9.0]], 10, axis=0)
+    rows = spread(place, X)
+    assert len(rows) == 4 and len(set(X[rows].ravel().tolist())) == 4
+    assert spread(place[:9], X[:9]).tolist() == []
 
 
 def test_a_score_below_0_is_refused():
