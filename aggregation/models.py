@@ -72,6 +72,11 @@ class RemoteLearner(models.Model):
     failures = models.IntegerField(default=0)
     rests_until = models.DateTimeField(null=True)
     last_error = models.TextField(blank=True, default="")
+    answered_at = models.DateTimeField(null=True)  # the last time that it did as it was asked
+
+    @property
+    def has_password(self) -> bool:
+        return self.password != ""
 
 
 class PredictedChunk(models.Model):

@@ -51,12 +51,22 @@ class RemoteLearnerIn(serializers.Serializer[Any]):
 class RemoteLearnerOut(serializers.Serializer[Any]):
     url = serializers.CharField(allow_null=True, help_text="Null before one is named.")
     username = serializers.CharField()
+    has_password = serializers.BooleanField(help_text="Whether one is stored.")
+    answered_at = serializers.DateTimeField(allow_null=True, help_text="The last time that it did as it was asked.")
     failures = serializers.IntegerField(help_text="In a row.")
     rests_until = serializers.DateTimeField(allow_null=True, help_text="After failures it is left alone for a while.")
     last_error = serializers.CharField()
 
 
-NOT_NAMED = {"url": None, "username": "", "failures": 0, "rests_until": None, "last_error": ""}
+NOT_NAMED = {
+    "url": None,
+    "username": "",
+    "has_password": False,
+    "answered_at": None,
+    "failures": 0,
+    "rests_until": None,
+    "last_error": "",
+}
 
 
 class RemoteLearnerView(APIView):

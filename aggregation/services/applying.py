@@ -19,6 +19,7 @@ from aggregation.core.votes import Floats
 from aggregation.models import PredictedChunk, Run
 from aggregation.services.bulk import as_array
 from aggregation.services.champion import keeping_learner
+from aggregation.services.predicting import tasks_seen
 from aggregation.services.publishing import write_tasks
 from aggregation.services.runs import checkpoint
 from projects.models import Project
@@ -36,7 +37,7 @@ TOLERANCE = 0.01
 def apply_predictions(*, project: Project, run: Run) -> None:
     """Apply what is set aside, a chunk a transaction: votes wait for a thousand rows, not for the project."""
     fetch(queries.REFITTED_TABLE)
-    share = 0.5 / max(run.counts["predicted"] + run.counts["unreadable"], 1)
+    share = 0.5 / max(tasks_seen(run.counts), 1)
     while _apply_next(project, run, share):
         continue
 

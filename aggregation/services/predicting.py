@@ -31,17 +31,26 @@ def predict_pool(*, project: Project, run: Run) -> None:
     predict, held_out = _predictor(project, run), load_held_out(run=run)
     total = max(Task.objects.filter(project=project).count(), 1)
     counts = {"predicted": 0, "unreadable": 0, **run.counts}
+    remote = project.learner == Learner.REMOTE
     after = PredictedChunk.objects.filter(run=run).aggregate(last=Max("last_task"))["last"] or 0
     for ids, votes, payloads in _pool(project, after):
         proba = predict(ids, votes, payloads)
         held_out.put_into(ids, proba)
-        unreadable = int(np.isnan(proba).any(axis=1).sum())
-        counts["predicted"] += len(ids) - unreadable
-        counts["unreadable"] += unreadable
-        done = (counts["predicted"] + counts["unreadable"]) / total
+        nothing = np.isnan(proba).any(axis=1)
+        not_asked = nothing & (votes > 0) & remote
+        counts["predicted"] += int((~nothing).sum())
+        counts["unreadable"] += int((nothing & ~not_asked).sum())
+        if remote:
+            counts["not_asked"] = counts.get("not_asked", 0) + int(not_asked.sum())
+        done = tasks_seen(counts) / total
         with keeping_learner(project):
             checkpoint(run=run, counts=counts, progress=min(done, 1.0) / 2)
             PredictedChunk.objects.bulk_create(_chunks(run, ids, proba.astype(np.float32)))
+
+
+def tasks_seen(counts: dict[str, int]) -> int:
+    """Of a run that predicts: predicted, not readable, and what a remote learner is not asked about."""
+    return sum(counts.get(name, 0) for name in ("predicted", "unreadable", "not_asked"))
 
 
 def _chunks(run: Run, ids: NDArray[np.int64], proba: NDArray[np.float32]) -> Iterator[PredictedChunk]:

@@ -29,7 +29,9 @@ def set_remote_learner(*, project: Project, url: str, username: str, password: s
     if password is None:
         password = before.password if before is not None and before.url == url else ""
     changes = {"url": url, "username": username, "password": password}
-    cleared = {"failures": 0, "rests_until": None, "last_error": ""}
+    cleared: dict[str, Any] = {"failures": 0, "rests_until": None, "last_error": ""}
+    if before is None or before.url != url:
+        cleared["answered_at"] = None
     return RemoteLearner.objects.update_or_create(project=project, defaults=changes | cleared)[0]
 
 
@@ -70,9 +72,8 @@ def watched(stored: RemoteLearner, ask: Callable[[], Any]) -> Any:
         rest = timedelta(seconds=min(FIRST_REST * 2.0 ** min(failures - 1, 10), LONGEST_REST))
         mine.update(failures=failures, rests_until=timezone.now() + rest, last_error=str(error)[:1000])
         raise
-    if stored.failures:
-        mine.update(failures=0, rests_until=None, last_error="")
-        stored.failures = 0
+    mine.update(failures=0, rests_until=None, last_error="", answered_at=timezone.now())
+    stored.failures = 0
     return answer
 
 

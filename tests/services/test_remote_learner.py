@@ -68,7 +68,8 @@ def test_it_is_set_up_trained_by_calling_back_and_predicts_what_nobody_voted_on(
     assert backend.called_back[0] == (f"/api/projects/{c.id}", 200)
     assert [status for _, status in backend.called_back] == [200] * 7 + [404], "six pages of seven, and no more"
     assert backend.means == {"cat": 8.0, "dog": 28.0}
-    assert run.counts["predicted"] == 30 and Prediction.objects.filter(task__project=c.id).count() == 30
+    assert (run.counts["predicted"], run.counts["not_asked"], run.counts["unreadable"]) == (30, 10, 0)
+    assert run.progress == 1.0 and Prediction.objects.filter(task__project=c.id).count() == 30
     assert Prediction.objects.get(task=c.task(1)).posterior == pytest.approx([0.9, 0.1])
     asked = {task["id"] for path, body in backend.requests if path == "/predict" for task in body["tasks"]}
     assert c.task(0) not in asked and c.task(1) in asked
@@ -207,6 +208,7 @@ def test_one_that_fails_is_left_alone_until_it_has_rested(campaign: Make, backen
     RemoteLearner.objects.filter(project=c.id).update(rests_until=None)
     train(c)
     stored = RemoteLearner.objects.get(project=c.id)
+    assert stored.answered_at is not None
     assert (stored.failures, stored.rests_until, stored.last_error) == (0, None, "")
 
 

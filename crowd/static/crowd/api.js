@@ -1,6 +1,6 @@
 // The REST API as the pages use it: JSON in and out, one kind of error. Nothing here knows about the screen.
 
-const UNSAFE = new Set(["POST", "PATCH", "DELETE"]);
+const UNSAFE = new Set(["POST", "PUT", "PATCH", "DELETE"]);
 const TIMEOUT_MS = 30_000;
 
 /** What went wrong, in the API's own words: `code`, `detail`, and `errors` that name fields. Status 0: no answer came. */
@@ -24,6 +24,7 @@ export const serverNow = () => Date.now() + clockOffset;
 
 export const get = (path) => request("GET", path);
 export const post = (path, body = {}, options = {}) => request("POST", path, body, options);
+export const put = (path, body) => request("PUT", path, body);
 export const patch = (path, body) => request("PATCH", path, body);
 export const remove = (path) => request("DELETE", path);
 

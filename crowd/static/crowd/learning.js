@@ -2,11 +2,12 @@
 
 import * as api from "./api.js";
 import { Forecast, LearningCurve } from "./charts.js";
+import { RemoteLearner } from "./remote-learner.js";
 import { count, html, usePoll } from "./ui.js";
 
 const CURVE_MS = 10_000;
 
-export function Learning({ path, project, runs }) {
+export function Learning({ path, project, runs, onRequested }) {
   if (!project.learner) return html`<p class="muted">This project has no learner. Choose one under Settings and it is trained as votes arrive.</p>`;
   const retrainings = (runs ?? []).filter((run) => run.kind === "retraining");
   const points = retrainings
@@ -15,6 +16,7 @@ export function Learning({ path, project, runs }) {
     .reverse();
   const failed = retrainings[0]?.status === "failed" && retrainings[0];
   return html`${failed && html`<p class="unsent" role="status">The last training failed, and the learner before it goes on: ${failed.error}</p>`}
+    ${project.learner === "remote" && html`<${RemoteLearner} path=${path} onRequested=${onRequested} />`}
     <${LearningCurve} points=${points} />
     <p class="muted small"><span class="key line"></span> accuracy on known labels <span class="key dash"></span> agreement with the people's consensus</p>
     ${points.length === 0

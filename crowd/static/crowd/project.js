@@ -11,6 +11,7 @@ import { SettingsForm } from "./settings-form.js";
 import { Table } from "./table.js";
 import { Certificates, Tiers } from "./tiers.js";
 import { UploadTasks } from "./upload.js";
+import { Webhooks } from "./webhooks.js";
 import { Busy, CopyText, Field, Frame, Problem, SignedIn, count, html, moment, money, mount, percent, useAction, useEffect, usePoll, useState } from "./ui.js";
 
 const STATISTICS_MS = 2_500;
@@ -59,7 +60,7 @@ function Manage({ user, project }) {
       </section>
       <section class="panel">
         <h2>Learner</h2>
-        <${Learning} path=${path} project=${value} runs=${runs.rows} />
+        <${Learning} path=${path} project=${value} runs=${runs.rows} onRequested=${refresh} />
       </section>
       <section class="panel">
         <h2>Invite people</h2>
@@ -74,6 +75,12 @@ function Manage({ user, project }) {
       <h2>Consensus</h2>
       <${Downloads} />
       <${Certificates} path=${path} />
+    </section>
+    <section class="panel">
+      <details>
+        <summary><h2>Webhooks</h2></summary>
+        <${Webhooks} path=${path} />
+      </details>
     </section>
     <section class="panel">
       <h2>People</h2>

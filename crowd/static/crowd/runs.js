@@ -68,6 +68,7 @@ const retrainingInWords = ({ counts, metrics, parameters }) => [
   counts.predicted != null && `${count(counts.predicted)} predicted`,
   metrics.promoted === false && `not in force: ${metrics.why}`,
   parameters.restores && `brought back from run ${parameters.restores}`,
+  counts.not_asked > 0 && `not asked about ${count(counts.not_asked)} that had votes before`,
   counts.unreadable > 0 && `${count(counts.unreadable)} it could not read`,
   metrics.out_of_fold_agreement != null && `agrees with the people on ${percent(metrics.out_of_fold_agreement, 1)}`,
   metrics.gold > 0 && `right on ${percent(metrics.accuracy_gold, 1)} of ${count(metrics.gold)} known labels`,
