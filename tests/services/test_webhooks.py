@@ -262,6 +262,26 @@ def test_after_a_restore_it_begins_anew(c: Campaign, server: Receiver) -> None:
     assert len([row for message in server.received for row in message.rows]) == 12
 
 
+def test_however_many_would_send_one_does(campaign: Make, server: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four of ours and the stack's worker at once: each row arrives once, in the order of the feed."""
+    monkeypatch.setattr(delivering, "BATCH", 3)
+    c = campaign()
+    c.upload([{"key": str(n), "data": {"n": n}} for n in range(60)])
+    label(c, range(60), "Ada", "cat")
+    register_webhook(project=c.project, url=server.url, from_now=False)
+
+    def send_too() -> None:
+        while len(server.labels) < 60:
+            deliver(project_id=c.id)
+
+    together([send_too] * 4)
+
+    assert len({message.id for message in server.received}) == len(server.received)
+    feed = Consensus.objects.filter(project=c.id).order_by("revision", "task").values_list("task", flat=True)
+    assert [row["task"] for message in server.received for row in message.rows] == list(feed)
+    Webhook.objects.filter(project=c.id).delete()
+
+
 def test_a_project_has_so_many_at_most_however_many_register_at_once(campaign: Make) -> None:
     c = campaign()
 
