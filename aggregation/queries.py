@@ -195,8 +195,9 @@ WHERE p.refit_requested_at IS NOT NULL OR EXISTS (SELECT 1 FROM projects_event e
 BACKTESTS_DUE = "SELECT project_id FROM aggregation_backtest WHERE finished_at IS NULL"
 
 # Projects whose learner is due: asked for; or enough new votes since the last retraining, or some, long ago; or
-# consensus has moved since; or a retraining was killed, if it is not at work. Votes are counted as of the last refit
-# (its run says how many it saw, and how far consensus has moved), not one by one.
+# consensus has moved since; or a remote learner has rested after it failed; or a retraining was killed, if it is not at
+# work. Votes are counted as of the last refit (its run says how many it saw, and how far consensus has moved), not one
+# by one.
 RETRAINING_DUE = """
 SELECT p.id
 FROM projects_project p
@@ -217,6 +218,10 @@ WHERE (%(project)s::bigint IS NULL OR p.id = %(project)s) AND (
         OR (refit.votes > coalesce(retraining.votes, 0)
             AND now() - coalesce(retraining.started_at, p.created_at) >= make_interval(mins => p.retrain_after_minutes))
         OR (retraining.status = 'done' AND refit.id > retraining.id AND refit.moved >= p.retrain_after_moved)
+        OR (retraining.status = 'failed' AND p.learner = 'remote' AND EXISTS (
+            SELECT FROM aggregation_remotelearner l
+            WHERE l.project_id = p.id AND l.failures > 0 AND l.rests_until <= now()
+        ))
     )
 )
 """

@@ -100,10 +100,14 @@ class Remote:
     def _name(self) -> str:
         return f"{self.project}.{self.created}"
 
-    def predict(self, tasks: Sequence[tuple[int, Mapping[str, Any]]]) -> NDArray[np.float64]:
-        """Predictions f8[n, K] of tasks (id and data), NaN where the backend says nothing. Raises RemoteFailed."""
+    def predict(
+        self, tasks: Sequence[tuple[int, Mapping[str, Any]]], *, still: Callable[[], None] = lambda: None
+    ) -> NDArray[np.float64]:
+        """Predictions f8[n, K] of tasks (id and data), NaN where the backend says nothing. still: called before each
+        request, may raise. Raises RemoteFailed."""
         rows = np.empty((len(tasks), self.n_labels))
         for first in range(0, len(tasks), BATCH):
+            still()
             batch = tasks[first : first + BATCH]
             body = {
                 "tasks": [{"id": id_, "data": data} for id_, data in batch],

@@ -38,8 +38,8 @@ def set_remote_learner(*, project: Project, url: str, username: str, password: s
 def remote_predictor(project: Project, still: Callable[[], None], taught: Callable[[str], None]) -> Predict:
     """Asks the backend to train on consensus from votes, and then for predictions of tasks that nobody has voted on.
 
-    still: called while it trains, may raise; taught: called with its version then. Raises RemoteFailed, at once while
-    it rests.
+    still: called while it trains and predicts, may raise; taught: called with its version then. Raises RemoteFailed,
+    at once while it rests.
     """
     stored = RemoteLearner.objects.filter(project=project).first()
     if stored is None:
@@ -56,7 +56,8 @@ def remote_predictor(project: Project, still: Callable[[], None], taught: Callab
     ) -> NDArray[np.float64]:
         proba = np.full((len(ids), remote.n_labels), np.nan)
         unvoted = np.flatnonzero(votes == 0)
-        proba[unvoted] = watched(stored, lambda: remote.predict([(int(ids[row]), payloads[row]) for row in unvoted]))
+        tasks = [(int(ids[row]), payloads[row]) for row in unvoted]
+        proba[unvoted] = watched(stored, lambda: remote.predict(tasks, still=still))
         return proba
 
     return predict

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from aggregation.models import PredictedChunk, RemoteLearner, Run
 from aggregation.remote import client
@@ -16,6 +17,7 @@ from aggregation.remote.contract import call_back_token
 from aggregation.services.handover import answer_of, predict
 from aggregation.services.learner_runs import cancel_run
 from aggregation.services.remote import set_remote_learner
+from aggregation.services.retrain import retraining_due
 from projects.models import LiveModel, Member, Prediction
 from projects.services.accounts import create_api_token
 from projects.services.projects import request_retraining
@@ -194,6 +196,26 @@ def test_what_fails_leaves_the_champion_and_says_why(
     assert c.refit().status == "done", "voting goes on"
 
 
+def test_one_that_is_just_starting_is_asked_again(campaign: Make, backend: Backend) -> None:
+    c = project(campaign, backend)
+    backend.odd = "restarting once"
+    assert train(c).counts["predicted"] == 30
+    assert RemoteLearner.objects.get(project=c.id).failures == 0
+
+
+@pytest.mark.parametrize("odd", ["one label", "identical tasks", "empty texts"])
+def test_a_campaign_that_has_nothing_to_tell_apart_is_learnt_from(campaign: Make, backend: Backend, odd: str) -> None:
+    c = campaign(annotators=1, learner="remote", learner_fields=["n"], retrain_after_votes=1_000_000)
+    numbers = {"one label": list(range(40)), "identical tasks": [7] * 40, "empty texts": [""] * 40}[odd]
+    c.upload([{"key": str(n), "data": {"n": number}} for n, number in enumerate(numbers)])
+    vote(c, range(0, 40, 4), 1_000 if odd == "one label" else 40)
+    set_remote_learner(project=c.project, url=backend.url, username="", password=None)
+    train(c)
+    vote(c, range(1, 40, 4), 1_000 if odd == "one label" else 40)
+    assert train(c).metrics["consensus"]["tasks"] == 10
+    assert_state_is_fresh(c.project)
+
+
 def test_one_that_fails_is_left_alone_until_it_has_rested(campaign: Make, backend: Backend) -> None:
     c = project(campaign, backend)
     backend.odd = "too few"
@@ -205,8 +227,11 @@ def test_one_that_fails_is_left_alone_until_it_has_rested(campaign: Make, backen
     assert asked == 5, "the second time nobody asked"
     assert "left alone until" in Run.objects.filter(project=c.id, kind="retraining").latest("id").error
     backend.odd = ""
-    RemoteLearner.objects.filter(project=c.id).update(rests_until=None)
-    train(c)
+    assert not retraining_due(project_id=c.id), "not while it rests"
+    RemoteLearner.objects.filter(project=c.id).update(rests_until=timezone.now())
+    assert retraining_due(project_id=c.id) == [c.id], "then without anybody's asking"
+    run = c.retrain()
+    assert run is not None and run.status == "done" and not retraining_due(project_id=c.id)
     stored = RemoteLearner.objects.get(project=c.id)
     assert stored.answered_at is not None
     assert (stored.failures, stored.rests_until, stored.last_error) == (0, None, "")

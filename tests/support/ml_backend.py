@@ -87,7 +87,7 @@ class Backend:
             for task in tasks["tasks"]:
                 for annotation in task["annotations"]:
                     label = annotation["result"][0]["value"]["choices"][0]
-                    seen.setdefault(label, []).append(float(task["data"]["n"]))
+                    seen.setdefault(label, []).append(_number(task))
         self.means = {label: sum(values) / len(values) for label, values in seen.items()}
 
     def _call_back(self, path: str) -> Any:
@@ -103,6 +103,9 @@ class Backend:
 
     def _predict(self, tasks: list[dict[str, Any]]) -> tuple[int, Any]:
         self.predicted += len(tasks)
+        if self.odd == "restarting once":
+            self.odd = ""
+            return 503, {"detail": "starting"}
         if self.odd == "500 in the middle" and self.predicted > 100:
             return 500, {"detail": "CUDA out of memory"}
         if self.odd == "slow":
@@ -113,7 +116,7 @@ class Backend:
         return 200, {"results": results} | ({"model_version": self.version} if self.sdk == 1 else {})
 
     def _result(self, task: dict[str, Any]) -> dict[str, Any]:
-        n = float(task["data"]["n"])
+        n = _number(task)
         label = min(self.means, key=lambda each: abs(self.means[each] - n)) if self.means else "cat"
         value: dict[str, Any] = {"choices": ["tiger" if self.odd == "unknown label" else label]}
         if self.odd == "probs":
@@ -121,6 +124,10 @@ class Backend:
         score = {"nan": float("nan"), "no score": 0.0}.get(self.odd, 0.9)
         region = {"id": "1", "from_name": "label", "to_name": "task", "type": "choices", "value": value}
         return {"result": [region], "score": score, "model_version": "0.0.1"}
+
+
+def _number(task: dict[str, Any]) -> float:
+    return float(task["data"]["n"] or 0)
 
 
 @contextmanager
