@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from aggregation import tier_queries
 from aggregation.core.tiers import ScoredAudits, ThresholdPlan
 from aggregation.core.votes import Floats
+from aggregation.services.alone import ALWAYS
 from aggregation.services.scoring import Part
 from projects.models import AUDIT_PRIORITY, Project
 from projects.queries import fetch
@@ -23,7 +24,7 @@ Bools = NDArray[np.bool_]
 
 #: Audits whose votes are read at a time.
 FEW = 1000
-#: An audit of a task that has come since its like were drawn may wait so long for people before it counts as wrong.
+#: An audit may wait so long for people, while they answer newer ones, before it counts as wrong.
 PATIENCE = timedelta(days=1)
 
 
@@ -53,6 +54,12 @@ class Audits:
         return replace(self, **{each.name: getattr(self, each.name)[kept] for each in fields(self)})
 
     @property
+    def decided(self) -> Bools:
+        """Answered; or passed over for long while newer ones were answered, which counts as wrong. bool[n]."""
+        newest = self.ids[self.answered].max(initial=0)
+        return np.asarray(self.answered | (self.late & (self.ids < newest)))
+
+    @property
     def unproven(self) -> int:
         """How many people have answered in vain, as nobody knows how often they are right."""
         return int((~self.answered & ~self.open).sum())
@@ -66,12 +73,17 @@ class Audits:
         beyond = self.lot >= self.share_of_like(share, plan)
         return self.lot[~self.answered & beyond & (self.lot < self.share_of_like(drawn, plan))]
 
-    def counted(self, share: Floats, plan: ThresholdPlan) -> Bools:
-        """Those that are evidence at this share: none is left out for what it would say, bool[n].
+    def settled(self, share: Floats, plan: ThresholdPlan) -> int:
+        """The first task that tells nothing yet, being an audit at this share that waits for people; ALWAYS if none is.
 
-        One that has come since its like were answered counts once it is answered, or as wrong after some patience.
+        Evidence is of tasks before it, and bounds are for these alone: its audits and labels count together, or not.
         """
-        return np.asarray((self.lot < self.share_of_like(share, plan)) & (self.answered | self.late))
+        waiting = ~self.decided & (self.lot < self.share_of_like(share, plan))
+        return int(self.ids[waiting].min(initial=ALWAYS))
+
+    def counted(self, share: Floats, plan: ThresholdPlan) -> Bools:
+        """Those that are evidence at this share: none is left out for what it would say, bool[n]."""
+        return np.asarray((self.lot < self.share_of_like(share, plan)) & (self.ids < self.settled(share, plan)))
 
     def scored(self, which: Bools) -> ScoredAudits:
         return ScoredAudits(self.score[which], self.right[which], self.lot[which])
@@ -86,12 +98,12 @@ class Audits:
         Of those drawn by the share of this threshold alone: of surer ones more may have been.
         """
         mine = (self.ids > after) & (self.score >= threshold) & (self.lot < share)
-        decided = int(np.append(self.answered[mine], False).argmin())
+        decided = int(np.append(self.decided[mine], False).argmin())
         return self.ids[mine][:decided], self.right[mine][:decided]
 
     def wrong_by(self, *, newest: int, threshold: float, share: float) -> int:
         """How many of those that a certificate of this threshold was issued by say now that it is wrong."""
-        mine = (self.ids <= newest) & (self.score >= threshold) & (self.lot < share) & (self.answered | self.late)
+        mine = (self.ids <= newest) & (self.score >= threshold) & (self.lot < share) & self.decided
         return int((mine & ~self.right).sum())
 
 

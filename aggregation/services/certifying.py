@@ -79,9 +79,10 @@ def _certificate(part: Part, auditing: Auditing) -> Certificate | None:
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """All that a look at audits has found."""
+    """All that a look at audits has found: of the pool's tasks, those before this one are settled."""
 
     pool: Pool
+    settled: int
     audits: Audits
     counted: np.ndarray[Any, np.dtype[np.bool_]]
     evidence: Evidence
@@ -89,11 +90,13 @@ class Seen:
     found: CertifiedThreshold
 
 
-def _see(drawing: Drawing, pool: Pool, audits: Audits, held: float | None = None) -> Seen:
-    counted = audits.counted(drawing.answered, drawing.plan)
-    evidence = evidence_of(audits.scored(counted), pool.tasks, drawing.answered, drawing.plan)
+def _see(drawing: Drawing, part: Part, pool: Pool, audits: Audits, held: float | None = None) -> Seen:
+    plan, share = drawing.plan, drawing.answered
+    counted, settled = audits.counted(share, plan), audits.settled(share, plan)
+    known = pool if settled >= part.before else count_pool(replace(part, before=settled), plan)
+    evidence = evidence_of(audits.scored(counted), known.tasks, share, plan)
     error = min(audits.truth_error(counted), 1.0)
-    return Seen(pool, audits, counted, evidence, error, certify(evidence, drawing.plan, error, held))
+    return Seen(pool, settled, audits, counted, evidence, error, certify(evidence, plan, error, held))
 
 
 def _certify(drawing: Drawing, audits: Audits, current: Certificate | None) -> Finding:
@@ -106,7 +109,7 @@ def _certify(drawing: Drawing, audits: Audits, current: Certificate | None) -> F
     while True:
         waiting = audits.waiting(drawing.answered, drawing.drawn, plan)
         drawing.note(answered=answered_share(drawing.answered, drawing.drawn, waiting).tolist())
-        seen = _see(drawing, pool, audits, held)
+        seen = _see(drawing, part, pool, audits, held)
         held, share = seen.found.threshold, _next(drawing, seen)
         if share is None:
             break
@@ -137,9 +140,11 @@ def _next(drawing: Drawing, seen: Seen) -> Floats | None:
         return None
     left = _affordable(drawing, seen)
     goal = audit_goal(seen.evidence, drawing.plan, left, drawing.row(seen.found.threshold)) if left > 0 else None
-    if goal is None:
+    if goal is None or not seen.evidence.tasks[goal]:
         return None
-    share = next_share(seen.evidence, drawing.plan, goal, min(left, AT_WORK))
+    # Evidence is of settled tasks alone, the share of all.
+    part = float(seen.evidence.tasks[goal] / max(int(seen.pool.tasks[goal]), 1))
+    share = next_share(seen.evidence, drawing.plan, goal, int(part * min(left, AT_WORK)))
     return share if (share > drawing.answered).any() else None
 
 
@@ -172,7 +177,7 @@ def _of_before(drawing: Drawing, audits: Audits, current: Certificate | None, re
     """
     assert drawing.drifted is not None, "asked of a machine that has become worse"
     part = replace(drawing.part, before=drawing.drifted)
-    seen = _see(drawing, count_pool(part, drawing.plan), audits.before(drawing.drifted))
+    seen = _see(drawing, part, count_pool(part, drawing.plan), audits.before(drawing.drifted))
     threshold = seen.found.threshold
     if current is None or threshold is None or threshold > current.threshold:
         return Finding(None, None, reason)
@@ -200,7 +205,8 @@ def _figures(drawing: Drawing, seen: Seen) -> dict[str, Any]:
         "tasks": found.tasks,
         "alpha": drawing.plan.alpha,
         "sharpness": drawing.sharpness,
-        "newest": seen.pool.newest,
+        "newest": min(seen.pool.newest, seen.settled - 1),
+        "newer": int((seen.pool.tasks - seen.evidence.tasks)[max(row, 0)]),
         "affordable": _affordable(drawing, seen),
         "outlook": first and asdict(first),
     }

@@ -10,7 +10,8 @@ from projects.models import Project
 def certified(project: Project, figures: dict[str, Any]) -> str:
     sure = f"{project.auto_label_confidence:.4g}"
     bound, tasks = f"{figures['bound']:.1%}", figures["tasks"]
-    return f"{_seen(figures)}: at most {bound} of its {tasks} labels are, with confidence {sure}."
+    newer = f" {figures['newer']} newer ones count once their audits are answered." if figures["newer"] else ""
+    return f"{_seen(figures)}: at most {bound} of its {tasks} labels are, with confidence {sure}.{newer}"
 
 
 def not_certified(project: Project, figures: dict[str, Any]) -> str:

@@ -1,19 +1,20 @@
 """Labels that become worse once they are certified: found soon, and not certified again by what was before."""
 
+import pytest
 from django.db.models import F
 
 from aggregation.models import Auditing, Certificate, Consensus
 from aggregation.services.auditing import is_audited
 from aggregation.services.handover import predict
-from projects.models import Gold, ReviewAction, Task, TaskState
+from projects.models import Audit, Gold, ReviewAction, Task, TaskState
 from projects.services.projects import configure_project
 from projects.services.reviews import review_task
 from tests.services.campaign import Campaign
 from tests.services.test_tiers import Make, audit, audited, looked, retrain, tiered
 
 
-def hand_over(c: Campaign, number: int, *, wrong: bool) -> None:
-    """New tasks of which the machine says cat, each of which is audited and decided by an expert."""
+def hand_over(c: Campaign, number: int, *, wrong: bool | None) -> None:
+    """New tasks of which the machine says cat, and an expert of those audited whether that is wrong; None: nothing."""
     first = Task.objects.filter(project=c.project).count()
     items = [{"key": f"new {first + k}", "data": {"n": 1 + k / 1000}} for k in range(number)]
     for start in range(0, number, 100):
@@ -21,9 +22,33 @@ def hand_over(c: Campaign, number: int, *, wrong: bool) -> None:
         ids = [answer.task for answer in answers]
         reviewer = c.project.members.get(role="manager")
         for id_, mine in zip(ids, is_audited(c.fresh(), ids), strict=True):
-            if mine:
+            if mine and wrong is not None:
                 label = "dog" if wrong else "cat"
                 review_task(reviewer=reviewer, task_id=id_, action=ReviewAction.LABEL, label=label)
+
+
+def test_tasks_whose_audits_nobody_has_answered_prove_nothing(campaign: Make) -> None:
+    c = tiered(campaign)
+    audit(c)
+    before = Certificate.objects.get(project=c.project, ended_at=None)
+
+    hand_over(c, 600, wrong=None)
+    seen = looked(c).figures
+
+    assert len(mine(c)) > before.figures["tasks"] + 200, "it answers them, by the certificate"
+    now, then = seen["audits"], before.figures
+    waiting = Audit.objects.filter(project=c.project, task__gt=then["newest"]).order_by("task")
+    assert now["waiting"] == len(waiting) > 30 and (now["audits"], now["wrong"]) == (then["audits"], then["wrong"])
+    assert now["bound"] * now["tasks"] == pytest.approx(then["bound"] * then["tasks"])
+    assert now["newest"] == waiting[0].task_id - 1, "up to the first that waits"
+    assert now["newer"] > 400 and "newer ones count once" in seen["says"]
+    assert Certificate.objects.get(project=c.project, ended_at=None) == before
+
+    # Those that people pass over while they answer newer ones count as wrong after a day.
+    waiting.update(drawn_at="2000-01-01T00:00Z")
+    assert looked(c).figures["audits"]["wrong"] == then["wrong"]
+    hand_over(c, 40, wrong=False)
+    assert looked(c).figures["audits"]["wrong"] > 30 and max(mine(c)) < waiting[0].task_id
 
 
 def drifted(campaign: Make) -> tuple[Campaign, set[int]]:
