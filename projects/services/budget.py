@@ -11,7 +11,7 @@ from django.db import transaction
 from projects import queries
 from projects.errors import Conflict, Invalid
 from projects.models import Member, Project
-from projects.queries import fetch
+from projects.queries import Statement, Trips, fetch
 
 #: Settings that the budget follows from.
 SETTINGS = {"budget", "price_per_vote"}
@@ -29,9 +29,10 @@ class Funds:
     share: int = 0
 
 
-def take(*, member: Member, count: int) -> Funds | None:
+def take(trip: Trips, *, member: Member, count: int) -> Funds | None:
     """Funds for ``count`` leases with those held, out of one share; None if no share that is free has as much."""
-    ((held, leases, price, share),) = fetch(queries.TAKE, project=member.project_id, annotator=member.id, count=count)
+    what = {"project": member.project_id, "annotator": member.id, "count": count}
+    (((held, leases, price, share),),) = trip((queries.TAKE, what))
     return None if leases and price is None else Funds(held, leases, price or None, share or 0)
 
 
@@ -51,10 +52,11 @@ def gather(*, member: Member, count: int) -> Funds:
     return Funds(held, leases, price or None)
 
 
-def put_back(*, project_id: int, funds: Funds, leases: int) -> None:
-    """What so many leases would have cost, in the transaction that took it."""
-    if leases and funds.price:
-        fetch(queries.PUT_BACK, project=project_id, number=funds.share, amount=leases * funds.price)
+def putting_back(*, project_id: int, funds: Funds, leases: int) -> list[Statement]:
+    """The statement that puts back what so many leases would have cost, in the transaction that took it; or none."""
+    if not leases or not funds.price:
+        return []
+    return [(queries.PUT_BACK, {"project": project_id, "number": funds.share, "amount": leases * funds.price})]
 
 
 def shortage(project_id: int) -> str | None:

@@ -25,7 +25,7 @@ from projects.models import (
     ProjectStatus,
     Stage,
 )
-from projects.queries import Rows, Statement, fetch, fetch_together, from_json
+from projects.queries import Rows, Statement, fetch, fetch_together, from_json, trips
 from projects.services import budget, confirming, gold, qualification, quotas
 from projects.services.sanctions import KEPT_OUT, refuse_leases
 
@@ -189,15 +189,24 @@ def _lease_within_budget(member: Member, count: int) -> list[Lease]:
     """What is leased is paid for in the same transaction; where no share has as much, all shares together."""
     if not member.project.costs:
         return _lease(member, count)
-    for fund in (budget.take, budget.gather):
-        with transaction.atomic():
-            funds = fund(member=member, count=count)
-            if funds is not None:
-                leased = _lease(member, min(count, len(funds.held) + funds.leases), funds.price)
-                used = sum(lease.id not in funds.held for lease in leased)
-                budget.put_back(project_id=member.project_id, funds=funds, leases=funds.leases - used)
-                return leased
-    return []
+    with trips() as trip:
+        funds = budget.take(trip, member=member, count=count)
+        if funds is not None:
+            leased, unused = _lease_funded(member, count, funds)
+            trip(*unused, last=True)
+            return leased
+    with transaction.atomic():
+        leased, unused = _lease_funded(member, count, budget.gather(member=member, count=count))
+        if unused:
+            fetch_together(*unused)
+        return leased
+
+
+def _lease_funded(member: Member, count: int, funds: budget.Funds) -> tuple[list[Lease], list[Statement]]:
+    """What these funds pay for, and the statement that puts back what they have too much."""
+    leased = _lease(member, min(count, len(funds.held) + funds.leases), funds.price)
+    used = sum(lease.id not in funds.held for lease in leased)
+    return leased, budget.putting_back(project_id=member.project_id, funds=funds, leases=funds.leases - used)
 
 
 @transaction.atomic
