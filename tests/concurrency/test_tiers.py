@@ -15,8 +15,8 @@ from aggregation.services.tiers import Finding, _conclude
 from projects.models import LiveModel, Prediction, Task, TaskState
 from projects.services.leases import lease_tasks
 from projects.services.voting import VoteInput, submit_votes
-from tests.concurrency.races import beside, together
-from tests.services.campaign import Campaign, assert_counters_are_true
+from tests.concurrency.races import beside, together, wait_until_blocked_by
+from tests.services.campaign import Campaign, assert_counters_are_true, other_connection
 from tests.support.client import wait_for
 
 Make = Callable[..., Campaign]
@@ -64,6 +64,18 @@ def test_a_key_that_is_handed_over_by_many_at_once_is_one_task(campaign: Make, m
     assert Task.objects.filter(project=c.project).count() == 5
     assert {(answer.key, answer.task) for each in answers for answer in each} == {(a.key, a.task) for a in answers[0]}
     assert {answer.label for each in answers for answer in each} == {"cat"}
+
+
+def test_handovers_of_the_same_keys_in_another_order_wait_for_no_other_in_turn(campaign: Make) -> None:
+    c = campaign()
+    add = "INSERT INTO projects_task (project_id, key, data, created_at) VALUES (%s, %s, '{}', now())"
+    with other_connection() as somebody, other_connection(autocommit=True) as observer:
+        somebody.execute(add, [c.id, "1"])
+        with beside(lambda: asked(c, ["2", "1"])):
+            wait_until_blocked_by(somebody, observer)
+            somebody.execute(add, [c.id, "2"])  # the one that waits does not hold it
+            somebody.rollback()
+    assert set(Task.objects.filter(project=c.project).values_list("key", flat=True)) == {"1", "2"}
 
 
 def test_no_label_of_the_machine_survives_a_revocation_that_comes_meanwhile(campaign: Make, machine: None) -> None:
