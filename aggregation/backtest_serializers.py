@@ -9,9 +9,10 @@ from rest_framework import serializers
 from aggregation.core.label_models import OURS
 from aggregation.models import BacktestStatus
 from projects.models import Acquisition, Order
+from projects.serializers.fields import StrictSerializer
 
 
-class BacktestIn(serializers.Serializer[Any]):
+class BacktestIn(StrictSerializer):
     """Settings to ask about; those left out are the project's own."""
 
     redundancy = serializers.IntegerField(

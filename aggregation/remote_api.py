@@ -15,6 +15,7 @@ from aggregation.models import RemoteLearner
 from aggregation.services.remote import set_remote_learner
 from projects.access import MANAGER, access_project
 from projects.api.base import checked, user_of
+from projects.serializers.fields import StrictSerializer
 
 
 def checked_address(url: str) -> str:
@@ -31,7 +32,7 @@ def checked_address(url: str) -> str:
     return url
 
 
-class RemoteLearnerIn(serializers.Serializer[Any]):
+class RemoteLearnerIn(StrictSerializer):
     url = serializers.CharField(max_length=500, help_text="Of a Label Studio ML backend.")
     username = serializers.CharField(max_length=200, required=False, allow_blank=True, default="")
     password = serializers.CharField(

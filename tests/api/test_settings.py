@@ -104,6 +104,7 @@ def test_nobody_sets_what_is_ours(name: str, cast: Cast, project: int, db: Datab
         ("/api/projects/{}/assignments", {"count": 1, "annotator": 1}),
         ("/api/projects/{}/assignments", {"count": 1, "lease_seconds": 86400}),
         ("/api/projects/{}/votes", {"votes": [], "annotator": 1}),
+        ("/api/projects/{}/backtests", {"target": 0.9}),
     ],
 )
 def test_no_endpoint_takes_a_field_it_does_not_know(
@@ -114,6 +115,14 @@ def test_no_endpoint_takes_a_field_it_does_not_know(
     assert body["code"] == "invalid"
     assert "unknown_field" in codes(body)
     assert db.holds(project) == before
+
+
+def test_a_remote_learner_takes_no_field_it_does_not_know(cast: Cast, project: int) -> None:
+    given = {"url": "https://example.org", "user": "x"}
+    body = refused(
+        cast.mary.request("PUT", f"/api/projects/{project}/remote-learner", json=given), 400, "invalid", "user"
+    )
+    assert codes(body) == ["unknown_field"]
 
 
 @pytest.mark.parametrize(
