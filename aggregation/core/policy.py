@@ -42,13 +42,13 @@ class Policy:
         _one_of("order", self.order, ORDERS)
         _one_of("acquisition", self.acquisition, DOUBTS)
         _whole("redundancy", self.redundancy, 1)
-        _whole("min_votes", self.min_votes, 1)
-        _whole("gold", self.gold, 0)
+        _whole("min_votes", self.min_votes, 1, none=False)
+        _whole("gold", self.gold, 0, none=False)
         _one_of("audits_by", self.audits_by, AUDITS_BY)
         _share("target_confidence", self.target_confidence, 0.5, 1.0)
         _share("auto_label_error", self.auto_label_error, 0.001, 0.5)
-        _share("auto_label_confidence", self.auto_label_confidence, 0.5, 1.0)
-        _share("audit_share", self.audit_share, 0.001, 1.0)
+        _share("auto_label_confidence", self.auto_label_confidence, 0.5, 1.0, none=False)
+        _share("audit_share", self.audit_share, 0.001, 1.0, none=False)
         if not all(isinstance(name, str) for name in (*self.learner_fields, self.learner or "")):
             raise ValueError("learner and learner_fields must be texts")
 
@@ -62,14 +62,14 @@ def _one_of(name: str, value: object, known: object) -> None:
         raise ValueError(f"{name} is {value!r}; expected one of {', '.join(known)}")
 
 
-def _share(name: str, value: object, least: float, below: float) -> None:
+def _share(name: str, value: object, least: float, below: float, none: bool = True) -> None:
     number = isinstance(value, float | int) and not isinstance(value, bool)
-    if value is not None and not (number and least <= value < below):  # type: ignore[operator]
+    if not (none and value is None) and not (number and least <= value < below):  # type: ignore[operator]
         raise ValueError(f"{name} is {value!r}; expected at least {least:g} and less than {below:g}")
 
 
-def _whole(name: str, value: object, least: int) -> None:
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+def _whole(name: str, value: object, least: int, none: bool = True) -> None:
+    if not (none and value is None) and (not isinstance(value, int) or isinstance(value, bool) or value < least):
         raise ValueError(f"{name} is {value!r}; expected a whole number from {least} up")
 
 

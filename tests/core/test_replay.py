@@ -139,6 +139,9 @@ def test_it_refuses_what_cannot_be_scored():
     [
         ("redundancy", 0, "redundancy is 0; expected a whole number from 1 up"),
         ("min_votes", True, "min_votes is True; expected a whole number"),
+        ("min_votes", None, "min_votes is None; expected a whole number from 1 up"),
+        ("gold", None, "gold is None; expected a whole number from 0 up"),
+        ("audit_share", None, "audit_share is None; expected at least 0.001"),
         ("target_confidence", 1.0, "target_confidence is 1.0; expected at least 0.5 and less than 1"),
         ("order", "fifo", "order is 'fifo'; expected one of priority, breadth_first"),
         ("label_model", ["auto"], "label_model is .*; expected one of auto"),
