@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import t
 
 from aggregation.core.calibration_report import rightness
 from aggregation.core.cost_quality import cost_quality, full
@@ -27,8 +28,8 @@ from benchmarks.accuracy import calibrated
 TARGET, GOLD = 0.95, 50
 #: Votes on each digit by the simulated crowd.
 DIGIT_VOTES = 5
-#: Standard errors below a mean above which it is with 95 % confidence (Student, 19 degrees of freedom: one-sided 1.73).
-BELOW = 1.729
+#: How sure the lower limits are of a difference, one-sided.
+SURE = 0.95
 
 
 def stopping(options: argparse.Namespace) -> dict[str, Any]:
@@ -90,18 +91,25 @@ def _compared(without: list[Replayed], taught: list[Replayed], votes: Votes, tru
     curves = {name: cost_quality(each, votes, truth, bars) for name, each in (("without", without), ("with", taught))}
     steps = np.rint(np.linspace(0, REFITS, 21)[1:]).astype(int)
     gain = np.array([b.accuracy[steps] - a.accuracy[steps] for a, b in zip(without, taught, strict=True)])
-    error = gain.std(axis=0, ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.zeros(len(steps))
-    low = gain.mean(axis=0) - BELOW * error
+    low = lower_limit(gain)
     needs = {name: curve.votes_to_majority for name, curve in curves.items()}
     return {
         "difference": gain.mean(axis=0).tolist(),
-        "difference_low": low.tolist(),
-        "lowest_limit": float(low.min()),
+        "difference_low": None if low is None else low.tolist(),
+        "lowest_limit": None if low is None else float(low.min()),
         "votes_to_majority_without": needs["without"],
         "votes_to_majority_with": needs["with"],
         "fewer_votes": 1.0 - needs["with"] / needs["without"] if needs["without"] else None,
         "curves": {name: curve.as_json() for name, curve in curves.items()},
     }
+
+
+def lower_limit(gain: Floats) -> Floats | None:
+    """The one-sided limit below the mean of n rows, f8[n, m], by Student's t; None for one row, which tells no error."""
+    n = len(gain)
+    if n < 2:
+        return None
+    return np.asarray(gain.mean(axis=0) - t.ppf(SURE, n - 1) * gain.std(axis=0, ddof=1) / np.sqrt(n))
 
 
 def _with_material(options: argparse.Namespace) -> Iterator[tuple[str, Votes, Ints, Material]]:

@@ -89,6 +89,12 @@ def test_the_digits_of_the_learners_benchmark_are_read_by_a_simulated_crowd():
     assert material.with_learner(Policy()).learner == "numeric"
 
 
+def test_the_lower_limit_of_a_gain_knows_how_many_replays_there_were():
+    gain = np.array([[0.0, 1.0], [2.0, 1.0], [1.0, 1.0]])
+    np.testing.assert_allclose(loop_more.lower_limit(gain), [1 - 2.919986 / np.sqrt(3), 1.0], rtol=1e-5)
+    assert loop_more.lower_limit(gain[:1]) is None
+
+
 def _votes_on(tasks):
     from aggregation.core.votes import Votes
 
