@@ -19,6 +19,9 @@ import httpcore
 
 #: IPv4 addresses reached through a gateway (RFC 6052).
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+#: Never on the internet, though not every Python says so: IPv4-compatible (RFC 4291, 2.5.5.1), which also holds the
+#: loopback address; NAT64 within a network (RFC 8215); site-local (RFC 3879).
+NOT_GLOBAL = [ipaddress.IPv6Network(each) for each in ("::/96", "64:ff9b:1::/48", "fec0::/10")]
 
 
 class AddressRefused(Exception):
@@ -113,6 +116,8 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     inner: list[Any] = []
     if isinstance(ip, ipaddress.IPv6Address):
+        if any(ip in network for network in NOT_GLOBAL):
+            return False
         inner = [ip.ipv4_mapped, ip.sixtofour, *(ip.teredo or ())]
         if ip in NAT64:
             inner.append(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))

@@ -15,7 +15,8 @@ LABELS = ["cat", "dog", "eel"]
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "2130706433", "0177.0.0.1", "0x7f.1", "169.254.169.254", "10.0.0.8", "::1", "0.0.0.0"]
-    + ["::ffff:127.0.0.1", "fe80::1", "fd00::1", "64:ff9b::7f00:1", "2002:7f00:1::", "224.0.0.1", "100.64.0.1"],
+    + ["::ffff:127.0.0.1", "fe80::1", "fd00::1", "64:ff9b::7f00:1", "2002:7f00:1::", "224.0.0.1", "100.64.0.1"]
+    + ["::7f00:1", "::5db8:d822", "64:ff9b:1::7f00:1", "64:ff9b:1::5db8:d822", "fec0::1"],
 )
 def test_it_refuses_what_is_not_public(host: str) -> None:
     with pytest.raises((AddressRefused, httpcore.ConnectError)):
