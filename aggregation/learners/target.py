@@ -63,8 +63,8 @@ class Target:
         posterior = np.asarray(posterior, dtype=np.float64)
         most = posterior.max(axis=1, keepdims=True)
         wins = (posterior == most).astype(np.float64)
-        # Each label of a tie counts as much as it is probable.
-        return cls(wins / np.maximum(wins.sum(axis=1, keepdims=True), 1.0), (wins * most).sum(axis=1))
+        # A tie teaches no more than one of its labels would: it is the most doubtful of all.
+        return cls(wins / np.maximum(wins.sum(axis=1, keepdims=True), 1.0), most[:, 0])
 
 
 def _refuse(field: str, bad: NDArray[np.bool_], what: str) -> None:

@@ -85,13 +85,13 @@ def test_many_rows_take_fewer_folds(monkeypatch):
 @given(
     posterior=st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3).filter(sum), min_size=1, max_size=6),
 )
-def test_the_winning_label_counts_as_it_is_probable_and_ties_are_shared(posterior):
+def test_the_winning_label_counts_as_it_is_probable_and_a_tie_as_one_of_its_labels(posterior):
     rows = np.array(posterior, dtype=float)
     rows /= rows.sum(axis=1, keepdims=True)
     target = Target.winning(rows)
-    counted = target.proba * target.weight[:, None]
     wins = rows == rows.max(axis=1, keepdims=True)
-    np.testing.assert_allclose(counted, np.where(wins, rows, 0.0))
+    np.testing.assert_allclose(target.weight, rows.max(axis=1))
+    np.testing.assert_allclose(target.proba, wins / wins.sum(axis=1, keepdims=True))
 
 
 @pytest.mark.parametrize(
