@@ -105,7 +105,7 @@ def _compared(without: list[Replayed], taught: list[Replayed], votes: Votes, tru
 
 
 def lower_limit(gain: Floats) -> Floats | None:
-    """The one-sided limit below the mean of n rows, f8[n, m], by Student's t; None for one row, which tells no error."""
+    """One-sided limits below the mean of n rows, f8[n, m], by Student's t; None of one row, which tells no error."""
     n = len(gain)
     if n < 2:
         return None
