@@ -10,7 +10,7 @@ SELECT t.id, s.votes, CASE WHEN p.run = %(champion)s::bigint THEN p.posterior EN
        CASE WHEN p.run IS DISTINCT FROM %(champion)s::bigint THEN t.data::text END
 FROM projects_task t
 JOIN projects_taskstate s ON s.task_id = t.id
-LEFT JOIN projects_prediction p ON p.task_id = t.id
+LEFT JOIN projects_prediction p ON p.task_id = t.id AND p.task_id >= %(first)s
 WHERE t.project_id = %(project)s AND t.id >= %(first)s AND s.task_id >= %(first)s
   AND NOT EXISTS (SELECT FROM projects_gold g WHERE g.task_id = t.id AND g.origin = 'qualification')
 ORDER BY t.id LIMIT %(limit)s

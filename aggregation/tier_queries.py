@@ -55,10 +55,11 @@ WHERE (%(project)s::bigint IS NULL OR p.id = %(project)s)
        AND (SELECT max(r.id) FROM aggregation_run r WHERE r.project_id = p.id AND r.status = 'done') > a.seen_run)
 """
 
-# What the learner of a retraining has predicted, in chunks. Index task_by_project.
+# What the learner of a retraining has predicted, in chunks. Index task_by_project. Both tables begin behind the chunk
+# before, or merging them would read one from its beginning.
 PREDICTED = """
 SELECT t.id, p.posterior FROM projects_task t JOIN projects_prediction p ON p.task_id = t.id AND p.run = %(run)s
-WHERE t.project_id = %(project)s AND t.id > %(after)s
+WHERE t.project_id = %(project)s AND t.id > %(after)s AND p.task_id > %(after)s
 ORDER BY t.id LIMIT %(limit)s
 """
 

@@ -4,8 +4,8 @@
 
 Starts everything that `manage.py up` starts, in a throw-away folder; uploads short texts, simulated (words by Zipf's
 law, some of them typical of a label), and one recorded vote on each of those taught; lets annotators vote over HTTP,
-first in quiet and then while a retraining trains, predicts every task and re-prioritises it. voting_ratio: p99 of a
-vote that brings the next lease along, during the retraining to before it.
+first in quiet and then while a retraining trains, predicts every task and re-prioritises it; and retrains once more
+while nobody votes. voting_ratio: p99 of a vote that brings the next lease along, during the retraining to before it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.server import WARM_UP_SECONDS, percentiles, say
 from benchmarks.server_campaign import SETTLED, Campaign
 from benchmarks.server_driver import Driver
-from crowd.demo.client import join_by_link, sign_in_by_link
+from crowd.demo.client import Client, join_by_link, sign_in_by_link
 from crowd.supervisor.reaper import descendants
 from crowd.supervisor.stack import RunningStack, running_stack
 
@@ -41,8 +41,9 @@ SLICE = 2.0
 POLL = 0.1
 RUN = """
 SELECT status, stage, error, counts FROM aggregation_run
-WHERE project_id = %s AND kind = 'retraining' ORDER BY id DESC LIMIT 1
+WHERE project_id = %s AND kind = 'retraining' AND id > %s ORDER BY id DESC LIMIT 1
 """
+LAST_RUN = "SELECT coalesce(max(id), 0) FROM aggregation_run"
 
 
 def main() -> None:
@@ -103,11 +104,15 @@ def measure(stack: RunningStack, wanted: argparse.Namespace) -> dict[str, Any]:
             say("voting in quiet …")
             quiet = votes_of(driver.drive(wanted.seconds))
             say("voting while the learner is retrained …")
-            manager.ok("POST", f"/api/projects/{project}/retrain")
-            watch = Watch(url, project, stack.pids()["worker"])
+            watch = retrained(manager, connection, project, url, stack.pids()["worker"])
             busy: list[float] = []
             while watch.goes_on():
                 busy += votes_of(driver.drive(SLICE))
+        say("retraining once more, alone …")
+        campaign.wait_until(SETTLED, "an end of refits")
+        again = retrained(manager, connection, project, url, stack.pids()["worker"])
+        while again.goes_on():
+            time.sleep(POLL)
         asked = {name: value for name, value in vars(wanted).items() if name != "json"}
         quiet_ms, busy_ms = percentiles(quiet), percentiles(busy)
         return {
@@ -116,10 +121,18 @@ def measure(stack: RunningStack, wanted: argparse.Namespace) -> dict[str, Any]:
             "seconds": sum(watch.seconds.values()),
             "peak_mb": watch.peak_mb,
             "counts": watch.counts,
+            "alone": {"stages": again.seconds, "seconds": sum(again.seconds.values()), "counts": again.counts},
             "votes_per_s": {"quiet": len(quiet) / wanted.seconds, "busy": len(busy) / sum(watch.seconds.values())},
             "voting_ms": {"quiet": quiet_ms, "busy": busy_ms},
             "voting_ratio": busy_ms["p99"] / quiet_ms["p99"],  # type: ignore[operator]  # none only without votes
         }
+
+
+def retrained(manager: Client, connection: psycopg.Connection[Any], project: int, url: str, worker: int) -> Watch:
+    """Ask for a retraining, and watch it."""
+    before = connection.execute(LAST_RUN).fetchone()
+    manager.ok("POST", f"/api/projects/{project}/retrain")
+    return Watch(url, project, worker, before[0] if before else 0)
 
 
 def votes_of(slice_: dict[str, Any]) -> list[float]:
@@ -129,9 +142,9 @@ def votes_of(slice_: dict[str, Any]) -> list[float]:
 class Watch(threading.Thread):
     """Looks at the run and at the worker's memory from beside, until the run has ended."""
 
-    def __init__(self, url: str, project: int, worker: int) -> None:
+    def __init__(self, url: str, project: int, worker: int, after: int) -> None:
         super().__init__(daemon=True)
-        self.url, self.project, self.worker = url, project, worker
+        self.url, self.project, self.worker, self.after = url, project, worker, after
         self.seconds: dict[str, float] = {}
         self.counts: dict[str, int] = {}
         self.peak_mb = 0.0
@@ -143,7 +156,7 @@ class Watch(threading.Thread):
             status, before = "running", time.monotonic()
             while status == "running":
                 time.sleep(POLL)
-                row = connection.execute(RUN, [self.project]).fetchone()
+                row = connection.execute(RUN, [self.project, self.after]).fetchone()
                 status, stage, self.error, self.counts = row or ("running", "waiting", "", {})
                 now = time.monotonic()
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + now - before
@@ -166,12 +179,17 @@ def resident_mb(pid: int) -> float:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM")), 0.0)
 
 
-def table(figures: dict[str, Any]) -> str:
+def in_stages(figures: dict[str, Any]) -> str:
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in figures["stages"].items())
+    return f"{figures['seconds']:.1f} s ({stages})"
+
+
+def table(figures: dict[str, Any]) -> str:
     ms = figures["voting_ms"]
     return (
-        f"{figures['tasks']:,} tasks, {figures['taught']:,} taught: {figures['seconds']:.1f} s ({stages}), "
+        f"{figures['tasks']:,} tasks, {figures['taught']:,} taught: {in_stages(figures)}, "
         f"peak {figures['peak_mb']:.0f} MB\n"
+        f"once more, while nobody votes: {in_stages(figures['alone'])}\n"
         f"a vote with the next lease, ms: quiet p50 {ms['quiet']['p50']:.1f} p99 {ms['quiet']['p99']:.1f}, "
         f"meanwhile p50 {ms['busy']['p50']:.1f} p99 {ms['busy']['p99']:.1f}: {figures['voting_ratio']:.1f} x"
     )

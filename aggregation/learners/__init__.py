@@ -20,6 +20,11 @@ LEARNERS: dict[str, Learner] = {
 }
 
 
+#: Those whose features say how unlike two tasks are. Short texts share few words: nearly all are equally far apart, and
+#: spreading them over the queue gained nothing.
+SPREADING = {"embeddings", "images", "numeric"}
+
+
 def load(data: bytes) -> Learned:
     """What `Learned.save` wrote. Raises ValueError if it is something else or damaged; never unpickles."""
     head, groups = storage.unpack(data)
@@ -31,6 +36,7 @@ def load(data: bytes) -> Learned:
 
 __all__ = [
     "LEARNERS",
+    "SPREADING",
     "Learned",
     "Learner",
     "LearnerFit",

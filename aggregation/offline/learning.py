@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aggregation.core.policy import Policy
 from aggregation.core.replay import Teach
 from aggregation.core.votes import Floats
-from aggregation.learners import LEARNERS, Target, cross_fit, sketch, train
+from aggregation.learners import LEARNERS, SPREADING, Target, cross_fit, sketch, train
 from aggregation.learners.encoded import EncodedLearner
 from aggregation.offline.files import BadFile, Source
 from aggregation.offline.reading import positions, read
@@ -37,9 +37,9 @@ class Material:
             policy, learner=policy.learner or self.learner, learner_fields=policy.learner_fields or self.fields
         )
 
-    def learnt_by(self, policy: Policy) -> tuple[Teach, NDArray[np.float32]]:
-        """The policy's learner on this data, and what it tells tasks apart by, f4[T, D]: encoded once, for no encoder
-        sees labels. Raises BadFile naming what is wrong with policy or data."""
+    def learnt_by(self, policy: Policy) -> tuple[Teach, NDArray[np.float32] | None]:
+        """The policy's learner on this data, and what it tells tasks apart by, f4[T, D], if it can: encoded
+        once, for no encoder sees labels. Raises BadFile naming what is wrong with policy or data."""
         assert policy.learner is not None
         fields = policy.learner_fields or self.fields
         learner = LEARNERS.get(policy.learner)
@@ -57,7 +57,7 @@ class Material:
             target = Target.winning(posterior)
             return cross_fit(X[rows], target, seed=seed).proba, train(X[rows], target).predict_proba(X)
 
-        return teach, sketch(X)
+        return teach, sketch(X) if policy.learner in SPREADING else None
 
 
 def read_items(source: Source, tasks: Any) -> Material:

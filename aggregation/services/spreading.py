@@ -12,7 +12,7 @@ from aggregation import queries
 from aggregation.core.queue import CANDIDATES, spread
 from aggregation.models import Run
 from aggregation.services.artefacts import load_artefact
-from projects.models import Acquisition, Learner, Order, Project
+from projects.models import Acquisition, Order, Project
 from projects.queries import fetch
 from projects.services.recompute import is_explored
 
@@ -21,11 +21,13 @@ def spread_first(*, project: Project, run: Run) -> None:
     """Of the first tasks that nobody has voted on, put those that differ most before all others.
 
     They lie there until they are voted on, or the next retraining. Nothing is done in other orders than by doubt, and
-    for a remote learner, whose features nobody knows.
+    for learners whose features don't tell (`learners.SPREADING`).
     """
+    from aggregation.learners import SPREADING
+
     if project.order != Order.PRIORITY or project.acquisition == Acquisition.SEARCH:
         return
-    if project.learner in (None, Learner.REMOTE):
+    if project.learner not in SPREADING:
         return
     rows = fetch(queries.FIRST_PREDICTED, project=project.id, run=run.id, limit=CANDIDATES)
     if project.explore_share is not None:  # what lies there by chance stays where it is

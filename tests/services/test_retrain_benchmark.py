@@ -20,4 +20,5 @@ def test_each_stage_is_measured_beside_people_who_vote(tmp_path: Path) -> None:
     assert set(figures["stages"]) <= {"waiting", "training", "predicting", "applying"}
     assert figures["peak_mb"] > 50 and figures["voting_ratio"] > 0
     assert figures["voting_ms"]["quiet"]["p99"] > 0 and figures["voting_ms"]["busy"]["p99"] > 0
+    assert figures["alone"]["counts"]["predicted"] == 3000 and figures["alone"]["seconds"] > 0
     assert "3,000 tasks, 400 taught" in done.stdout
