@@ -103,6 +103,7 @@ def _tiers_of(project: Project) -> dict[str, Any] | None:
         "audits": audits.get("audits", 0),
         "wrong": audits.get("wrong", 0),
         "waiting": audits.get("waiting", 0),
+        "forecast": audits.get("outlook") and {**audits["outlook"], "left": audits["affordable"]},
         "says": figures["says"],
     }
 

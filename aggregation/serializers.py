@@ -42,6 +42,14 @@ class QualificationOut(serializers.Serializer[Any]):
     members = serializers.DictField(child=serializers.IntegerField(), help_text="By stage.")
 
 
+class AuditForecast(serializers.Serializer[Any]):
+    """What a first certificate still needs, if the machine goes on to be wrong as often as now."""
+
+    audits = serializers.IntegerField(allow_null=True, help_text="About how many more; null: it can't be reached.")
+    error = serializers.FloatField(help_text="The share that seems to be wrong where the machine is surest.")
+    left = serializers.IntegerField(help_text="How many more the project's `audit_share` allows.")
+
+
 class TiersOut(serializers.Serializer[Any]):
     """How many tasks that are not finished by people lie in each tier, as of the last look."""
 
@@ -53,6 +61,7 @@ class TiersOut(serializers.Serializer[Any]):
     audits = serializers.IntegerField(help_text="Looked at, of labels that might be certified.")
     wrong = serializers.IntegerField(help_text="Of these, on which the machine was wrong.")
     waiting = serializers.IntegerField(help_text="Audits that are not decided yet.")
+    forecast = AuditForecast(allow_null=True, help_text="Null where there is a certificate, or nothing to audit.")
     says = serializers.CharField(help_text="What was concluded, and why.")
 
 

@@ -30,7 +30,7 @@ MOST_ERROR = 0.49
 class Finding:
     """What a look concluded: a threshold for the learner of a run, or none; why, and by which figures.
 
-    before: only labels of tasks before this one; None: all.
+    before: only labels of tasks before this one; None: all. pool: as it was counted, if it was.
     """
 
     run: int | None
@@ -38,6 +38,7 @@ class Finding:
     reason: str
     figures: dict[str, Any] = field(default_factory=dict)
     before: int | None = None
+    pool: Pool | None = None
 
 
 def find(part: Part, auditing: Auditing) -> Finding:
@@ -118,8 +119,8 @@ def _certify(drawing: Drawing, audits: Audits, current: Certificate | None) -> F
             pool, audits = count_pool(part, plan), read_audits(part)
     figures = _figures(drawing, seen) | {"asked": ask(audits)}
     if seen.found.threshold is None:
-        return Finding(part.run, None, not_certified(part.project, figures), figures)
-    return Finding(part.run, seen.found.threshold, certified(part.project, figures), figures)
+        return Finding(part.run, None, not_certified(part.project, figures), figures, pool=pool)
+    return Finding(part.run, seen.found.threshold, certified(part.project, figures), figures, pool=pool)
 
 
 def _held(drawing: Drawing, audits: Audits, current: Certificate | None) -> float | None:

@@ -44,6 +44,7 @@ def score_pool(*, project: Project, auditing: Auditing, run: int, sharpness: flo
         said = sharpened(decode_posteriors([encoded for _, encoded in rows], len(project.labels)), sharpness)
         _write(project, run, ids, said, np.isin(ids, taught))
         after = int(ids[-1])
+    fetch("ANALYZE aggregation_scored")  # many rows at once: else looks are planned as if there were few
     auditing.scored_run = run
     auditing.save()
 

@@ -20,7 +20,7 @@ from aggregation.services.alone import ALWAYS, InForce, give_all, in_force, take
 from aggregation.services.certifying import Finding, find
 from aggregation.services.drawing import first_task, planned
 from aggregation.services.locks import Lock, advisory_lock
-from aggregation.services.scoring import Part, count_pool, score_pool
+from aggregation.services.scoring import Part, Pool, count_pool, score_pool
 from projects.models import LiveModel, Project
 from projects.queries import fetch
 from projects.services.hints import send_hint
@@ -81,16 +81,21 @@ def _look(project: Project, auditing: Auditing) -> dict[str, Any]:
         before = ALWAYS if certificate.before is None else certificate.before
         sure = fetch(tier_queries.SURE, threshold=certificate.threshold, **{**part.asked, "before": before})
         give_all(project=project, certificate=certificate, task_ids=[id_ for (id_,) in sure])
-    return {"tiers": _tiers(part, auditing, certificate), "audits": finding.figures, "says": finding.reason}
+    return {
+        "tiers": _tiers(part, auditing, certificate, finding.pool),
+        "audits": finding.figures,
+        "says": finding.reason,
+    }
 
 
-def _tiers(part: Part, auditing: Auditing, certificate: InForce | None) -> dict[str, int]:
-    """How many tasks that people have not finished lie in each tier now."""
-    plan = planned(auditing)
-    if certificate is None or plan is None:
-        return count_pool(part, plan).tiers(0)
-    covered = replace(part, before=ALWAYS if certificate.before is None else certificate.before)
-    return count_pool(covered, plan).tiers(int((plan.threshold >= certificate.threshold).sum()))
+def _tiers(part: Part, auditing: Auditing, certificate: InForce | None, pool: Pool | None) -> dict[str, int]:
+    """How many tasks that people have not finished lie in each tier. pool: what the look has counted, if it has."""
+    plan, before = planned(auditing), ALWAYS
+    if certificate is not None and certificate.before is not None:
+        before = certificate.before
+    pool = pool or count_pool(replace(part, before=before), plan)
+    covered = 0 if certificate is None or plan is None else int((plan.threshold >= certificate.threshold).sum())
+    return pool.tiers(covered)
 
 
 @transaction.atomic
