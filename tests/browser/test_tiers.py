@@ -22,7 +22,8 @@ def test_the_page_shows_the_tiers_the_audits_and_every_certificate(manager: Pers
     db = Database(stack.environment()["DATABASE_URL"])
     # As a look would have left it; a project without tiers of its own is never looked at.
     db.rows(
-        "INSERT INTO aggregation_auditing (project_id, champions, sharpness, figures, seen_run, seen_version, rests_until)"
+        "INSERT INTO aggregation_auditing"
+        " (project_id, champions, sharpness, figures, seen_run, seen_version, rests_until)"
         " VALUES (%s, 1, 1.0, %s, 1000000, 1, now() + interval '1 hour')",
         project,
         json.dumps(FIGURES),

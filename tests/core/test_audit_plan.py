@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from aggregation.core.audit_plan import audit_goal, audits_to_certify, next_share
+from aggregation.core.audit_plan import answered_share, audit_goal, audits_to_certify, next_share, outlook
 from aggregation.core.tiers import Evidence, ScoredAudits, certify, count_evidence, plan_thresholds
 
 TASKS, BUDGET, LOOKS = 8000, 500, 20
@@ -137,3 +137,39 @@ def test_it_stops_when_nothing_is_left_that_the_budget_could_certify():
     assert audit_goal(campaign.evidence, campaign.plan, 50) == cost.argmin()  # there is nothing yet: come near
     assert audit_goal(campaign.evidence, campaign.plan, 50, certified=5) is None
     assert audit_goal(campaign.evidence, campaign.plan, 10**6, certified=len(campaign.plan.threshold)) is None
+
+
+def test_the_forecast_of_the_first_certificate_is_about_what_it_then_takes():
+    forecast, took = [], []
+    for seed in range(6):
+        campaign = Campaign(seed, lambda score: score)
+        forecast.append(outlook(campaign.evidence, campaign.plan).audits)
+        while certify(campaign.evidence, campaign.plan).threshold is None:
+            goal = audit_goal(campaign.evidence, campaign.plan, BUDGET)
+            campaign.expose(next_share(campaign.evidence, campaign.plan, goal, 10))
+        took.append(campaign.drawn.sum())
+    assert 0.5 * np.mean(forecast) <= np.mean(took) <= 2 * np.mean(forecast)
+
+
+def test_errors_found_put_the_first_certificate_off_and_then_out_of_reach():
+    campaign = Campaign(2, lambda score: score)
+    campaign.score = np.linspace(0.95, 0.99, TASKS)
+    campaign.plan = plan_thresholds(campaign.score, 0.05)
+    campaign.expose(np.zeros(len(campaign.plan.threshold)))
+    share = next_share(campaign.evidence, campaign.plan, 10, 150)
+    found = []
+    for wrong in (0, 5, 80):
+        campaign.right[:] = True
+        campaign.expose(share)
+        campaign.right[np.flatnonzero(campaign.drawn)[:wrong]] = False
+        campaign.expose(share)
+        found.append(outlook(campaign.evidence, campaign.plan))
+    assert found[0].audits < found[1].audits and found[2].audits is None
+    assert found[0].error < found[1].error and found[2].error > campaign.plan.max_error
+
+
+def test_evidence_goes_no_further_than_the_first_audit_that_waits_for_an_answer():
+    share, drawn = np.array([0.1, 0.02, 0.0]), np.array([0.3, 0.3, 0.0])
+    assert answered_share(share, drawn, np.array([0.2, 0.25])).tolist() == [0.2, 0.2, 0.0]
+    assert answered_share(share, drawn, np.array([0.05])).tolist() == [0.1, 0.05, 0.0]
+    assert answered_share(share, drawn, np.empty(0)).tolist() == drawn.tolist()
