@@ -22,6 +22,7 @@ from aggregation.core import live
 from aggregation.core.acquisition import PRIORITY_STEPS
 from aggregation.core.calibration import calibrate
 from aggregation.core.calibration_report import rightness
+from aggregation.core.challenge import challenge
 from aggregation.core.fit import Fit
 from aggregation.core.gold_calibration import believed, lesson
 from aggregation.core.label_models import LABEL_MODELS
@@ -309,13 +310,19 @@ class _Campaign:
         return live.task_prior(label_prior, self.prediction, self.fit.prediction_weight or 0.0)
 
     def _retrain(self, votes: Votes) -> None:
-        """From votes alone, as in the service."""
+        """From votes alone, and in force if not worse than what is, as in the service."""
         assert self.teach is not None
         voted = np.flatnonzero(self.votes > 0 if self.tier is None else (self.votes > 0) & ~self.tier.audit)
         if not len(voted):
             return
-        posterior = consensus_to_learn(votes).posterior[voted]
+        consensus = consensus_to_learn(votes)
+        posterior = consensus.posterior[voted]
         held_out, everywhere = self.teach(voted, posterior, 0)
+        # What the champion has said of them was out of fold, too, or before their votes.
+        if self.prediction is not None and not (
+            challenge(held_out, self.prediction[voted], posterior, consensus.label_prior).passed
+        ):
+            return
         self.prediction = everywhere.copy()
         self.prediction[voted] = held_out
         if self.tier is not None:

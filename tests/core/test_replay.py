@@ -126,6 +126,21 @@ def test_a_learner_is_taught_on_voted_tasks_and_answers_those_without_votes():
     np.testing.assert_array_equal(consensus[-1], consensus_to_learn(votes).posterior)
 
 
+def test_a_learner_that_has_become_worse_does_not_replace_the_one_before():
+    votes, truth = crowd(skill=0.8)
+    rounds = []
+
+    def worsens(rows, posterior, seed):
+        rounds.append(rows)
+        says = np.full((T, K), 0.02)
+        says[np.arange(T), truth if len(rounds) < 4 else (truth + 1) % K] = 0.96
+        return says[rows], says
+
+    policy = Policy(learner="text", label_model=QUICK, order="random")
+    found = replay(votes, truth, policy, seed=0, teach=worsens)
+    assert len(rounds) > 10 and (found.accuracy[REFITS // 5 :] > 0.9).all()
+
+
 def test_it_refuses_what_cannot_be_scored():
     votes, truth = crowd()
     with pytest.raises(ValueError, match="no task's truth is known"):
