@@ -73,7 +73,7 @@ WHERE s.task_id = skipped.task_id
        OR s.retired = 'flagged' AND (skipped.n >= %(max_skips)s::int) IS NOT TRUE)
 """
 
-# Another order, at once. By priority, it is the uncertainty of the labels that the tasks have; a refit then makes of it
+# Another order, at once. By priority, it is the uncertainty of the labels that the tasks have; jobs then make of it
 # what the project's acquisition function does. Gold that is injected is in no order. The tasks are locked.
 CHANGE_ORDER = """
 WITH new AS (

@@ -48,6 +48,8 @@ STEERING = {
     "redundancy",
     "target_confidence",
 }
+#: Settings that say which task comes first.
+PLACING = {"acquisition", "order", "search_label"}
 #: Settings that say when a task stops.
 STOPPING = {"flag_below", "gold_exposures", "gold_share", "max_skips", "min_votes", "redundancy", "target_confidence"}
 #: Settings of the three tiers.
@@ -149,6 +151,8 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         _forget_learner(project)
     if changes.keys() & budget.SETTINGS:
         budget.configure_budget(project=project, before=before)
+    if changes.keys() & PLACING:
+        request_places(project_id=project.id)  # of tasks without votes; a refit does the others
     if changes.keys() & STEERING:
         request_refit(project_id=project.id)
     if changes.keys() & TIERS:

@@ -11,6 +11,7 @@ from aggregation.models import Run
 from aggregation.services import placing
 from aggregation.services.placing import place_tasks, places_due
 from projects.models import LiveModel, PlacesDue, Prediction, TaskQueue
+from projects.services.projects import configure_project
 from tests.services.campaign import Campaign, assert_state_is_fresh
 from tests.services.test_champions import turned_about
 from tests.services.test_learner_changes import train
@@ -164,3 +165,23 @@ def test_a_learner_that_cannot_be_loaded_leaves_tasks_as_they_are(campaign: Make
     late(c)
     assert place_tasks(project_id=c.id) == 6 and len(predicted_by(c)) == 20
     assert c.id not in places_due(), "it is not tried again and again"
+
+
+def test_other_settings_move_tasks_that_nobody_has_voted_on(campaign: Make) -> None:
+    c = learning(campaign, votes=10, retrain_after_votes=1_000_000)
+    train(c)
+    dog = {p.task.key: p.posterior[1] for p in Prediction.objects.filter(task__project=c.id).select_related("task")}
+    unvoted = sorted((str(n) for n in range(1, 20, 2)), key=lambda key: dog[key])
+    by_doubt = places(c)
+    assert by_doubt[unvoted[0]] < 500 and by_doubt[unvoted[-1]] < 500, "the learner is sure of them"
+
+    changes = {"acquisition": "search", "search_label": "dog"}
+    configure_project(project_id=c.id, version=c.fresh().version, changes=changes)
+    c.refit()
+    place_tasks(project_id=c.id)
+
+    by_search = places(c)
+    assert by_search[unvoted[0]] < 500 < by_search[unvoted[-1]]
+    configure_project(project_id=c.id, version=c.fresh().version, changes={"acquisition": "entropy"})
+    place_tasks(project_id=c.id)
+    assert places(c)[unvoted[-1]] == pytest.approx(by_doubt[unvoted[-1]], abs=10)
