@@ -15,3 +15,21 @@ WHERE t.project_id = %(project)s AND t.id >= %(first)s AND s.task_id >= %(first)
   AND NOT EXISTS (SELECT FROM projects_gold g WHERE g.task_id = t.id AND g.origin = 'qualification')
 ORDER BY t.id LIMIT %(limit)s
 """
+
+# A learner is gone: so is what it said of some tasks, and what that made of those without votes.
+FORGET_PREDICTIONS = """
+WITH gone AS (
+    DELETE FROM projects_prediction WHERE task_id = ANY(%(tasks)s::bigint[]) RETURNING task_id
+), locked AS MATERIALIZED (
+    SELECT s.task_id FROM projects_taskstate s WHERE s.task_id IN (SELECT task_id FROM gone) AND s.votes = 0
+    ORDER BY s.task_id FOR UPDATE
+), unknown AS (
+    UPDATE projects_taskstate s SET label = NULL, runner_up = NULL, confidence = NULL
+    FROM locked WHERE s.task_id = locked.task_id AND s.votes = 0
+    RETURNING s.task_id
+)
+UPDATE projects_taskqueue q SET priority = 1000
+FROM unknown, projects_project p
+WHERE q.task_id = unknown.task_id AND p.id = %(project)s AND p."order" = 'priority'
+  AND NOT starts_with(q.pool, chr(1))
+"""

@@ -1,10 +1,13 @@
 """Named SQL of the three tiers: what the machine answers alone, and on which certificate."""
 
-# The certificate in force, held: whoever ends it waits, and then sees every label that was given on it.
+# The certificate in force, held: whoever ends it waits, and then sees every label that was given on it. There is none
+# of a learner that is in force no more, whatever may still be stored of what it said.
 # Constraint certificate_one_in_force.
 CERTIFICATE_IN_FORCE = """
 SELECT id, learner_run_id, threshold, (figures->>'sharpness')::float8, before_task FROM aggregation_certificate
-WHERE project_id = %(project)s AND kind = 'issued' AND ended_at IS NULL FOR SHARE
+WHERE project_id = %(project)s AND kind = 'issued' AND ended_at IS NULL
+  AND learner_run_id = (SELECT learner_run FROM projects_livemodel WHERE project_id = %(project)s)
+FOR SHARE
 """
 
 # Tasks that nobody has voted on or holds, and that are no audits, gold nor reviewed, are the machine's: retired.

@@ -19,6 +19,7 @@ from aggregation import place_queries, queries
 from aggregation.models import Run, RunKind, RunStage, RunStatus
 from aggregation.services.applying import steer, write_predictions
 from aggregation.services.artefacts import HeldOut, load_artefact, load_held_out
+from aggregation.services.bulk import as_array
 from aggregation.services.champion import LearnerChanged, keeping_learner
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.predicting import predict_chunk
@@ -114,7 +115,9 @@ def _place_next(project: Project, run: int | None, champion: Champion | None, wa
             if champion is not None and lacking.any():
                 write_predictions(champion.run, ids[lacking], proba[lacking])
             moved = lacking | (votes == 0)  # what else votes make of a task, a refit tells
-            if run is not None and moved.any():
+            if run is None:
+                fetch(place_queries.FORGET_PREDICTIONS, project=project.id, tasks=as_array(ids))
+            elif moved.any():
                 steer(now, ids[moved], proba[moved])
             mine.filter(first__lte=ids[-1]).update(first=ids[-1] + 1)
     except LearnerChanged:

@@ -41,22 +41,6 @@ WHERE q.task_id = said.task_id
   AND (q.open, q.review) IS DISTINCT FROM (said.retired IS NULL, said.retired IN ('flagged', 'disputed') IS TRUE)
 """
 
-# A learner is gone: so are its predictions, and what they made of tasks without votes. The tasks are locked.
-FORGET_PREDICTIONS = """
-WITH gone AS (
-    DELETE FROM projects_prediction p USING projects_task t
-    WHERE t.project_id = %(project)s AND p.task_id = t.id RETURNING p.task_id
-), unknown AS (
-    UPDATE projects_taskstate s SET label = NULL, runner_up = NULL, confidence = NULL
-    FROM gone WHERE s.task_id = gone.task_id AND s.votes = 0
-    RETURNING s.task_id
-)
-UPDATE projects_taskqueue q SET priority = 1000
-FROM unknown, projects_project p
-WHERE q.task_id = unknown.task_id AND p.id = %(project)s AND p."order" = 'priority'
-  AND NOT starts_with(q.pool, chr(1))
-"""
-
 # The project allows another number of skips: tasks with as many are flagged at once, flagged ones with fewer are not.
 # The tasks are locked; RETIRE_ANEW follows.
 CHANGE_MAX_SKIPS = """

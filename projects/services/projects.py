@@ -141,7 +141,7 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         if Task.objects.filter(project=project).exists():
             raise Conflict("Labels can't be changed once there are tasks.", field="labels", code="labels_fixed")
         _make_live_model(project)
-    if changes.keys() & (STOPPING | {"order", "learner", "learner_fields"}):
+    if changes.keys() & (STOPPING | {"order"}):
         queries.fetch(queries.LOCK_STATES, project=project.id)
     if changes.keys() & STOPPING:
         _retire_anew(project, changes)
@@ -178,9 +178,12 @@ def _retire_anew(project: Project, changes: Mapping[str, Any]) -> None:
 
 
 def _forget_learner(project: Project) -> None:
-    """What another learner has said steers nothing any more; the new one, if any, is trained as soon as can be."""
+    """What another learner has said steers nothing any more; the new one, if any, is trained as soon as can be.
+
+    Without weight predictions are none; a job deletes them, and what they made of tasks without votes.
+    """
     LiveModel.objects.filter(project=project).update(prediction_weight=0, learner_run=None)
-    queries.fetch(queries.FORGET_PREDICTIONS, project=project.id)
+    request_places(project_id=project.id)
     if project.learner and TaskState.objects.filter(project=project, votes__gt=0).exists():
         request_retraining(project_id=project.id)
 

@@ -6,17 +6,20 @@ import io
 from collections.abc import Callable
 
 import pytest
+from django.db import connection, transaction
 
-from aggregation.models import Run
+from aggregation.models import Certificate, Run
 from aggregation.services import applying, predicting
 from aggregation.services import retrain as retrainings
+from aggregation.services.alone import in_force
 from aggregation.services.champion import LearnerChanged
+from aggregation.services.placing import place_tasks
 from projects.models import LiveModel, Prediction, TaskQueue
 from projects.services.ballots import VoteInput
 from projects.services.projects import configure_project, request_retraining
 from projects.services.tasks import upload_tasks
 from projects.services.voting import submit_votes
-from tests.services.campaign import Campaign, assert_state_is_fresh
+from tests.services.campaign import Campaign, assert_state_is_fresh, other_connection
 
 Make = Callable[..., Campaign]
 LEARNS = {"learner": "numeric", "learner_fields": ["n"], "retrain_after_votes": 1_000_000}
@@ -66,15 +69,46 @@ def test_one_odd_task_is_left_out_and_counted(campaign: Make) -> None:
 def test_a_learner_that_is_gone_steers_nothing(campaign: Make) -> None:
     c = trained(campaign)
     assert TaskQueue.objects.get(task=c.task(7)).priority < 1000
+    Certificate.objects.create(
+        project=c.project,
+        kind="issued",
+        learner_run=Run.objects.filter(project=c.id, kind="retraining").latest("id"),
+        threshold=0.5,
+        error=0.1,
+        confidence=0.9,
+        figures={"sharpness": 1.0},
+        reason="",
+    )
+    with transaction.atomic():
+        assert in_force(c.project) is not None
 
     configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": None})
 
     model = LiveModel.objects.get(project=c.id)
     assert (model.prediction_weight, model.learner_run) == (0, None)
-    assert not Prediction.objects.filter(task__project=c.id).exists()
-    assert TaskQueue.objects.get(task=c.task(7)).priority == 1000
+    with transaction.atomic():
+        assert in_force(c.project) is None, "it answers nobody any more"
     c.refit()
-    assert c.consensus(0).source == "votes"
+    assert c.consensus(0).source == "votes" and not c.state(7).votes
+    place_tasks(project_id=c.id)
+    assert not Prediction.objects.filter(task__project=c.id).exists()
+    assert TaskQueue.objects.get(task=c.task(7)).priority == 1000 and c.state(7).label is None
+    assert_state_is_fresh(c.project)
+
+
+def test_a_learner_goes_while_somebody_holds_a_task(campaign: Make) -> None:
+    """No request waits for all tasks of a project."""
+    c = trained(campaign)
+    with other_connection() as vote:
+        vote.execute("SELECT 1 FROM projects_taskstate WHERE task_id = %s FOR UPDATE", [c.task(7)])
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '5s'")
+        try:
+            configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": None})
+        finally:
+            with connection.cursor() as cursor:
+                cursor.execute("RESET lock_timeout")
+    assert LiveModel.objects.get(project=c.id).learner_run is None
 
 
 @pytest.mark.parametrize("meanwhile", ["train", "predict_chunk", "_apply_next"])
@@ -102,6 +136,7 @@ def test_a_learner_that_goes_while_it_is_trained_does_not_come_back(
 
     model = LiveModel.objects.get(project=c.id)
     assert (model.prediction_weight, model.learner_run) == (0, None)
+    place_tasks(project_id=c.id)
     assert not Prediction.objects.filter(task__project=c.id).exists()
     assert (c.fresh().retrain_requested_at is not None) == (learner is not None), "the other learner is due"
     c.refit()
