@@ -76,11 +76,18 @@ def _run_to_go_on_with(project: Project) -> Run | None:
                 project=project,
                 kind=RunKind.RETRAINING,
                 parameters=parameters_of(project),
+                counts=_votes_refitted(project),
                 stage=RunStage.TRAINING,
                 progress=0.0,
             )
     except IntegrityError:  # a restored one has come in between; the sweeper hints at it
         return None
+
+
+def _votes_refitted(project: Project) -> dict[str, int]:
+    """The votes that have made this run due: cancelled before it has loaded any, it is not due again for them."""
+    last = Run.objects.filter(project=project, kind=RunKind.REFIT, status=RunStatus.DONE).order_by("-id").first()
+    return {"votes": last.counts.get("votes", 0)} if last else {}
 
 
 def _carry_out(project: Project, run: Run) -> None:

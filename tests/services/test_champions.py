@@ -252,6 +252,28 @@ def test_cancelled_while_it_predicts_nothing_changes(campaign: Make, monkeypatch
     assert_state_is_fresh(c.project)
 
 
+def test_cancelled_before_it_has_loaded_a_vote_it_does_not_begin_again(
+    campaign: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aggregation.services import training
+
+    c = learning(campaign, votes=10)
+    assert retraining_due(project_id=c.id)
+    loading = training.load_votes
+
+    def then_cancel(**arguments: Any) -> Any:
+        cancel_run(project=c.fresh(), run_id=Run.objects.get(project=c.id, kind="retraining").id)
+        return loading(**arguments)
+
+    monkeypatch.setattr(training, "load_votes", then_cancel)
+
+    run = c.retrain()
+
+    assert run is not None and run.status == "cancelled" and not retraining_due(project_id=c.id)
+    more_votes(c, "Bob", 10)
+    assert retraining_due(project_id=c.id)
+
+
 def test_what_cannot_be_cancelled_says_why(campaign: Make) -> None:
     c = learning(campaign, votes=10)
     run = train(c)
