@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db import connection
-from django.db.models import Count, Prefetch, Q, QuerySet, Sum
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 
 from projects import queries
 from projects.models import (
@@ -32,11 +32,15 @@ def projects_of(user: User) -> QuerySet[Member]:
 
 
 def tasks_of(project: Project) -> QuerySet[Task]:
-    """With their state, queue and gold, their ``skips``, and their ``uncounted`` votes."""
+    """With their state, queue and gold, ``explored``, their ``skips``, and their ``uncounted`` votes."""
     skips = Assignment.objects.filter(status=AssignmentStatus.SKIPPED).only("task_id", "skip_reason")
     uncounted = Vote.objects.filter(status=VoteStatus.UNCOUNTED, mode=VoteMode.LABEL).only("task_id")
+    # Index assignment_once_per_annotator.
+    lasting = ~Q(status__in=[AssignmentStatus.EXPIRED, AssignmentStatus.RELEASED])
+    by_chance = Assignment.objects.filter(lasting, task=OuterRef("pk"), explored__isnull=False).order_by("leased_at")
     return (
         Task.objects.filter(project=project)
+        .annotate(explored=Subquery(by_chance.values("explored")[:1]))
         .select_related("state", "queue", "gold")
         .prefetch_related(Prefetch("assignments", skips, "skips"), Prefetch("votes", uncounted, "uncounted"))
     )

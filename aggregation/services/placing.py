@@ -23,8 +23,9 @@ from aggregation.services.bulk import as_array
 from aggregation.services.champion import LearnerChanged, keeping_learner
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.predicting import predict_chunk
+from aggregation.services.spreading import spread_first
 from projects.models import Learner, LiveModel, PlacesDue, Project
-from projects.queries import fetch
+from projects.queries import DRAW_LOTS, fetch
 from projects.services.projects import request_refit
 from projects.services.recompute import decode_posteriors
 
@@ -60,11 +61,14 @@ def place_tasks(*, project_id: int) -> int | None:
         if not mine:
             return None
         fetch(queries.REFITTED_TABLE)
-        placed, known, champion = 0, None, None
+        placed, known, champion, whole = 0, None, None, False
         while not _is_predicting(project_id):
             waiting = dict(PlacesDue.objects.filter(project=project_id).values_list("id", "first"))
             if not waiting:
+                if whole and champion is not None:
+                    spread_first(project=Project.objects.get(id=project_id), run=Run.objects.get(id=champion.run))
                 return placed
+            whole |= 0 in waiting.values()
             # After what was asked for, so that it sees what that was asked for.
             project = Project.objects.get(id=project_id)
             run = LiveModel.objects.values_list("learner_run", flat=True).get(project=project)
@@ -106,6 +110,7 @@ def _place_next(project: Project, run: int | None, champion: Champion | None, wa
             request_refit(project_id=project.id)  # it publishes what has moved with new predictions
         return 0
     ids, votes = (np.array([row[column] for row in rows], dtype=np.int64) for column in (0, 1))
+    fetch(DRAW_LOTS, project=project.id, tasks=as_array(ids))
     proba, lacking = _predicted(project, champion, ids, rows)
     try:
         with keeping_learner(project) as now:

@@ -14,7 +14,6 @@ from aggregation.models import Run
 from aggregation.services.artefacts import load_artefact
 from projects.models import Acquisition, Order, Project
 from projects.queries import fetch
-from projects.services.recompute import is_explored
 
 
 def spread_first(*, project: Project, run: Run) -> None:
@@ -30,9 +29,6 @@ def spread_first(*, project: Project, run: Run) -> None:
     if project.learner not in SPREADING:
         return
     rows = fetch(queries.FIRST_PREDICTED, project=project.id, run=run.id, limit=CANDIDATES)
-    if project.explore_share is not None:  # what lies there by chance stays where it is
-        by_chance = is_explored(project, [id_ for id_, *_ in rows])
-        rows = [row for row, drawn in zip(rows, by_chance, strict=True) if not drawn]
     if not rows:
         return
     ids, places, data = zip(*rows, strict=True)

@@ -97,7 +97,7 @@ class Project(models.Model):
     # Retrain once so great a share of the labels that the learner was taught has changed; null = whatever changes.
     retrain_after_moved = models.FloatField(null=True)
 
-    # What "search" looks for; and the share of tasks whose place in the queue is drawn at random, null = none.
+    # What "search" looks for; and the share of assignments that are left to chance, null = none.
     search_label = models.CharField(max_length=200, null=True)
     explore_share = models.FloatField(null=True)
 

@@ -90,6 +90,7 @@ class TaskQueue(models.Model):
     priority = models.SmallIntegerField(default=1000)
     review = models.BooleanField(db_default=False)  # retired for an expert to look at
     doubt = models.SmallIntegerField(db_default=0)  # of such a task: 10000 * (1 - confidence), kept by a trigger
+    lot = models.IntegerField(null=True)  # where a share is left to chance: by which this task is drawn
 
     class Meta:
         indexes = [
@@ -98,6 +99,12 @@ class TaskQueue(models.Model):
             # Read by the lease statement: open tasks, the highest priority first, then in upload order. Negated and not
             # descending, so that a row comparison can begin a scan anywhere.
             models.Index("project", "pool", F("priority") * -1, "task", name="queue_next", condition=Q(open=True)),
+            # Read by the lease statement for what is left to chance.
+            models.Index(
+                fields=["project", "pool", "lot", "task"],
+                name="queue_by_lot",
+                condition=Q(open=True, lot__isnull=False),
+            ),
         ]
 
 
@@ -153,6 +160,7 @@ class Assignment(models.Model):
     # where that was never asked. Decided once, when it is leased.
     suggestion = models.SmallIntegerField(null=True)
     shown = models.BooleanField(null=True)
+    explored = models.FloatField(null=True)  # its task was left to chance, which was so probable; null: it was chosen
 
     class Meta:
         constraints = [

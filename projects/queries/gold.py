@@ -7,6 +7,7 @@ from projects.queries.leases import (
     IDLE,
     LEASE_STATEMENT,
     MISSING,
+    PLAIN,
     QUEUE,
     REACHED,
 )
@@ -26,7 +27,7 @@ UNLIMITED = 1_000_000_000
 # - who gives a task back, or lets it expire, does not get it again while there are others. It would tell: an ordinary
 #   one comes back, as the first of its queue, but other coins are tossed. Index assignment_given_back.
 # Gold is drawn from the first 200 of its pool, whatever is leased of it; a vote gives it another place there.
-_NOT_GIVEN_BACK = """
+NOT_GIVEN_BACK = """
           AND (SELECT 1 FROM projects_assignment b
                WHERE b.task_id = q.task_id AND b.annotator_id = %(annotator)s AND b.status IN ('expired', 'released')
                LIMIT 1) IS NULL
@@ -39,7 +40,7 @@ _GOLD_QUEUE = f"""
     ) drawn
     ORDER BY rank, task_id
 """
-_GOLD = CANDIDATE.format(queue=_GOLD_QUEUE, idle=_NOT_GIVEN_BACK, limit="greatest(1, (SELECT gold FROM coins))")
+_GOLD = CANDIDATE.format(queue=_GOLD_QUEUE, idle=NOT_GIVEN_BACK, limit="greatest(1, (SELECT gold FROM coins))")
 _INJECTED = f"""
 ordinary AS MATERIALIZED ({{candidate}}), coins AS MATERIALIZED (
     SELECT coalesce((%(coins)s::int[])[held.n + ordinary.n + 1] - (%(coins)s::int[])[held.n + 1], 0) AS gold,
@@ -57,8 +58,10 @@ _BY_ID = "coalesce(given.leased_at, now()), given.id"
 
 
 def _inject(queue: str, idle: str, reached: str = ")") -> str:
-    candidate = CANDIDATE.format(queue=queue, idle=idle + _NOT_GIVEN_BACK, limit=MISSING)
-    return LEASE_STATEMENT.format(candidates=_INJECTED.format(candidate=candidate), reached=reached, order=_BY_ID)
+    candidate = CANDIDATE.format(queue=queue, idle=idle + NOT_GIVEN_BACK, limit=MISSING)
+    return LEASE_STATEMENT.format(
+        candidates=_INJECTED.format(candidate=candidate), reached=reached, order=_BY_ID, **PLAIN
+    )
 
 
 _ALL_BEYOND = QUEUE.format(after=BEYOND, first="")
@@ -83,6 +86,7 @@ LEASE_AGAIN = LEASE_STATEMENT.format(
     candidates="candidate AS ({})".format(CANDIDATE.format(queue=_GIVEN_BACK, idle="", limit=MISSING)),
     reached=")",
     order=_BY_ID,
+    **PLAIN,
 )
 
 # Gold of a project lies where its settings want it, and wants as many votes. Only gold that measures people is

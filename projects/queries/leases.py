@@ -46,9 +46,10 @@ LEASE_STATEMENT = """
 WITH held AS MATERIALIZED (
     SELECT id, task_id, leased_at, expires_at FROM projects_held(%(annotator)s)
 ), {candidates}, leased AS (
-    INSERT INTO projects_assignment (id, project_id, task_id, annotator_id, status, leased_at, expires_at, price)
+    INSERT INTO projects_assignment
+        (id, project_id, task_id, annotator_id, status, leased_at, expires_at, price{column})
     SELECT gen_random_uuid(), %(project)s, task_id, %(annotator)s, 'open', now(), now() + %(lease)s::interval,
-           %(price)s::numeric
+           %(price)s::numeric{value}
     FROM candidate
     ON CONFLICT DO NOTHING
     RETURNING id, task_id, expires_at
@@ -67,6 +68,8 @@ FROM given JOIN projects_task t ON t.id = given.task_id
 ORDER BY {order}
 LIMIT %(count)s
 """
+# Nothing more is noted of ordinary assignments.
+PLAIN = {"column": "", "value": ""}
 # A row comparison, which the index takes for the beginning of its scan.
 _OLD = "now() - interval '10 minutes'"
 _CURSOR = f"""
@@ -93,7 +96,7 @@ MISSING = "greatest(0, %(count)s - (SELECT count(*) FROM held))"
 def _one_lease(queue: str, idle: str, reached: str = ")") -> str:
     candidates = f"candidate AS ({CANDIDATE.format(queue=queue, idle=idle, limit=MISSING)})"
     order = "given.leased_at NULLS LAST, given.rank, given.task_id"
-    return LEASE_STATEMENT.format(candidates=candidates, reached=reached, order=order)
+    return LEASE_STATEMENT.format(candidates=candidates, reached=reached, order=order, **PLAIN)
 
 
 def _lease(idle: str) -> tuple[str, str, str]:

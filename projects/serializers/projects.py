@@ -102,7 +102,7 @@ class ProjectSettings(StrictSerializer):
         max_value=1,
         allow_null=True,
         required=False,
-        help_text="The chance that a task has a random place in the queue, whatever is known of it; null: none has.",
+        help_text="The chance that a new assignment is of any open task, whatever is known of it; null: none is.",
     )
     learner = serializers.ChoiceField(Learner.choices, allow_null=True, required=False)
     learner_fields = serializers.ListField(

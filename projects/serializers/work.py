@@ -18,7 +18,6 @@ from projects.serializers.fields import (
     AmountField,
     StrictSerializer,
 )
-from projects.services.recompute import is_explored
 
 
 class TaskOut(serializers.Serializer[Any]):
@@ -35,7 +34,10 @@ class TaskOut(serializers.Serializer[Any]):
     pool = serializers.SerializerMethodField()
     gold = serializers.SerializerMethodField()
     gold_origin = serializers.SerializerMethodField()
-    explored = serializers.SerializerMethodField()
+    explored = serializers.FloatField(
+        allow_null=True,
+        help_text="The share that was left to chance when chance first gave it to an annotator; null: it never did.",
+    )
     skips = serializers.SerializerMethodField()
     uncounted_votes = serializers.SerializerMethodField()
 
@@ -59,11 +61,6 @@ class TaskOut(serializers.Serializer[Any]):
 
     def get_gold_origin(self, task: Any) -> str | None:
         return task.gold.origin if hasattr(task, "gold") else None
-
-    def get_explored(self, task: Any) -> float | None:
-        """The probability with which its place in the queue was left to chance; null: it was not."""
-        project = self.context["project"]
-        return project.explore_share if is_explored(project, [task.id])[0] else None
 
     def get_skips(self, task: Any) -> dict[str, int]:
         """How many annotators skipped it, by reason."""

@@ -48,8 +48,8 @@ STEERING = {
     "redundancy",
     "target_confidence",
 }
-#: Settings that say which task comes first.
-PLACING = {"acquisition", "order", "search_label"}
+#: Settings that say which task comes next.
+PLACING = {"acquisition", "explore_share", "order", "search_label"}
 #: Settings that say when a task stops.
 STOPPING = {"flag_below", "gold_exposures", "gold_share", "max_skips", "min_votes", "redundancy", "target_confidence"}
 #: Settings of the three tiers.

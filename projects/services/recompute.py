@@ -12,7 +12,7 @@ import orjson
 from numpy.typing import NDArray
 
 from aggregation.core import live
-from aggregation.core.acquisition import PRIORITY_STEPS, lots, priority, search
+from aggregation.core.acquisition import PRIORITY_STEPS, priority, search
 from aggregation.core.fit import LIKELIHOOD_FLOOR
 from aggregation.core.gold_calibration import believed
 from aggregation.core.queue import places
@@ -26,8 +26,6 @@ from projects.services.live_model import Live, live_model
 
 #: Tasks recomputed at a time.
 CHUNK = 1000
-#: Sets the lots of exploration apart from all others.
-EXPLORING = 1 << 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,38 +193,24 @@ def random_place(task_id: int, votes: int) -> int:
 
 
 def _priorities(project: Project, tasks: TaskRows, posterior: Floats) -> Sequence[int | None]:
-    found = priorities(project, tasks.ids, tasks.votes, posterior)
+    found = priorities(project, tasks.votes, posterior)
     return [None] * len(tasks.ids) if found is None else list(found.tolist())
 
 
-def priorities(
-    project: Project, task_ids: Sequence[int], votes: Sequence[int], posterior: Floats
-) -> NDArray[np.integer] | None:
+def priorities(project: Project, votes: Sequence[int], posterior: Floats) -> NDArray[np.integer] | None:
     """0..1000 by task, the highest is handed out first; None keeps all tasks' places in the queue.
 
     votes: of each task. posterior: f8[n, K].
     """
     voted = np.asarray(votes)
     if project.order == Order.PRIORITY and project.acquisition == Acquisition.SEARCH:
-        found: NDArray[np.integer] | None = priority(search(posterior[:, _sought(project)], voted))
-    else:
-        found = places(project.order, project.acquisition, posterior, voted)
-    if found is not None and project.explore_share is not None:
-        explored = np.flatnonzero(is_explored(project, task_ids)).tolist()
-        found[explored] = [random_place(task_ids[row], votes[row]) for row in explored]
-    return found
+        return priority(search(posterior[:, _sought(project)], voted))
+    return places(project.order, project.acquisition, posterior, voted)
 
 
 def _sought(project: Project) -> int:
     assert project.search_label is not None, "no project searches without a label"
     return project.labels.index(project.search_label)
-
-
-def is_explored(project: Project, task_ids: Sequence[int]) -> NDArray[np.bool_]:
-    """Which tasks are explored, bool[n]: each with the probability `explore_share`, whenever that is asked."""
-    # Other lots than those of audits, which these tasks would else be, or never be.
-    drawn = lots(np.asarray(task_ids, dtype=np.int64), seed=project.id + EXPLORING)
-    return np.asarray(drawn < (project.explore_share or 0.0))
 
 
 def writing(summaries: Summaries, run: int | None) -> tuple[str, dict[str, Any]]:

@@ -117,7 +117,7 @@ def _merge_tasks(*, project: Project, file: IO[bytes], count: int, place: str) -
         ((gold,),) = fetch(queries.UPLOAD_GOLD, project=project.id, qualification=QUALIFICATION_POOL)
         if gold and project.gold_share is not None:
             place_uploaded_gold(project)
-        if project.learner is not None and known < count:
+        if known < count and (project.learner or project.explore_share) is not None:
             ((first,),) = fetch("SELECT min(task_id) FROM upload WHERE NOT known")
             request_places(project_id=project.id, first=first)
         if count >= MANY:

@@ -161,7 +161,7 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
         html`<${Field} name="search_label" label="Search for the label" error=${error}>
           ${(field) => html`<input ...${field} required maxlength="200" autocomplete="off" value=${value.search_label ?? ""} onInput=${(event) => onChange({ search_label: event.target.value.trim() || null })} />`}
         <//>`}
-        ${number("explore_share", "Share of tasks at a random place (optional)", { min: 0.001, max: 1, step: "any", inputmode: "decimal", placeholder: "0.05" }, "Whatever is known of them, so that what is asked about says something of all tasks.")}
+        ${number("explore_share", "Share of assignments left to chance (optional)", { min: 0.001, max: 1, step: "any", inputmode: "decimal", placeholder: "0.05" }, "Whatever is known of them, so that what is asked about says something of all tasks.")}
         ${number("lease_seconds", "Seconds to answer a task", { min: 10, max: 86400, required: true })}
         ${number("max_leases", "Tasks that one annotator may hold", { min: 1, max: 1000, required: true })}
         <${Field} name="acquisition" label="Measure of uncertainty" error=${error}>
