@@ -35,6 +35,7 @@ class Run(models.Model):
     status = models.CharField(max_length=9, choices=RunStatus.choices, default=RunStatus.RUNNING)
     stage = models.CharField(max_length=10, choices=RunStage.choices, null=True)  # of a retraining
     progress = models.FloatField(null=True)  # of a retraining: the share of its tasks that is done, 0..1
+    attempts = models.PositiveSmallIntegerField(default=0)  # of a retraining: how often it was begun, or went on
     parameters = models.JSONField(default=dict)
     counts = models.JSONField(default=dict)
     metrics = models.JSONField(default=dict)

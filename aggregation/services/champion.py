@@ -17,6 +17,7 @@ from aggregation.models import Run, RunStage
 from aggregation.services.runs import checkpoint
 from projects.models import LiveModel, Project
 from projects.queries import fetch
+from projects.services.projects import request_places
 from projects.services.recompute import decode_posteriors
 
 
@@ -40,10 +41,18 @@ def keeping_learner(project: Project) -> Iterator[Project]:
 def make_champion(*, project: Project, run: Run) -> None:
     """From here on the run's predictions steer, task by task as they are applied; it can't be cancelled any more."""
     with keeping_learner(project):
-        checkpoint(run=run, stage=RunStage.APPLYING)
+        before = LiveModel.objects.values("learner_run", "prediction_weight").get(project=project)
+        checkpoint(run=run, stage=RunStage.APPLYING, parameters=run.parameters | {"replaces": before})
         LiveModel.objects.filter(project=project).update(
             prediction_weight=run.metrics["prediction_weight"], learner_run=run.id
         )
+
+
+def bring_back_champion(*, project: Project, run: Run) -> None:
+    """The learner that this run has replaced, if it has, steers again; a job does so task by task."""
+    before = run.parameters.get("replaces")
+    if before is not None and LiveModel.objects.filter(project=project, learner_run=run.id).update(**before):
+        request_places(project_id=project.id)
 
 
 def challenge_champion(

@@ -10,12 +10,13 @@ Each stage leaves in rows what the next one needs, so that a run that was killed
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.db.models import F
 
 from aggregation import queries
 from aggregation.models import LearnerArtefact, PredictedChunk, Run, RunKind, RunStage, RunStatus
 from aggregation.services.applying import apply_predictions
 from aggregation.services.artefacts import prune_artefacts
-from aggregation.services.champion import LearnerChanged, make_champion
+from aggregation.services.champion import LearnerChanged, bring_back_champion, make_champion
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.predicting import predict_pool
 from aggregation.services.runs import INTERRUPTED, RunCancelled, fail_run, finish_run, reason
@@ -25,6 +26,9 @@ from projects.models import Project
 from projects.queries import fetch
 from projects.services.hints import hint_after_commit
 from projects.services.projects import request_places, request_refit
+
+#: A retraining that was begun, or went on, so often without coming to an end is given up.
+MOST_ATTEMPTS = 3
 
 
 def retrain(*, project_id: int) -> Run | None:
@@ -36,6 +40,7 @@ def retrain(*, project_id: int) -> Run | None:
         run = _run_to_go_on_with(project)
         if run is None:
             return None
+        Run.objects.filter(id=run.id).update(attempts=F("attempts") + 1)
         try:
             _carry_out(project, run)
         finally:
@@ -64,6 +69,9 @@ def _run_to_go_on_with(project: Project) -> Run | None:
     Whoever gets here holds the project's advisory lock, so a run that says RUNNING was killed, or waits to begin.
     """
     left = Run.objects.filter(project=project, kind=RunKind.RETRAINING, status=RunStatus.RUNNING).first()
+    if left is not None and left.attempts >= MOST_ATTEMPTS:
+        _give_up(project, left)
+        return None
     if left is not None and LearnerArtefact.objects.filter(run=left).exists():
         return left
     if left is not None:
@@ -79,9 +87,21 @@ def _run_to_go_on_with(project: Project) -> Run | None:
                 counts=_votes_refitted(project),
                 stage=RunStage.TRAINING,
                 progress=0.0,
+                attempts=0 if left is None else left.attempts,
             )
     except IntegrityError:  # a restored one has come in between; the sweeper hints at it
         return None
+
+
+@transaction.atomic
+def _give_up(project: Project, run: Run) -> None:
+    """What was killed so often, or fails whenever it goes on, would be again: the champion before it steers again."""
+    bring_back_champion(project=project, run=run)
+    PredictedChunk.objects.filter(run=run).delete()
+    fail_run(run=run, why=f"Given up after {run.attempts} attempts. The last one: {run.error or INTERRUPTED}")
+    Project.objects.filter(id=project.id, retrain_requested_at=project.retrain_requested_at).update(
+        retrain_requested_at=None
+    )
 
 
 def _votes_refitted(project: Project) -> dict[str, int]:
@@ -107,7 +127,8 @@ def _carry_out(project: Project, run: Run) -> None:
     except RunCancelled:
         pass
     except Exception as error:
-        # Its predictions are in force in part: whoever comes next goes on.
+        # Its predictions may be in force in part: then whoever comes next goes on, a few times.
+        Run.objects.filter(id=run.id, status=RunStatus.RUNNING).update(error=reason(error))
         if run.stage != RunStage.APPLYING or isinstance(error, LearnerChanged):
             fail_run(run=run, why=reason(error))
             PredictedChunk.objects.filter(run=run).delete()
