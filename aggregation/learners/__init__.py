@@ -7,7 +7,7 @@ the functions that need them. See `base` for the contract.
 from __future__ import annotations
 
 from aggregation.learners import embeddings, images, numeric, storage, text
-from aggregation.learners.base import Learned, Learner, LearnerFit, predict_readable, predict_stream
+from aggregation.learners.base import Learned, Learner, LearnerFit, fit_readable, predict_readable, predict_stream
 from aggregation.learners.logistic import cross_fit, out_of_fold, train
 from aggregation.learners.sketch import sketch
 from aggregation.learners.target import Target
@@ -42,6 +42,7 @@ __all__ = [
     "LearnerFit",
     "Target",
     "cross_fit",
+    "fit_readable",
     "load",
     "out_of_fold",
     "predict_readable",

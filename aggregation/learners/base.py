@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.learners.curve import Points
-from aggregation.learners.reading import Payloads
+from aggregation.learners.reading import BadRow, Payloads
 from aggregation.learners.storage import Arrays
 from aggregation.learners.target import Floats, Target
 
@@ -81,6 +81,33 @@ class Learner(Protocol):
 
     def restore(self, fields: Sequence[str], groups: Mapping[str, Arrays]) -> Learned:
         """The learned that was saved. Raises KeyError or ValueError if its arrays are others."""
+
+
+#: Rows that can't be read and are left out; where there are more, the fields are the wrong ones.
+MOST_BAD = 100
+
+
+def fit_readable(
+    learner: Learner, payloads: Payloads, target: Target, fields: Sequence[str], *, seed: int = 0
+) -> tuple[NDArray[np.intp], LearnerFit]:
+    """The rows that the learner can read, int[m] ascending, and what it learnt from them.
+
+    Where most others differ from the first, that one is left out. Raises BadRow if more than `MOST_BAD`, or half of
+    them, can't be read.
+    """
+    most = min(MOST_BAD, len(payloads) // 2)
+    worst: BadRow | None = None
+    for first in (0, 1):
+        rows = np.arange(first, len(payloads))
+        while len(rows) and len(payloads) - len(rows) <= most:
+            all_of_them = len(rows) == len(payloads)
+            some = payloads if all_of_them else [payloads[int(row)] for row in rows]
+            try:
+                return rows, learner.fit(some, target if all_of_them else target[rows], fields, seed=seed)
+            except BadRow as error:
+                worst = worst or error
+                rows = np.delete(rows, error.row)
+    raise worst or ValueError("no payloads to learn from")
 
 
 def predict_stream(

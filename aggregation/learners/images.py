@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.learners.encoded import EncodedLearner, Encoder
-from aggregation.learners.reading import Payloads, read_numbers
+from aggregation.learners.reading import BadRow, Payloads, read_numbers
 from aggregation.learners.storage import Arrays
 from aggregation.learners.target import Floats
 
@@ -115,9 +115,8 @@ def _images(payloads: Payloads, field: str, shape: Shape, first: int) -> Floats:
         pixels = read_numbers(payload, first + row, field)
         found = _shape(pixels, first + row, field)
         if found != shape:
-            raise ValueError(
-                f"row {first + row}, field {field!r}: an image of {_words(found)}; expected {_words(shape)}"
-            )
+            why = f"an image of {_words(found)}; expected {_words(shape)}"
+            raise BadRow(f"row {first + row}, field {field!r}: {why}", first + row)
         images[row] = pixels.reshape(shape)
     return images
 
@@ -132,9 +131,10 @@ def _shape(pixels: NDArray[np.float64], row: int, field: str) -> Shape:
     elif pixels.ndim == 3:
         shape = pixels.shape
     else:
-        raise ValueError(f"row {row}, field {field!r}: not the pixels of an image, as rows of numbers")
+        raise BadRow(f"row {row}, field {field!r}: not the pixels of an image, as rows of numbers", row)
     if not 1 <= min(shape) <= max(shape) <= LARGEST_SIDE:
-        raise ValueError(f"row {row}, field {field!r}: an image of {_words(shape)}; sides may be 1 to {LARGEST_SIDE}")
+        why = f"an image of {_words(shape)}; sides may be 1 to {LARGEST_SIDE}"
+        raise BadRow(f"row {row}, field {field!r}: {why}", row)
     return shape
 
 

@@ -13,19 +13,30 @@ from numpy.typing import NDArray
 Payloads = Sequence[Mapping[str, Any]]
 
 
+class BadRow(ValueError):
+    """A payload that can't be read: what is wrong with it, and its row."""
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message, row)
+        self.message, self.row = message, row
+
+    def __str__(self) -> str:
+        return self.message
+
+
 def field_value(payload: Any, row: int, field: str) -> Any:
     """One field of one payload; ValueError naming row and field if it is missing."""
     if not isinstance(payload, Mapping):
-        raise ValueError(f"row {row} is not an object")
+        raise BadRow(f"row {row} is not an object", row)
     if field not in payload:
-        raise ValueError(f"row {row} has no field {field!r}")
+        raise BadRow(f"row {row} has no field {field!r}", row)
     return payload[field]
 
 
 def read_text(payload: Any, row: int, field: str) -> str:
     value = field_value(payload, row, field)
     if not isinstance(value, str):
-        raise ValueError(f"row {row}, field {field!r}: not a text")
+        raise BadRow(f"row {row}, field {field!r}: not a text", row)
     return value
 
 
@@ -38,9 +49,9 @@ def read_numbers(payload: Any, row: int, field: str) -> NDArray[np.float64]:
     try:
         array = np.asarray(value)
     except ValueError:  # nested lists of different lengths
-        raise ValueError(f"row {row}, field {field!r}: lists of different lengths") from None
+        raise BadRow(f"row {row}, field {field!r}: lists of different lengths", row) from None
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all() or _has_booleans(value):
-        raise ValueError(f"row {row}, field {field!r}: not a finite number or a list of them")
+        raise BadRow(f"row {row}, field {field!r}: not a finite number or a list of them", row)
     return array.astype(np.float64)
 
 
@@ -52,7 +63,7 @@ def read_matrix(payloads: Payloads, fields: Sequence[str], widths: Sequence[int]
         for field, width, end in zip(fields, widths, ends, strict=True):
             numbers = read_numbers(payload, row, field).ravel()
             if len(numbers) != width:
-                raise ValueError(f"row {row}, field {field!r}: {len(numbers)} numbers; expected {width}")
+                raise BadRow(f"row {row}, field {field!r}: {len(numbers)} numbers; expected {width}", row)
             matrix[row, end - width : end] = numbers
     return matrix
 

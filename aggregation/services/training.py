@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from aggregation.core.prediction import consensus_to_learn, fit_weight
 from aggregation.core.prediction_metrics import measure_predictions
 from aggregation.core.votes import Floats, Ints
 from aggregation.learners import storage
+from aggregation.learners.reading import BadRow
 from aggregation.models import Run, RunStage
 from aggregation.services.artefacts import HeldOut, save_artefact
 from aggregation.services.auditing import is_audited
@@ -41,6 +42,10 @@ class Taught:
     loaded: Loaded
     fit: Fit
     rows: NDArray[np.intp]
+
+    def only(self, kept: NDArray[np.intp]) -> Taught:
+        """Without the others of its tasks."""
+        return replace(self, rows=self.rows[kept])
 
     @property
     def tasks(self) -> NDArray[np.int64]:
@@ -71,17 +76,18 @@ def parameters_of(project: Project) -> dict[str, Any]:
 def train(*, project: Project, run: Run) -> None:
     """Leaves the challenger's artefact, its counts and metrics, and whether it is to replace the champion.
 
-    Raises ValueError without a vote, or naming the row and field that the learner can't read.
+    Raises ValueError without a vote, or where too many tasks can't be read; a few are left out and counted.
     """
     taught = _load(project, run)
     if project.learner == Learner.REMOTE:
         content, held_out, metrics = _elsewhere(project, taught)
     else:
-        content, held_out, metrics = _here(project, taught)
+        taught, content, held_out, metrics = _here(project, taught)
+    counts = {"votes": len(taught.loaded.votes), "trained_on": len(taught.rows)}
     stored = HeldOut(taught.tasks, held_out.astype(np.float32), _consensus(project, taught))
     with transaction.atomic():
         save_artefact(run=run, content=content, held_out=stored)
-        checkpoint(run=run, stage=RunStage.PREDICTING, metrics=metrics)
+        checkpoint(run=run, stage=RunStage.PREDICTING, metrics=metrics, counts=counts)
 
 
 def _load(project: Project, run: Run) -> Taught:
@@ -100,14 +106,20 @@ def _load(project: Project, run: Run) -> Taught:
     return Taught(loaded, consensus_to_learn(loaded.votes), voted)
 
 
-def _here(project: Project, taught: Taught) -> tuple[bytes, Floats, dict[str, Any]]:
-    """A learner of ours: its artefact, its held-out predictions f8[n, K], and metrics."""
-    from aggregation.learners import LEARNERS, Target
+def _here(project: Project, taught: Taught) -> tuple[Taught, bytes, Floats, dict[str, Any]]:
+    """A learner of ours: what it could read, its artefact, its held-out predictions f8[n, K], and metrics."""
+    from aggregation.learners import LEARNERS, Target, fit_readable
 
     assert project.learner, "only projects with a learner are due"
     learner, fields = LEARNERS[project.learner], project.learner_fields
     payloads, target = payloads_of(taught.tasks), Target.winning(taught.posterior)
-    learnt = learner.fit(payloads, target, fields, seed=SEED)
+    try:
+        kept, learnt = fit_readable(learner, payloads, target, fields, seed=SEED)
+    except BadRow as bad:
+        raise ValueError(f"Too many tasks can't be read; the first is {taught.tasks[bad.row]}: {bad}") from None
+    left_out = len(payloads) - len(kept)
+    if left_out:
+        taught, payloads, target = taught.only(kept), [payloads[int(row)] for row in kept], target[kept]
     compared = challenge_champion(
         project=project, tasks=taught.tasks, held_out=learnt.held_out, fit=taught.fit, posterior=taught.posterior
     )
@@ -115,11 +127,12 @@ def _here(project: Project, taught: Taught) -> tuple[bytes, Floats, dict[str, An
         "prediction_weight": fit_weight(learnt.held_out, taught.posterior, taught.fit.label_prior),
         **_measured(project, taught, learnt.held_out, learnt.learned),
         **promotion(compared),
+        **({"left_out": left_out} if left_out else {}),
         "learning_curve": learning_curve(
             learner=learner, payloads=payloads, target=target, fields=fields, votes=taught.votes, seed=SEED
         ),
     }
-    return learnt.learned.save(), learnt.held_out, metrics
+    return taught, learnt.learned.save(), learnt.held_out, metrics
 
 
 def _elsewhere(project: Project, taught: Taught) -> tuple[bytes, Floats, dict[str, Any]]:

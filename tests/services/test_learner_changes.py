@@ -66,6 +66,34 @@ def test_one_odd_task_is_left_out_and_counted(campaign: Make) -> None:
     assert Prediction.objects.filter(task__project=c.id, run=run.id).count() == 8
 
 
+@pytest.mark.parametrize("place", ["first", "last"])
+def test_a_voted_task_that_it_cannot_read_is_left_out_of_what_it_is_taught(campaign: Make, place: str) -> None:
+    c = campaign(annotators=1, learner="numeric", learner_fields=["n"], retrain_after_votes=1_000_000)
+    tasks = [{"key": str(n), "data": {"n": [n, n]}} for n in range(8)]
+    odd = {"key": "odd", "data": {"n": [1, 2, 3]}}
+    c.upload([odd, *tasks] if place == "first" else [*tasks, odd])
+    c.import_votes([(str(n), "Ada", "cat" if n < 4 else "dog") for n in range(8)] + [("odd", "Ada", "dog")])
+    c.refit()
+
+    run = train(c)
+
+    assert (run.metrics["left_out"], run.counts["trained_on"], run.counts["unreadable"]) == (1, 8, 1)
+    assert not Prediction.objects.filter(task__key="odd", task__project=c.id).exists()
+
+
+def test_where_no_task_can_be_read_the_run_names_the_first(campaign: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aggregation.learners.base.MOST_BAD", 2)
+    c = campaign(annotators=1, learner="numeric", learner_fields=["other"], retrain_after_votes=1_000_000)
+    c.upload([{"key": str(n), "data": {"n": n}} for n in range(8)])
+    c.import_votes([(str(n), "Ada", "cat") for n in range(8)])
+    c.refit()
+    request_retraining(project_id=c.id)
+    with pytest.raises(ValueError, match=f"the first is {c.task(0)}: row 0 has no field 'other'"):
+        c.retrain()
+    c.vote(0, "cat")
+    assert c.refit().status == "done", "voting goes on"
+
+
 def test_a_learner_that_is_gone_steers_nothing(campaign: Make) -> None:
     c = trained(campaign)
     assert TaskQueue.objects.get(task=c.task(7)).priority < 1000

@@ -65,6 +65,7 @@ const refitInWords = ({ counts, metrics }) => [
 
 const retrainingInWords = ({ counts, metrics, parameters }) => [
   `trained on ${count(counts.trained_on)} tasks`,
+  metrics.left_out > 0 && `left out ${count(metrics.left_out)} it could not read`,
   counts.predicted != null && `${count(counts.predicted)} predicted`,
   metrics.promoted === false && `not in force: ${metrics.why}`,
   parameters.restores && `brought back from run ${parameters.restores}`,
