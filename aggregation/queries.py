@@ -98,7 +98,7 @@ INSERT INTO aggregation_consensus AS c
     (task_id, project_id, label, confidence, votes, posterior, source, retired, run_id, revision, updated_at)
 SELECT task_id, %(project)s, label, confidence, votes, posterior, source, retired, %(run)s,
        pg_current_xact_id()::text::bigint, now()
-FROM refitted
+FROM refitted WHERE retired IS DISTINCT FROM 'auto'
 ON CONFLICT (task_id) DO UPDATE SET
     label = EXCLUDED.label, confidence = EXCLUDED.confidence, votes = EXCLUDED.votes, posterior = EXCLUDED.posterior,
     source = EXCLUDED.source, retired = EXCLUDED.retired, run_id = EXCLUDED.run_id, revision = EXCLUDED.revision,

@@ -9,7 +9,7 @@ from aggregation.models import Auditing, Certificate, Consensus
 from aggregation.services.auditing import lots_of
 from aggregation.services.handover import answer_of, predict
 from projects.errors import Conflict, InvalidTasks, NotFound
-from projects.models import HANDOVER_PRIORITY, Audit, Prediction, Task, TaskQueue
+from projects.models import HANDOVER_PRIORITY, Audit, Prediction, Task, TaskQueue, TaskState
 from projects.services.projects import request_retraining
 from tests.services.campaign import Campaign, assert_state_is_fresh
 
@@ -75,8 +75,11 @@ def test_what_it_is_certified_for_the_machine_answers_at_once_and_says_so(campai
     published = Consensus.objects.get(task=sure.task)
     assert (published.source, published.retired, published.votes) == ("machine", "auto", 0)
     assert c.lease(0).data == {"n": 49.5}
-    # A refit and a retraining leave it be.
+    # A refit and a retraining leave it be, also where there was a vote that was discarded.
+    TaskState.objects.filter(task=sure.task).update(version=1)
     c.refit()
+    same = ("source", "retired", "votes", "run_id", "confidence", "revision")
+    assert Consensus.objects.filter(task=sure.task).values(*same).get() == {n: getattr(published, n) for n in same}
     request_retraining(project_id=c.id)
     c.retrain()
     assert Task.objects.get(id=sure.task).state.retired == "auto"
