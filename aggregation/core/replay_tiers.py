@@ -1,9 +1,10 @@
-"""What the machine labels alone in a replay: audits, certificates and labels by the functions that the service runs.
+"""What the machine labels alone in a replay, certified by the functions that the service runs.
 
-Audits are drawn by lot once and for all: no learner is ever taught them, and the machine never labels them. At each
-look those that have been answered are counted in the order of their lots, and the lowest threshold that they certify is
-in force: tasks above it that nobody has voted on are the machine's, until it isn't. The next audits are asked for
-before other tasks. Each learner starts from the audits that there are, scored by itself.
+Audits are drawn by lot once and for all, evenly (the service draws them where they certify most, and so needs fewer):
+no learner is ever taught them, and the machine never labels them. At each look those that have been answered are
+counted in the order of their lots, and the lowest threshold that they certify is in force: tasks above it that nobody
+has voted on are the machine's, until it isn't. The next audits are asked for before other tasks. Each learner starts
+from the audits that there are, scored by itself.
 
 What a replay can't know: people who were shown what the machine says (the confirm tier) would have voted otherwise.
 """

@@ -42,7 +42,7 @@ def play(manager: Client, transport: httpx.BaseTransport, crowd: RecordedCrowd, 
     tasks = [{"key": task, "data": {"image": f"bird {task}"}} for task in crowd.tasks]
     manager.ok("POST", f"/api/projects/{project}/tasks", tasks)
     clients = invite_all(manager, project, [f"bluebird-{worker}" for worker in crowd.workers], transport)
-    answers = _answers(crowd)
+    answers = answers_of(crowd)
     with tqdm(total=len(crowd.votes), desc="votes", unit=" votes", disable=None) as bar:
         people = [Annotator(client, answers[worker]) for client, worker in zip(clients, crowd.workers, strict=True)]
         campaign = Campaign(project, people, bar.update)
@@ -53,7 +53,7 @@ def play(manager: Client, transport: httpx.BaseTransport, crowd: RecordedCrowd, 
     return _figures(manager, project, crowd, say) | {"leases": campaign.leases}
 
 
-def _answers(crowd: RecordedCrowd) -> dict[str, Answer]:
+def answers_of(crowd: RecordedCrowd) -> dict[str, Answer]:
     """For each worker, what they answer to a task's data."""
     given: dict[str, dict[str, str]] = defaultdict(dict)
     for task, worker, label in crowd.votes:

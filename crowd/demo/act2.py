@@ -35,11 +35,12 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Point:
-    """How far the loop has come after so many votes."""
+    """How far the loop has come after so many votes, and what the learning curve then expects of the next ones."""
 
     votes: int
     consensus_accuracy: float
     learner_accuracy: float
+    forecast: dict[str, float] | None = None
 
 
 def play(manager: Client, transport: httpx.BaseTransport, seeds: Sequence[int], say: Say) -> Figures:
@@ -71,6 +72,7 @@ def _play_seed(manager: Client, transport: httpx.BaseTransport, seed: int, say: 
     figures |= _final_figures(manager, project, data)
     figures |= _other_arms(data, figures["votes"], seed)
     figures["curve"] = [vars(point) for point in curve]
+    figures["forecast"] = _forecast(curve)
     _say_seed(figures, curve, say)
     return figures
 
@@ -107,7 +109,20 @@ def _measure(manager: Client, project: int, data: digits.Digits, votes: int) -> 
         votes,
         watching.accuracy(predicted | consensus, data.truth_by_key),
         watching.accuracy(predicted, data.hidden_truth_by_key),
+        manager.ok("GET", f"/api/projects/{project}/learning-curve")["forecast"],
     )
+
+
+def _forecast(curve: Sequence[Point]) -> Figures | None:
+    """What the learning curve expected of the last votes that could still be waited for, and what they bought."""
+    for now in reversed(curve):
+        if now.forecast is None:
+            continue
+        later = next((point for point in curve if point.votes >= now.votes + now.forecast["votes"]), None)
+        if later is not None:
+            gained = later.learner_accuracy - now.learner_accuracy
+            return {"after": now.votes, **now.forecast, "gained": gained}
+    return None
 
 
 def _final_figures(manager: Client, project: int, data: digits.Digits) -> Figures:
@@ -186,6 +201,11 @@ def _say_seed(figures: Figures, curve: Sequence[Point], say: Say) -> None:
     say("   votes  consensus                      learner on the hidden digits")
     for point in curve:
         say(f"  {point.votes:6,}  {_bar(point.consensus_accuracy)}  {_bar(point.learner_accuracy)}")
+    if told := figures["forecast"]:
+        low, high, gained = (f"{100 * told[name]:+.1f}" for name in ("low", "high", "gained"))
+        say("")
+        say(f"  After {told['after']:,} votes the learning curve expected that the next {told['votes']:,} teach the")
+        say(f"  learner {100 * told['gain']:+.1f} points ({low} to {high}). On the hidden digits it was {gained}.")
     say("")
 
 

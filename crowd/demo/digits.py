@@ -59,18 +59,18 @@ def _read(index: dict[tuple[int, ...], int], mine: Ints, data: Any) -> str:
     return LABELS[int(mine[index[tuple(data["pixels"])]])]
 
 
-def load(seed: int) -> Digits:
+def load(seed: int, hidden: int = HIDDEN) -> Digits:
     from sklearn.datasets import load_digits
 
     source = load_digits()
     order = np.random.default_rng(seed).permutation(len(source.target))
-    hidden, shown = order[:HIDDEN], order[HIDDEN:]
+    kept, shown = order[:hidden], order[hidden:]
     pixels = source.data.astype(int).tolist()
     truth = source.target.astype(np.int32)
     return Digits(
         payloads=[{"pixels": pixels[i]} for i in shown],
         truth=truth[shown],
-        hidden_payloads=[{"pixels": pixels[i]} for i in hidden],
-        hidden_truth=truth[hidden],
+        hidden_payloads=[{"pixels": pixels[i]} for i in kept],
+        hidden_truth=truth[kept],
         answers=digit_crowd(truth[shown], seed),
     )

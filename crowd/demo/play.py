@@ -1,4 +1,4 @@
-"""The demo as a whole: a stack of its own, two acts through its public API, figures, and a verdict."""
+"""The demo as a whole: a stack of its own, four acts through its public API, figures, and a verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from crowd.demo import act1, act2, digits
+from crowd.demo import act1, act2, act3, act4, digits
 from crowd.demo.client import Client, sign_in_by_link
 from crowd.demo.recorded import RecordedCrowd, bluebird
 from crowd.supervisor.home import own_environment
@@ -49,6 +49,11 @@ def play(wishes: Wishes, say: Say) -> list[str]:
         figures["act1"] = _timed(lambda: _play_act1(manager, transport, wishes, say))
         say(f"  ({figures['act1']['seconds']:.0f} s)\n")
         figures["act2"] = _timed(lambda: act2.play(manager, transport, range(wishes.seeds), say))
+        if not wishes.recorded:
+            figures["act3"] = _timed(lambda: act3.play(manager, transport, bluebird(), figures["act1"]["project"], say))
+            say(f"  ({figures['act3']['seconds']:.0f} s)\n")
+        figures["act4"] = _timed(lambda: act4.play(manager, transport, say))
+        say(f"  ({figures['act4']['seconds']:.0f} s)\n")
         problems = what_is_missing(figures)
         figures["seconds"] = round(time.monotonic() - began, 1)
         if wishes.json_file:
@@ -79,9 +84,11 @@ def what_is_missing(figures: Figures) -> list[str]:
             for name in ("leases", "votes", "refits", "retrainings")
             if not seed[name]
         ]
-    for name in ("act1", "act2"):
+    for name in {"act1", "act2", "act3"} & figures.keys():
         if figures[name]["overfilled_tasks"]:
             problems.append(f"{name}: {figures[name]['overfilled_tasks']} tasks got more votes than their redundancy")
+    if "act4" in figures and not figures["act4"]["reviewed"]:
+        problems.append("act4: no audit was answered")
     return problems
 
 

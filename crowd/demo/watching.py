@@ -38,12 +38,12 @@ def votes_learned(manager: Client, project: int) -> int:
     return max(seen, default=0)
 
 
-def published(manager: Client, project: int) -> dict[str, str]:
-    """The published label of every task that has one, by key, from the export."""
+def published(manager: Client, project: int, source: str | None = None) -> dict[str, str]:
+    """The published label of every task that has one (from this source alone), by key, from the export."""
     export = manager.get(f"/api/projects/{project}/consensus.jsonl")
     export.raise_for_status()
     rows = map(json.loads, export.text.splitlines())
-    return {row["key"]: row["label"] for row in rows}
+    return {row["key"]: row["label"] for row in rows if source in (None, row["source"])}
 
 
 def predicted(manager: Client, project: int) -> dict[str, str]:

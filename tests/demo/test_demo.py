@@ -59,10 +59,28 @@ def test_refits_and_retrainings_accompanied_the_loop(demo):
     assert seed["curve"][-1]["votes"] == figures["votes"]
 
 
+def test_a_backtest_forecasts_what_fewer_votes_cost(demo):
+    figures = demo[1]["act3"]
+    forecast = figures["forecast"]
+    assert 6 * 108 <= figures["votes"] <= 12 * 108 and figures["overfilled_tasks"] == 0
+    assert 6 * 108 <= forecast["votes"] <= 12 * 108
+    assert forecast["agreement"] == pytest.approx(figures["agreement"], abs=0.15)
+
+
+def test_the_machine_labels_alone_what_audits_have_certified(demo):
+    figures = demo[1]["act4"]
+    assert figures["certified"] and figures["bound"] <= 0.05, figures["says"]
+    assert 200 < figures["labelled_alone"] < figures["arrived"] and figures["audits"] >= 71
+    assert figures["wrong"] <= 0.05 * figures["labelled_alone"]
+
+
 def test_what_is_printed_tells_of_the_simulation_and_the_figures(demo):
     ended, figures = demo
     assert "THE CROWD IS SIMULATED" in ended.stdout
     assert f"{figures['act2']['consensus_accuracy']:.1%}" in ended.stdout
+    told = figures["act2"]["seeds"][0]["forecast"]
+    assert f"After {told['after']:,} votes the learning curve expected" in ended.stdout
+    assert "what happened" in ended.stdout and "wrong at most, as is certified" in ended.stdout
     assert "HTTP Request" not in ended.stderr
 
 
