@@ -15,7 +15,7 @@ from tests.support.stack import Stack
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = [sys.executable, str(ROOT / "manage.py"), "demo"]
-SECONDS = 900  # a deadline, not a measurement: the machine may be busy
+SECONDS = 1500  # a deadline, not a measurement: the machine may be busy
 
 
 def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
