@@ -29,7 +29,7 @@ SETTINGS = {
     "audit_share": 0.25,
 }
 #: Audits that one person answers at a time, and rounds of audits until we give up.
-BATCH, ROUNDS = 20, 12
+BATCH, ROUNDS = 20, 20
 SECONDS_FOR_A_LOOK = 30.0
 
 Say = Callable[[str], object]
