@@ -1,13 +1,16 @@
 """Named SQL of the three tiers: what the machine answers alone, and on which certificate."""
 
 # The certificate in force, held: whoever ends it waits, and then sees every label that was given on it. There is none
-# of a learner that is in force no more, whatever may still be stored of what it said.
-# Constraint certificate_one_in_force.
+# once the manager wants fewer errors or more confidence, nor of a learner that is in force no more, whatever may still be
+# stored of what it said. Constraint certificate_one_in_force.
 CERTIFICATE_IN_FORCE = """
-SELECT id, learner_run_id, threshold, (figures->>'sharpness')::float8, before_task FROM aggregation_certificate
-WHERE project_id = %(project)s AND kind = 'issued' AND ended_at IS NULL
-  AND learner_run_id = (SELECT learner_run FROM projects_livemodel WHERE project_id = %(project)s)
-FOR SHARE
+SELECT c.id, c.learner_run_id, c.threshold, (c.figures->>'sharpness')::float8, c.before_task
+FROM aggregation_certificate c
+JOIN projects_project p ON p.id = c.project_id
+JOIN projects_livemodel m ON m.project_id = c.project_id
+WHERE c.project_id = %(project)s AND c.kind = 'issued' AND c.ended_at IS NULL AND c.learner_run_id = m.learner_run
+  AND c.error <= p.auto_label_error AND c.confidence >= p.auto_label_confidence
+FOR SHARE OF c
 """
 
 # Tasks that nobody has voted on or holds, and that are no audits, gold nor reviewed, are the machine's: retired.

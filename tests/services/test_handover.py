@@ -10,7 +10,7 @@ from aggregation.services.auditing import lots_of
 from aggregation.services.handover import answer_of, predict
 from projects.errors import Conflict, InvalidTasks, NotFound
 from projects.models import HANDOVER_PRIORITY, Audit, Prediction, Task, TaskQueue, TaskState
-from projects.services.projects import request_retraining
+from projects.services.projects import configure_project, request_retraining
 from tests.services.campaign import Campaign, assert_state_is_fresh
 
 Make = Callable[..., Campaign]
@@ -84,6 +84,19 @@ def test_what_it_is_certified_for_the_machine_answers_at_once_and_says_so(campai
     c.retrain()
     assert Task.objects.get(id=sure.task).state.retired == "auto"
     assert not TaskQueue.objects.get(task=sure.task).open
+
+
+@pytest.mark.parametrize(
+    "wish", [{"auto_label_error": None}, {"auto_label_error": 0.04}, {"auto_label_confidence": 0.99}]
+)
+def test_the_machine_is_silent_as_soon_as_its_certificate_is_less_than_is_wished(
+    campaign: Make, wish: dict[str, float | None]
+) -> None:
+    c = learnt(campaign)
+    certify(c)
+    configure_project(project_id=c.id, version=c.fresh().version, changes=wish)
+
+    assert ask(c, {"data": {"n": 1}})[0].status == "asked"
 
 
 def test_a_certificate_of_another_learner_is_none(campaign: Make) -> None:
