@@ -41,11 +41,14 @@ ON CONFLICT (task_id) DO UPDATE SET
     updated_at = EXCLUDED.updated_at
 """
 
-# What is known of tasks that were handed over: published consensus, votes, and what the machine says.
+# What is known of tasks that were handed over: published consensus, votes, what the machine says, and whether it may:
+# without audits, only where nobody has voted.
 ANSWERS = """
-SELECT t.id, t.key, c.label, c.confidence, c.source, c.retired, c.run_id, s.votes, p.posterior, p.run
+SELECT t.id, t.key, c.label, c.confidence, c.source, c.retired, c.run_id, s.votes, p.posterior, p.run,
+       s.votes = 0 OR d.task_id IS NOT NULL
 FROM projects_task t
 JOIN projects_taskstate s ON s.task_id = t.id
+LEFT JOIN projects_audit d ON d.task_id = t.id
 LEFT JOIN aggregation_consensus c ON c.task_id = t.id
 LEFT JOIN projects_prediction p ON p.task_id = t.id
 WHERE t.id = ANY(%(tasks)s)

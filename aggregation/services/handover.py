@@ -102,10 +102,10 @@ KNOWN = {ConsensusSource.GOLD, ConsensusSource.REVIEW, ConsensusSource.MACHINE}
 
 
 def _answer(project: Project, certificate: InForce | None, row: tuple[Any, ...]) -> Answer:
-    task, key, label, confidence, source, retired, run, votes, encoded, predicted_by = row
+    task, key, label, confidence, source, retired, run, votes, encoded, predicted_by, free = row
     if label is not None and (retired is not None or source in KNOWN):
         return Answer(task, key, project.labels[label], confidence, source, run, votes)
-    if certificate is not None and encoded is not None:
+    if free and certificate is not None and encoded is not None:
         # Audited: people look at it, too, and their answer will replace this one.
         said = certificate.says(live.decode_posterior(from_json(encoded), len(project.labels)))
         if certificate.covers(task, predicted_by, said):

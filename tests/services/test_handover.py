@@ -86,6 +86,17 @@ def test_what_it_is_certified_for_the_machine_answers_at_once_and_says_so(campai
     assert not TaskQueue.objects.get(task=sure.task).open
 
 
+def test_the_machine_says_nothing_against_votes(campaign: Make) -> None:
+    c = learnt(campaign, redundancy=3)
+    (asked,) = ask(c, {"key": "a", "data": {"n": 1}})
+    c.vote(0, "dog")
+    certify(c)
+
+    (answer,) = ask(c, {"key": "a", "data": {"n": 1}})
+
+    assert (answer.task, answer.status, answer.votes) == (asked.task, "asked", 1)
+
+
 @pytest.mark.parametrize(
     "wish", [{"auto_label_error": None}, {"auto_label_error": 0.04}, {"auto_label_confidence": 0.99}]
 )
