@@ -165,6 +165,12 @@ WHERE t.project_id = %(project)s AND s.retired = 'auto' AND s.votes = 0
 ORDER BY t.id
 """
 
+# Tasks that still are the machine's, held: nobody can answer them meanwhile.
+HOLD_ALONE = """
+SELECT task_id FROM projects_taskstate
+WHERE task_id = ANY(%(tasks)s) AND retired = 'auto' AND votes = 0 ORDER BY task_id FOR UPDATE
+"""
+
 # Tasks that were the machine's are open again, and consumers are told that there is no label.
 REOPEN = """
 WITH mine AS (

@@ -99,7 +99,8 @@ def take_back_all(*, project: Project, certificate: InForce | None) -> int:
         with transaction.atomic():
             taken += len(fetch(tier_queries.REOPEN, tasks=[id_ for id_, covered in some if not covered]))
             if certificate is not None and in_force(project) == certificate:
-                _publish(project, certificate, _said(project, certificate, [id_ for id_, covered in some if covered]))
+                mine = fetch(tier_queries.HOLD_ALONE, tasks=[id_ for id_, covered in some if covered])
+                _publish(project, certificate, _said(project, certificate, [id_ for (id_,) in mine]))
     return taken
 
 

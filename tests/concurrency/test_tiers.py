@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aggregation.models import Certificate, Consensus, Run
+from aggregation.models import Certificate, Consensus, Run, Scored
+from aggregation.services import alone as services_alone
 from aggregation.services import handover
-from aggregation.services.alone import give_all, in_force, take_back_all
+from aggregation.services.alone import InForce, give_all, in_force, take_back_all
 from aggregation.services.handover import Answer, predict
+from aggregation.services.reviews import publish_reviews
 from aggregation.services.tiers import Finding, _conclude
-from projects.models import LiveModel, Prediction, Task, TaskState
+from projects.models import LiveModel, Prediction, Project, ReviewAction, Task, TaskState
 from projects.services.leases import lease_tasks
+from projects.services.reviews import review_task
 from projects.services.voting import VoteInput, submit_votes
 from tests.concurrency.races import beside, together, wait_until_blocked_by
 from tests.services.campaign import Campaign, assert_counters_are_true, other_connection
@@ -92,6 +95,36 @@ def test_no_label_of_the_machine_survives_a_revocation_that_comes_meanwhile(camp
     assert {answer.status for each in given for answer in each} == {"answered", "asked"}
     assert not alone(c) and not published(c)
     assert Certificate.objects.get(project=c.project, kind="revoked").reason == "Audits found it wrong."
+
+
+def test_an_experts_answer_that_comes_while_the_machine_relabels_is_not_overwritten(
+    campaign: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = certified(campaign, tasks=2, annotators=1)
+    LiveModel.objects.filter(project=c.project).update(run=Run.objects.get(project=c.project).id)
+    certificate = in_force(c.project)
+    assert certificate is not None
+    ids = [c.task(0), c.task(1)]
+    about = {"project": c.project, "run": certificate.run, "score": 0.99, "lot": 0.9, "taught": False}
+    Scored.objects.bulk_create([Scored(task_id=id_, label=0, **about) for id_ in ids])
+    assert give_all(project=c.project, certificate=certificate, task_ids=ids) == 2
+    Prediction.objects.filter(task__in=ids).update(posterior=SURE[::-1].tolist())
+    Scored.objects.filter(task__in=ids).update(label=1)
+
+    def decide() -> None:
+        expert = c.project.members.get(role="manager")
+        review_task(reviewer=expert, task_id=ids[0], action=ReviewAction.LABEL, label="cat")
+        publish_reviews(project_id=c.id)
+
+    def asked_late(project: Project) -> InForce | None:
+        together([decide])
+        return in_force(project)
+
+    monkeypatch.setattr(services_alone, "in_force", asked_late)
+    take_back_all(project=c.project, certificate=certificate)
+
+    rows = Consensus.objects.filter(project=c.project).order_by("task")
+    assert list(rows.values_list("source", "label", "retired")) == [("review", 0, "reviewed"), ("machine", 1, "auto")]
 
 
 def test_a_task_is_the_machines_or_peoples_never_both(campaign: Make) -> None:
