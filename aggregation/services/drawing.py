@@ -69,10 +69,14 @@ def plan_for(part: Part, auditing: Auditing) -> ThresholdPlan | None:
             return None
         alpha = alpha_of(auditing.champions + 1, 1.0 - project.auto_label_confidence)
         plan = plan_thresholds(score, project.auto_label_error, alpha)
+        # No other wish makes a learner good again.
+        drifted = (auditing.plan or {}).get("drifted") if auditing.learner_run == part.run else None
         auditing.learner_run, auditing.champions = part.run, auditing.champions + 1
         none_yet = [0.0] * len(plan.threshold)
         stored = {"wishes": wishes, "alpha": alpha, "error": project.auto_label_error, "since": part.first}
         stored |= {"threshold": plan.threshold.tolist(), "expected": plan.expected.tolist()}
+        if drifted is not None:
+            stored["drifted"] = drifted
         auditing.plan = stored | {"drawn": none_yet, "answered": none_yet}
         # Before the first look: whoever goes on after us must not plan again with what audits have told.
         auditing.save()
