@@ -134,14 +134,15 @@ SELECT task_id, %(project)s, share, %(run)s, now() FROM mine
 ON CONFLICT (task_id) DO NOTHING RETURNING task_id
 """
 
-# All audits of what the champion may label, with what people have made of them. Index of audits by project.
+# All audits of what the champion may label, with what people have made of them, or known answers, which taught nobody.
+# Index of audits by project.
 AUDITS = """
 SELECT z.task_id, z.score, z.label, z.lot, d.drawn_at < now() - %(patience)s, s.votes, s.retired, coalesce(g.label, -1)
 FROM projects_audit d
 JOIN aggregation_scored z ON z.task_id = d.task_id AND z.run = %(run)s AND NOT z.taught
 JOIN projects_taskstate s ON s.task_id = d.task_id
 LEFT JOIN projects_gold g ON g.task_id = d.task_id
-WHERE d.project_id = %(project)s AND d.task_id >= %(first)s AND (g.task_id IS NULL OR g.origin = 'review')
+WHERE d.project_id = %(project)s AND d.task_id >= %(first)s
 ORDER BY d.task_id
 """
 

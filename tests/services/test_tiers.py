@@ -116,6 +116,9 @@ def test_audits_that_experts_have_decided_certify_a_threshold(campaign: Make) ->
     wrong = [n for n in mine if c.project.labels[c.consensus(n).label or 0] != truth(n)]
     assert len(wrong) <= 0.1 * len(mine)
     assert_counters_are_true(c.project)
+    # Answers that are uploaded count like others: no learner is taught gold.
+    Gold.objects.filter(project=c.project, task__audit__isnull=False).update(origin="uploaded")
+    assert looked(c).figures["audits"]["audits"] >= certificate.figures["audits"]
 
 
 def test_wrong_audits_revoke_the_labels_and_their_tasks_reopen(campaign: Make) -> None:
