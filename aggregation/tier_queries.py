@@ -1,8 +1,8 @@
 """Named SQL of the three tiers: what the machine answers alone, and on which certificate."""
 
 # The certificate in force, held: whoever ends it waits, and then sees every label that was given on it. There is none
-# once the manager wants fewer errors or more confidence, nor of a learner that is in force no more, whatever may still be
-# stored of what it said. Constraint certificate_one_in_force.
+# once the manager wants fewer errors or more confidence, nor of a learner that is in force no more, whatever may still
+# be stored of what it said. Constraint certificate_one_in_force.
 CERTIFICATE_IN_FORCE = """
 SELECT c.id, c.learner_run_id, c.threshold, (c.figures->>'sharpness')::float8, c.before_task
 FROM aggregation_certificate c
