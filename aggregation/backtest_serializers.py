@@ -71,6 +71,9 @@ class BacktestResult(serializers.Serializer[Any]):
         help_text="With known labels that a replay was not told, so that they score it."
     )
     seeds = serializers.IntegerField(help_text="Replays.")
+    not_followed = serializers.ListField(
+        child=serializers.CharField(), default=list, help_text="Settings that the project uses and a replay leaves out."
+    )
     majority_accuracy = serializers.FloatField(help_text="Majority vote's with all votes, on the same tasks.")
     full_accuracy = serializers.FloatField(help_text="The default label model's with all votes, on the same tasks.")
     now = FiguresOut(help_text="The project as it is.")

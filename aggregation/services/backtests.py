@@ -25,6 +25,7 @@ from aggregation.services.runs import reason
 from projects.errors import Conflict, Invalid
 from projects.models import Acquisition, Project, Task
 from projects.services.hints import hint_after_commit
+from projects.services.projects import check_target
 
 #: Replays of each policy.
 SEEDS = 5
@@ -32,6 +33,17 @@ SEEDS = 5
 MOST_VOTES = 20_000
 #: A backtest whose process was killed so often is given up.
 MOST_ATTEMPTS = 3
+#: Settings that a replay does not follow: what they do is not in recorded votes, or needs the learner.
+NOT_FOLLOWED = (
+    "auto_label_error",
+    "confirm_above",
+    "explore_share",
+    "flag_below",
+    "gold_share",
+    "learner",
+    "max_skips",
+    "newcomer_votes",
+)
 #: Accuracies whose cost is told, and of the tasks that retired wrongly those in most replays.
 REACH = (0.8, 0.85, 0.9, 0.95)
 SHOWN_TASKS = 20
@@ -46,9 +58,10 @@ class BacktestWaiting(Conflict):
 def request_backtest(*, project: Project, settings: dict[str, Any]) -> Backtest:
     """Ask what these settings would have made of the project's votes. Raises Invalid, or BacktestWaiting."""
     try:
-        replace(policy_of(project), **settings)
+        asked = replace(policy_of(project), **settings)
     except ValueError as error:
         raise Invalid(str(error), field=str(error).split()[0]) from error
+    check_target(asked.label_model, asked.target_confidence, asked.min_votes)
     try:
         with transaction.atomic():
             backtest = Backtest.objects.create(project=project, settings=settings)
@@ -96,6 +109,12 @@ def policy_of(project: Project) -> Policy:
     )
 
 
+def not_followed(project: Project) -> list[str]:
+    """The settings that this project uses and a replay leaves out."""
+    searching = ["acquisition"] if project.acquisition == Acquisition.SEARCH else []
+    return searching + [name for name in NOT_FOLLOWED if getattr(project, name)]
+
+
 def _compared(
     project: Project, loaded: Loaded, settings: dict[str, Any], on_progress: Callable[[float], object]
 ) -> dict[str, Any]:
@@ -135,6 +154,7 @@ def _compared(
         "scored_by": "gold" if by_gold else "consensus",
         "scored_tasks": int((truth >= 0).sum()) - told,
         "seeds": SEEDS,
+        "not_followed": not_followed(project),
         "majority_accuracy": curve.majority,
         "full_accuracy": curve.model,
         "now": as_it_is,

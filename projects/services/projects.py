@@ -65,7 +65,7 @@ def create_project(*, creator: User, settings: Mapping[str, Any]) -> Project:
     """A new project with its first manager and an even live model: the way of a vote works from the first one on."""
     _check_learner(settings.get("learner"), settings.get("learner_fields"))
     project = Project.objects.create(**settings, **_confirming(settings))
-    _check_target(project.label_model, project.target_confidence, project.min_votes)
+    check_target(project.label_model, project.target_confidence, project.min_votes)
     _check_search(project)
     Member.objects.create(project=project, user=creator, name=creator.name, role=Role.MANAGER)
     _make_live_model(project)
@@ -85,7 +85,7 @@ def _check_learner(learner: str | None, fields: Sequence[str] | None) -> None:
         raise Invalid(detail, field="learner_fields", code="required")
 
 
-def _check_target(label_model: str, target: float | None, min_votes: int) -> None:
+def check_target(label_model: str, target: float | None, min_votes: int) -> None:
     """Only a label model that is cautious about what it hardly knows may stop after a single vote."""
     if target is not None and min_votes < 2 and label_model not in CAUTIOUS:
         detail = f"{label_model} is sure after one vote: with a target confidence it needs at least 2 votes a task."
@@ -135,7 +135,7 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         raise EditedMeanwhile(field="version")
     project = Project.objects.get(id=project_id)
     _check_learner(project.learner, project.learner_fields)
-    _check_target(project.label_model, project.target_confidence, project.min_votes)
+    check_target(project.label_model, project.target_confidence, project.min_votes)
     _check_search(project)
     if "labels" in changes:
         if Task.objects.filter(project=project).exists():

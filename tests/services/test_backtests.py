@@ -14,6 +14,7 @@ from aggregation.models import Backtest
 from aggregation.services import backtests
 from aggregation.services.backtests import BacktestWaiting, policy_of, request_backtest, run_backtest
 from aggregation.services.locks import Lock, advisory_lock
+from projects.errors import Invalid
 from tests.services.campaign import Campaign
 
 Make = Callable[..., Campaign]
@@ -53,7 +54,7 @@ def ask(c: Campaign, **settings: object) -> Backtest:
 
 def test_a_question_is_answered_beside_the_project_as_it_is(asking: Make) -> None:
     c = asking(label_model="majority_vote")
-    done = ask(c, redundancy=2, target_confidence=0.95)
+    done = ask(c, redundancy=2, target_confidence=0.95, min_votes=2)
     assert (done.status, done.error, done.attempts) == ("done", "", 1) and done.finished_at is not None
     found = done.result
     assert found["votes"] == 150 and found["tasks"] == 30 and not found["sampled"]
@@ -138,6 +139,14 @@ def test_of_very_many_votes_those_of_some_tasks_are_replayed(monkeypatch: pytest
     assert (some.n_tasks, len(some)) == (6, 18) and np.bincount(some.task).tolist() == [3] * 6
     assert sorted(known[known >= 0].tolist()) == [0, 1], "tasks with gold and votes come first"
     assert len(set(some.label[some.task == np.flatnonzero(known == 1)[0]])) == 1
+
+
+def test_it_refuses_what_the_project_would_and_says_what_a_replay_leaves_out(asking: Make) -> None:
+    c = asking(label_model="majority_vote", flag_below=0.7, min_votes=1)
+    with pytest.raises(Invalid, match="needs at least 2 votes a task"):
+        request_backtest(project=c.fresh(), settings={"target_confidence": 0.9})
+    assert not Backtest.objects.filter(project=c.project).exists()
+    assert ask(c, target_confidence=0.9, min_votes=2).result["not_followed"] == ["flag_below"]
 
 
 def test_a_policy_is_what_the_project_does(campaign: Make) -> None:

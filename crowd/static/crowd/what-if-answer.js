@@ -27,8 +27,8 @@ export function Answer({ result, project }) {
     <${RetiredWrongly} found=${whatIf} seeds=${result.seeds} />`;
 }
 
-function howMeasured({ votes, tasks, sampled, seeds, scored_by: by, scored_tasks: scored }) {
-  const replayed = `${count(votes)} votes on ${count(tasks)} tasks${sampled ? ", drawn at random," : ""} were replayed ${seeds} times, without the learner.`;
+function howMeasured({ votes, tasks, sampled, seeds, scored_by: by, scored_tasks: scored, not_followed: left }) {
+  const replayed = `${count(votes)} votes on ${count(tasks)} tasks${sampled ? ", drawn at random," : ""} were replayed ${seeds} times. ${left.length ? `The replays leave out what these settings do: ${left.join(", ").replaceAll("_", " ")}.` : ""}`;
   if (by === "gold") return `${replayed} Right is what ${count(scored)} known labels say.`;
   return `${replayed} Too few labels are known, so right is what the consensus of all votes says, which may itself be wrong: upload 20 known labels or more to be surer.`;
 }
