@@ -12,8 +12,8 @@ from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.http import require_safe
 
-from aggregation.models import LearnerArtefact
-from aggregation.remote.contract import as_task, label_config, project_of_token
+from aggregation.models import LearnerArtefact, RemoteLearner
+from aggregation.remote.contract import as_task, backend_mark, label_config, read_token
 from aggregation.services.artefacts import HeldOut
 from projects.access import MANAGER, who_by_api_token
 from projects.models import Project, Task
@@ -25,7 +25,7 @@ def _asked_by(request: HttpRequest, project_id: int) -> Project | None:
     """The project with this number, if who asks may read it. Raises PermissionError without a token that is known."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     token = given.strip() if scheme.lower() in ("token", "bearer") else ""
-    mine = project_of_token(token)
+    mine = _backends(token)
     if mine is None:
         found = who_by_api_token(token, project_id)
         if found is None:
@@ -33,6 +33,15 @@ def _asked_by(request: HttpRequest, project_id: int) -> Project | None:
         member = found[1]
         mine = member.project_id if member is not None and member.role in MANAGER else None
     return Project.objects.filter(id=project_id, learner="remote").first() if mine == project_id else None
+
+
+def _backends(token: str) -> int | None:
+    """The project whose backend was given this token, if it still is that backend."""
+    given = read_token(token)
+    stored = None if given is None else RemoteLearner.objects.filter(project=given[0]).first()
+    if given is None or stored is None or backend_mark(stored.url, stored.username, stored.password) != given[1]:
+        return None
+    return given[0]
 
 
 def _refused(status: int, detail: str) -> JsonResponse:

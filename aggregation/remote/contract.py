@@ -7,6 +7,7 @@ from typing import Any
 from xml.sax.saxutils import quoteattr
 
 from django.core import signing
+from django.utils.crypto import salted_hmac
 
 #: A backend may call back for so long after a training was started, in seconds.
 TOKEN_SECONDS = 24 * 3600
@@ -20,14 +21,21 @@ def label_config(labels: Sequence[str], field: str) -> str:
     return f'<View>{shown}<Choices name="label" toName="task" choice="single">{choices}</Choices></View>'
 
 
-def call_back_token(project: int) -> str:
-    """Reads this project's tasks and votes' consensus, and nothing else; a day long."""
-    return signing.dumps({"project": project}, salt=SALT)
+def backend_mark(url: str, username: str, password: str) -> str:
+    """Another one for every address and every password, which tells neither."""
+    return salted_hmac(SALT, "\0".join((url, username, password))).hexdigest()[:20]
 
 
-def project_of_token(token: str) -> int | None:
+def call_back_token(project: int, mark: str) -> str:
+    """Reads this project's tasks and votes' consensus, and nothing else; a day long, while its backend has this mark."""
+    return signing.dumps({"project": project, "backend": mark}, salt=SALT)
+
+
+def read_token(token: str) -> tuple[int, str] | None:
+    """The project and the mark of its backend, if the token is ours and not too old."""
     try:
-        return int(signing.loads(token, salt=SALT, max_age=TOKEN_SECONDS)["project"])
+        said = signing.loads(token, salt=SALT, max_age=TOKEN_SECONDS)
+        return int(said["project"]), str(said["backend"])
     except (signing.BadSignature, KeyError, TypeError, ValueError):
         return None
 

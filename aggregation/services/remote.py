@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from aggregation.models import RemoteLearner
 from aggregation.remote.client import Backend, Remote, RemoteFailed
-from aggregation.remote.contract import call_back_token, label_config
+from aggregation.remote.contract import backend_mark, call_back_token, label_config
 from projects.models import Project
 
 #: Ids, votes and data of a chunk of tasks to predictions f8[n, K], NaN where there is none.
@@ -48,7 +48,8 @@ def remote_predictor(project: Project, still: Callable[[], None], taught: Callab
         until = f"{stored.rests_until:%Y-%m-%d %H:%M:%S} UTC"
         raise RemoteFailed(f"left alone until {until} after {stored.failures} failures; the last: {stored.last_error}")
     remote = _remote(project, stored)
-    hostname, token = f"{settings.PUBLIC_URL}/learner", call_back_token(project.id)
+    mark = backend_mark(stored.url, stored.username, stored.password)
+    hostname, token = f"{settings.PUBLIC_URL}/learner", call_back_token(project.id, mark)
     taught(watched(stored, lambda: remote.train(hostname=hostname, token=token, still=still)))
 
     def predict(

@@ -13,7 +13,7 @@ from django.utils import timezone
 from aggregation.models import PredictedChunk, RemoteLearner, Run
 from aggregation.remote import client
 from aggregation.remote.client import RemoteFailed
-from aggregation.remote.contract import call_back_token
+from aggregation.remote.contract import backend_mark, call_back_token
 from aggregation.services.handover import answer_of, predict
 from aggregation.services.learner_runs import cancel_run
 from aggregation.services.remote import set_remote_learner
@@ -262,7 +262,8 @@ def test_one_that_is_down_and_one_without_an_address_fail_readably(campaign: Mak
 
 def test_a_call_back_needs_its_token_and_reads_one_project(campaign: Make, backend: Backend, stack: Stack) -> None:
     c, other = project(campaign, backend), campaign(learner="remote", learner_fields=["n"])
-    token = call_back_token(c.id)
+    stored = RemoteLearner.objects.get(project=c.id)
+    token = call_back_token(c.id, backend_mark(stored.url, stored.username, stored.password))
 
     def ask(path: str, token: str) -> int:
         return httpx.get(f"{stack.url}/learner/api/{path}", headers={"Authorization": f"Token {token}"}).status_code
@@ -277,3 +278,5 @@ def test_a_call_back_needs_its_token_and_reads_one_project(campaign: Make, backe
     assert ask(f"projects/{other.id}", of_manager) == ask(f"tasks?project={c.id}", of_annotator) == 404
     assert ask(f"projects/{other.id}", token) == ask(f"tasks?project={other.id}", token) == 404
     assert ask(f"tasks?project={c.id}&page=1e9", token) == 400
+    set_remote_learner(project=c.project, url=stored.url, username="", password="another")
+    assert ask(f"projects/{c.id}", token) == 401, "another backend has another token"
