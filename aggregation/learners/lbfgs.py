@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Loss = Callable[[Floats], tuple[float, Floats]]
 
-MEMORY = 8
+#: Steps that are remembered, fewer where they would take more than so many bytes: each is two vectors.
+MEMORY, FEWEST = 8, 2
+MOST_BYTES = 256 * 1024**2
 MOST_HALVINGS = 30
 
 
@@ -28,7 +30,7 @@ def minimise(loss: Loss, start: Floats, *, tolerance: float, max_iter: int) -> F
     """
     x = start
     value, gradient = loss(x)
-    steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=MEMORY)
+    steps: deque[tuple[Floats, Floats, float]] = deque(maxlen=remembered(len(start)))
     for _ in range(max_iter):
         direction = _direction(gradient, steps)
         found = _step(loss, x, value, _dot(gradient, direction), direction)
@@ -43,6 +45,10 @@ def minimise(loss: Loss, start: Floats, *, tolerance: float, max_iter: int) -> F
         if gained <= tolerance * abs(value):
             return x
     return x
+
+
+def remembered(parameters: int) -> int:
+    return int(np.clip(MOST_BYTES // (2 * 8 * max(parameters, 1)), FEWEST, MEMORY))
 
 
 def _direction(gradient: Floats, steps: deque[tuple[Floats, Floats, float]]) -> Floats:

@@ -28,6 +28,8 @@ TOLERANCE = 1e-3
 #: With so many rows fewer folds will do: two thirds of them teach nearly what four fifths do, in half the time.
 FOLDS = 5
 MANY, FEW_FOLDS = 20_000, 3
+#: With so many coefficients a fit takes about a gigabyte, so that folds are fitted one after the other.
+LARGE = 4_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,8 @@ def cross_fit(X: Any, target: Target, *, folds: int | None = None, seed: int = 0
     fold = np.random.default_rng(seed).permutation(n) % max(min(folds, n), 1)
     held_out = [np.flatnonzero(fold == k) for k in range(min(folds, n) if n > 1 else 0)]
     rest = [np.flatnonzero(fold != k) for k in range(len(held_out))]
-    with ThreadPoolExecutor(2) as pool:  # sparse products run without the interpreter's lock
+    at_once = 1 if X.shape[1] * K > LARGE else 2
+    with ThreadPoolExecutor(at_once) as pool:  # sparse products run without the interpreter's lock
         members = tuple(pool.map(lambda rows: train(X[rows], target[rows], c=c), rest))
     proba = np.full((n, K), 1.0 / K)
     for rows, member in zip(held_out, members, strict=True):

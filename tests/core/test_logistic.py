@@ -1,12 +1,14 @@
 """Logistic regression on soft labels with weights, and its out-of-fold predictions."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from aggregation.learners import Target, cross_fit, logistic, out_of_fold, train
+from aggregation.learners import Target, cross_fit, lbfgs, logistic, out_of_fold, train
 from aggregation.learners.lbfgs import minimise
 
 RANDOM = np.random.default_rng(0)
@@ -115,6 +117,17 @@ def test_the_winning_label_counts_as_it_is_probable_and_a_tie_as_one_of_its_labe
 def test_bad_rows_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_of_very_many_coefficients_fewer_steps_are_remembered_and_one_fold_is_fitted_at_a_time(monkeypatch):
+    assert (lbfgs.remembered(60_000), lbfgs.remembered(4_000_000), lbfgs.remembered(12_000_000)) == (8, 4, 2)
+    as_ever = cross_fit(X, Target.soft(SOFT)).proba
+    monkeypatch.setattr(lbfgs, "MOST_BYTES", 0)
+    monkeypatch.setattr(logistic, "LARGE", 0)
+    at_once = []
+    monkeypatch.setattr(logistic, "ThreadPoolExecutor", lambda n: at_once.append(n) or ThreadPoolExecutor(n))
+    np.testing.assert_allclose(cross_fit(X, Target.soft(SOFT)).proba, as_ever, atol=0.02)
+    assert at_once == [1] and lbfgs.remembered(1) == 2
 
 
 def test_the_minimum_of_a_crooked_bowl_is_found():
