@@ -27,7 +27,7 @@ def backend_mark(url: str, username: str, password: str) -> str:
 
 
 def call_back_token(project: int, mark: str) -> str:
-    """Reads this project's tasks and votes' consensus, and nothing else; a day long, while its backend has this mark."""
+    """Reads this project's tasks and votes' consensus, and nothing else; a day long, while its backend is the same."""
     return signing.dumps({"project": project, "backend": mark}, salt=SALT)
 
 
