@@ -6,11 +6,14 @@ that take both from their environment are given a manager's API token.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
 
+import numpy as np
+from django.db.models import QuerySet
 from django.http import HttpRequest, JsonResponse
 from django.urls import path
 from django.views.decorators.http import require_safe
+from numpy.typing import NDArray
 
 from aggregation.models import LearnerArtefact, RemoteLearner
 from aggregation.remote.contract import as_task, backend_mark, label_config, read_token
@@ -76,27 +79,47 @@ def tasks(request: HttpRequest) -> JsonResponse:
     if mine is None:
         return _refused(404, "Not found.")
     size = min(max(size, 1), MOST_A_PAGE)
-    # Not what trains and tests annotators, which is no part of what is to be labelled.
-    found = Task.objects.filter(project=mine).exclude(gold__origin="qualification").order_by("id")
-    first, total = (max(page, 1) - 1) * size, found.count()
-    if first >= total and first > 0:
+    newest = Task.objects.filter(project=mine).order_by("-id").values_list("id", flat=True).first()
+    first, total = _pages(mine.id, newest, size)
+    place = max(page, 1) - 1
+    if place >= len(first) and place > 0:
         return _refused(404, "Invalid page.")
-    labels = _taught(mine)
-    rows = [
-        as_task(id_, data, labels.get(id_), mine.id)
-        for id_, data in found.values_list("id", "data")[first : first + size]
-    ]
-    return JsonResponse({"tasks": rows, "total": total, "total_annotations": len(labels), "total_predictions": 0})
+    found = _listed(mine.id).filter(id__gte=first[place]).values_list("id", "data")[:size] if first else []
+    taught, labels = _newest_taught(mine.id)
+    rows = [as_task(id_, data, _label(mine, id_, taught, labels), mine.id) for id_, data in found]
+    return JsonResponse({"tasks": rows, "total": total, "total_annotations": len(taught), "total_predictions": 0})
 
 
-def _taught(project: Project) -> dict[int, str]:
-    """The labels that the newest retraining teaches: consensus from votes, without the machine's and without audits."""
-    stored = LearnerArtefact.objects.filter(run__project=project, held_out__isnull=False).order_by("-run_id").first()
-    if stored is None:
-        return {}
-    held_out: Any = HeldOut.load(bytes(stored.held_out or b""))
-    pairs = zip(held_out.tasks.tolist(), held_out.consensus.tolist(), strict=True)
-    return {task: project.labels[label] for task, label in pairs}
+def _listed(project: int) -> QuerySet[Task]:
+    """Not what trains and tests annotators, which is no part of what is to be labelled."""
+    return Task.objects.filter(project=project).exclude(gold__origin="qualification").order_by("id")
+
+
+@lru_cache(maxsize=4)
+def _pages(project: int, newest: int | None, size: int) -> tuple[list[int], int]:
+    """The task that each page begins with, and how many tasks there are, up to the newest: read once, so that no page
+    has to count its way through those before it."""
+    ids = np.fromiter(_listed(project).filter(id__lte=newest or 0).values_list("id", flat=True).iterator(), np.int64)
+    return ids[::size].tolist(), len(ids)
+
+
+def _newest_taught(project: int) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
+    stored = LearnerArtefact.objects.filter(run__project=project, held_out__isnull=False).order_by("-run_id")
+    newest = stored.values_list("run_id", flat=True).first()
+    return (np.empty(0, np.int64), np.empty(0, np.int16)) if newest is None else _taught(newest)
+
+
+@lru_cache(maxsize=2)
+def _taught(run: int) -> tuple[NDArray[np.int64], NDArray[np.int16]]:
+    """The tasks that this retraining teaches, i8[n] ascending, and their labels, i2[n]: consensus from votes alone,
+    without the machine's, gold and audits."""
+    held_out = HeldOut.load(bytes(LearnerArtefact.objects.get(run=run).held_out or b""))
+    return held_out.tasks, held_out.taught
+
+
+def _label(project: Project, task: int, taught: NDArray[np.int64], labels: NDArray[np.int16]) -> str | None:
+    place = int(np.searchsorted(taught, task))
+    return project.labels[labels[place]] if place < len(taught) and taught[place] == task else None
 
 
 urlpatterns = [path("projects/<int:project_id>", project), path("tasks", tasks)]

@@ -29,12 +29,13 @@ class DamagedArtefact(Exception):
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """For n tasks taught: ids i8[n] ascending, held-out predictions f4[n, K] (rows of NaN where there is none), and the
-    labels that consensus had, i2[n]."""
+    """For n tasks taught: ids i8[n] ascending, held-out predictions f4[n, K] (rows of NaN where there is none), the
+    labels that consensus had with gold told, i2[n], and those that were taught, from votes alone, i2[n]."""
 
     tasks: NDArray[np.int64]
     proba: NDArray[np.float32]
     consensus: NDArray[np.int16]
+    taught: NDArray[np.int16]
 
     def save(self) -> bytes:
         return storage.pack({}, {"held_out": dict(vars(self))})
@@ -42,7 +43,8 @@ class HeldOut:
     @classmethod
     def load(cls, data: bytes) -> HeldOut:
         _, groups = storage.unpack(data)
-        return cls(**groups["held_out"])
+        arrays = groups["held_out"]
+        return cls(**{"taught": arrays["consensus"], **arrays})  # those of earlier runs have but one of both
 
     def put_into(self, tasks: NDArray[np.int64], proba: NDArray[np.floating[Any]]) -> None:
         """Where these tasks, i8[m], were taught, their rows of proba, [m, K], become the held-out ones."""

@@ -84,7 +84,8 @@ def train(*, project: Project, run: Run) -> None:
     else:
         taught, content, held_out, metrics = _here(project, taught)
     counts = {"votes": len(taught.loaded.votes), "trained_on": len(taught.rows)}
-    stored = HeldOut(taught.tasks, held_out.astype(np.float32), _consensus(project, taught))
+    label = taught.posterior.argmax(axis=1).astype(np.int16)
+    stored = HeldOut(taught.tasks, held_out.astype(np.float32), _consensus(project, taught), label)
     with transaction.atomic():
         save_artefact(run=run, content=content, held_out=stored)
         checkpoint(run=run, stage=RunStage.PREDICTING, metrics=metrics, counts=counts)

@@ -54,15 +54,15 @@ def ask(c: Campaign, **settings: object) -> Backtest:
 
 def test_a_question_is_answered_beside_the_project_as_it_is(asking: Make) -> None:
     c = asking(label_model="majority_vote")
-    done = ask(c, redundancy=2, target_confidence=0.95, min_votes=2)
+    done = ask(c, redundancy=3, target_confidence=0.95, min_votes=2)
     assert (done.status, done.error, done.attempts) == ("done", "", 1) and done.finished_at is not None
     found = done.result
     assert found["votes"] == 150 and found["tasks"] == 30 and not found["sampled"]
     assert found["scored_by"] == "consensus" and found["scored_tasks"] == 30
     now, asked = found["now"], found["what_if"]
-    assert now["settings"]["redundancy"] == 5 and asked["settings"]["redundancy"] == 2
+    assert now["settings"]["redundancy"] == 5 and asked["settings"]["redundancy"] == 3
     assert asked["settings"]["target_confidence"] == 0.95 and now["settings"]["target_confidence"] is None
-    assert now["votes_used"] == 1.0 and asked["votes_used"] <= 0.4
+    assert now["votes_used"] == 1.0 and asked["votes_used"] <= 0.6
     assert len(now["curve"]) == len(asked["curve"]) == 51
     assert done.progress == 1.0
     assert now["votes_to"][0] == {"accuracy": 0.8, "votes_share": next(share_from(now["curve"], 0.8))}

@@ -38,10 +38,11 @@ def backend(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> Iterator[Backend]:
         yield made
 
 
-def project(campaign: Make, backend: Backend, tasks: int = 40) -> Campaign:
-    """Numbers below half are cats; Ada has voted on every fourth."""
-    c = campaign(annotators=1, learner="remote", learner_fields=["n"], retrain_after_votes=1_000_000)
-    c.upload([{"key": str(n), "data": {"n": n}} for n in range(tasks)])
+def project(campaign: Make, backend: Backend, tasks: int = 40, gold: str | None = None, **more: Any) -> Campaign:
+    """Numbers below half are cats; Ada has voted on every fourth. gold: what is known of the first."""
+    c = campaign(annotators=1, learner="remote", learner_fields=["n"], retrain_after_votes=1_000_000, **more)
+    known = [{"gold": gold} if gold and n == 0 else {} for n in range(tasks)]
+    c.upload([{"key": str(n), "data": {"n": n}} | known[n] for n in range(tasks)])
     vote(c, range(0, tasks, 4), tasks)
     set_remote_learner(project=c.project, url=backend.url, username="", password=None)
     return c
@@ -62,14 +63,14 @@ def train(c: Campaign) -> Run:
 def test_it_is_set_up_trained_by_calling_back_and_predicts_what_nobody_voted_on(
     campaign: Make, backend: Backend
 ) -> None:
-    c = project(campaign, backend)
+    c = project(campaign, backend, gold="dog", retrain_after_moved=0.9)
     run = train(c)
 
     assert [path for path, _ in backend.requests][:5] == ["/health", "/setup", "/webhook", "/setup", "/predict"]
     assert run.parameters["model_version"] == "0.0.1"
     assert backend.called_back[0] == (f"/api/projects/{c.id}", 200)
     assert [status for _, status in backend.called_back] == [200] * 7 + [404], "six pages of seven, and no more"
-    assert backend.means == {"cat": 8.0, "dog": 28.0}
+    assert backend.means == {"cat": 8.0, "dog": 28.0}, "of votes alone: gold says that the first is a dog"
     assert (run.counts["predicted"], run.counts["not_asked"], run.counts["unreadable"]) == (30, 10, 0)
     assert run.progress == 1.0 and Prediction.objects.filter(task__project=c.id).count() == 30
     assert Prediction.objects.get(task=c.task(1)).posterior == pytest.approx([0.9, 0.1])
