@@ -44,7 +44,7 @@ ON CONFLICT (task_id) DO UPDATE SET
 # What is known of tasks that were handed over: published consensus, votes, what the machine says, and whether it may:
 # without audits, only where nobody has voted.
 ANSWERS = """
-SELECT t.id, t.key, c.label, c.confidence, c.source, c.retired, c.run_id, s.votes, p.posterior, p.run,
+SELECT t.id, t.key, c.label, c.confidence, c.source, c.retired, c.run_id, s.votes, p.posterior, p.run, s.retired,
        s.votes = 0 OR d.task_id IS NOT NULL
 FROM projects_task t
 JOIN projects_taskstate s ON s.task_id = t.id

@@ -33,6 +33,7 @@ class AnswerOut(serializers.Serializer[Any]):
     )
     run = serializers.IntegerField(allow_null=True)
     votes = serializers.IntegerField()
+    held_up = serializers.CharField(allow_null=True, help_text="Why nobody answers for the time being, if nobody does.")
 
 
 class PredictOut(serializers.Serializer[Any]):

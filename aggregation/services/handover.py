@@ -18,7 +18,7 @@ from aggregation.services.drawing import draw_new
 from aggregation.services.on_call import champion_run, predict_now
 from aggregation.services.scoring import score_new
 from projects.errors import NotFound
-from projects.models import Learner, Project, Task
+from projects.models import Learner, Project, ProjectStatus, Task
 from projects.queries import fetch, from_json
 from projects.services.handover import HandedOver, check_tasks, store_tasks
 from projects.services.recompute import recompute_tasks
@@ -26,7 +26,10 @@ from projects.services.recompute import recompute_tasks
 
 @dataclass(frozen=True)
 class Answer:
-    """What is known of a task: a label and where it comes from, or (both None) that people are asked."""
+    """What is known of a task: a label and where it comes from, or (both None) that people are asked.
+
+    held_up: why nobody answers for the time being, if nobody does.
+    """
 
     task: int
     key: str | None
@@ -35,6 +38,7 @@ class Answer:
     source: str | None = None
     run: int | None = None
     votes: int = 0
+    held_up: str | None = None
 
     @property
     def status(self) -> str:
@@ -97,12 +101,14 @@ def _answers(project: Project, ids: Sequence[int]) -> list[Answer]:
     return [_answer(project, certificate, rows[id_]) for id_ in ids]
 
 
+#: Reasons for which tasks retire that only experts answer.
+EXPERTS = {"flagged", "disputed"}
 #: Labels that stay what they are, whether or not the task goes on.
 KNOWN = {ConsensusSource.GOLD, ConsensusSource.REVIEW, ConsensusSource.MACHINE}
 
 
 def _answer(project: Project, certificate: InForce | None, row: tuple[Any, ...]) -> Answer:
-    task, key, label, confidence, source, retired, run, votes, encoded, predicted_by, free = row
+    task, key, label, confidence, source, retired, run, votes, encoded, predicted_by, stopped, free = row
     if label is not None and (retired is not None or source in KNOWN):
         return Answer(task, key, project.labels[label], confidence, source, run, votes)
     if free and certificate is not None and encoded is not None:
@@ -111,4 +117,10 @@ def _answer(project: Project, certificate: InForce | None, row: tuple[Any, ...])
         if certificate.covers(task, predicted_by, said):
             name, sure = project.labels[int(said.argmax())], float(said.max())
             return Answer(task, key, name, sure, ConsensusSource.MACHINE.value, predicted_by, votes)
-    return Answer(task, key, votes=votes)
+    return Answer(task, key, votes=votes, held_up=_held_up(project, stopped))
+
+
+def _held_up(project: Project, stopped: str | None) -> str | None:
+    if stopped in EXPERTS:
+        return f"It is {stopped}: it waits for an expert's answer (POST /api/projects/{{id}}/reviews/{{task}})."
+    return "The project is paused: nobody is asked." if project.status == ProjectStatus.PAUSED else None
