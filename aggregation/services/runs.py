@@ -48,9 +48,10 @@ def reason(error: Exception) -> str:
 
 
 def checkpoint(*, run: Run, **changes: Any) -> None:
-    """Note how far a run is. Raises RunCancelled if it was cancelled meanwhile."""
+    """Note how far a run is, here too. Raises RunCancelled if it was cancelled meanwhile."""
     if not Run.objects.filter(id=run.id, status=RunStatus.RUNNING).update(**changes):
         raise RunCancelled(f"run {run.id} was cancelled")
+    run.refresh_from_db(fields=list(changes))
 
 
 def finish_run(*, run: Run, counts: dict[str, Any], metrics: dict[str, Any]) -> None:
