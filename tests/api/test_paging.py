@@ -19,8 +19,8 @@ def full(cast: Cast, db: Database) -> int:
             upload(cast.mary, number, [{"key": f"k{i}", "data": {"n": i}}])
             run = (
                 "INSERT INTO aggregation_run "
-                "(project_id, kind, status, parameters, counts, metrics, error, started_at) "
-                "VALUES (%s, %s, 'failed', '{}', '{}', '{}', '', now())"
+                "(project_id, kind, status, parameters, counts, metrics, error, attempts, started_at) "
+                "VALUES (%s, %s, 'failed', '{}', '{}', '{}', '', 1, now())"
             )
             db.rows(run, number, ("refit", "retraining")[i % 2])
             cast.mary.ok("POST", f"/api/projects/{number}/invites", {"role": "annotator"})

@@ -29,8 +29,8 @@ def test_the_page_shows_the_tiers_the_audits_and_every_certificate(manager: Pers
         json.dumps(FIGURES),
     )
     run = db.one(
-        "INSERT INTO aggregation_run (project_id, kind, status, parameters, counts, metrics, error)"
-        " VALUES (%s, 'retraining', 'failed', '{}', '{}', '{}', '') RETURNING id",
+        "INSERT INTO aggregation_run (project_id, kind, status, parameters, counts, metrics, error, attempts)"
+        " VALUES (%s, 'retraining', 'failed', '{}', '{}', '{}', '', 1) RETURNING id",
         project,
     )
     for kind, reason in (("issued", FIGURES["says"]), ("revoked", "It has become worse than allowed.")):
