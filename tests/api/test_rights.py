@@ -248,7 +248,10 @@ def filled(route: str, ids: dict[str, Any]) -> str:
 
 def snapshot(db: Database, project: int) -> Any:
     """What nobody without the right may have changed."""
-    settings = db.rows("SELECT to_jsonb(p) - 'refit_requested_at' FROM projects_project p WHERE id = %s", project)
+    settings = db.rows(
+        "SELECT to_jsonb(p) - 'refit_requested_at' - 'retrain_requested_at' FROM projects_project p WHERE id = %s",
+        project,
+    )
     members = db.rows("SELECT id, user_id, role FROM projects_member WHERE project_id = %s ORDER BY id", project)
     open_ = db.one("SELECT count(*) FROM projects_assignment WHERE project_id = %s AND status = 'open'", project)
     revoked = db.one("SELECT count(revoked_at) FROM projects_invite WHERE project_id = %s", project)

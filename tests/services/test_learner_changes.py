@@ -8,13 +8,13 @@ from collections.abc import Callable
 import pytest
 from django.db import connection, transaction
 
-from aggregation.models import Certificate, Run
+from aggregation.models import Auditing, Certificate, Run
 from aggregation.services import applying, predicting
 from aggregation.services import retrain as retrainings
 from aggregation.services.alone import in_force
 from aggregation.services.champion import LearnerChanged
 from aggregation.services.placing import place_tasks
-from projects.models import LiveModel, Prediction, TaskQueue
+from projects.models import LiveModel, Prediction, Project, TaskQueue
 from projects.services.ballots import VoteInput
 from projects.services.projects import configure_project, request_retraining
 from projects.services.tasks import upload_tasks
@@ -97,6 +97,9 @@ def test_where_no_task_can_be_read_the_run_names_the_first(campaign: Make, monke
 def test_a_learner_that_is_gone_steers_nothing(campaign: Make) -> None:
     c = trained(campaign)
     assert TaskQueue.objects.get(task=c.task(7)).priority < 1000
+    # No look is due, which would end a certificate that no audits have proven.
+    Auditing.objects.create(project=c.project, seen_version=c.project.version, rests_until="2999-01-01T00:00Z")
+    Project.objects.filter(id=c.id).update(auto_label_error=0.1, auto_label_confidence=0.9)
     Certificate.objects.create(
         project=c.project,
         kind="issued",

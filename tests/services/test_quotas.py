@@ -8,6 +8,7 @@ from django.db import IntegrityError
 
 from projects.errors import LateVoteNoQuota
 from projects.models import Project, Tally, TaskQueue, Vote
+from projects.queries import fetch
 from projects.services.assignments import skip_assignment
 from projects.services.ballots import VoteInput
 from projects.services.leases import lease_tasks
@@ -16,6 +17,7 @@ from projects.services.quotas import resets_at
 from projects.services.voting import submit_votes, submit_votes_and_lease
 from tests.services.campaign import Campaign, assert_counters_are_true, other_connection
 from tests.services.test_leases import expire
+from tests.support.client import wait_for
 
 Make = Callable[..., Campaign]
 
@@ -131,12 +133,20 @@ def test_the_database_itself_refuses_a_quota_of_nothing(campaign: Make) -> None:
         Project.objects.filter(id=c.id).update(daily_quota=0)
 
 
+#: Somebody's transaction that began before the newest vote.
+OLDER = """
+SELECT 1 FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND xact_start <= (SELECT max(created_at) FROM projects_vote)
+"""
+
+
 def test_what_was_voted_long_ago_is_counted_once(campaign: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("projects.services.quotas.TALLIED", 3)
     c = campaign(tasks=12, annotators=2, total_quota=8)
     for _ in range(4):
         c.vote(0, "cat")
     c.vote(1, "cat")
+    wait_for(lambda: not fetch(OLDER), what="the end of transactions that might still add a vote")
     ask(c, 1)
     tally = Tally.objects.get(annotator=c.annotators[0].id)
     assert tally.votes >= 3 and not Tally.objects.exclude(annotator=c.annotators[0].id).exists()
