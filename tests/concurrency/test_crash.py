@@ -298,8 +298,12 @@ def test_kill_the_worker_amid_deliveries_and_a_webhook_misses_nothing(crowd: Cro
             return server.labels == exported and len(exported) == 30
 
         wait_for(has_heard_all, seconds=240, what="the last of every task")
-        (hook,) = doomed.manager.ok("GET", f"/api/projects/{crowd.project}/webhooks")["results"]
-        assert (hook["waiting"], hook["last_error"], hook["last_status"]) == (0, "", 200)
+
+        def has_noted_all() -> bool:
+            (hook,) = doomed.manager.ok("GET", f"/api/projects/{crowd.project}/webhooks")["results"]
+            return (hook["waiting"], hook["last_error"], hook["last_status"]) == (0, "", 200)
+
+        wait_for(has_noted_all, what="the sender's note of the last answer")
     bodies = {message.id: message.body for message in server.received}
     assert kills == 0 and len(server.received) == len(bodies) + 2
     assert all(bodies[message.id] == message.body for message in server.received), "a repeat is the same message"
