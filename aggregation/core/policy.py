@@ -63,8 +63,9 @@ def _one_of(name: str, value: object, known: object) -> None:
 
 
 def _share(name: str, value: object, least: float, below: float, none: bool = True) -> None:
-    number = isinstance(value, float | int) and not isinstance(value, bool)
-    if not (none and value is None) and not (number and least <= value < below):  # type: ignore[operator]
+    if none and value is None:
+        return
+    if not isinstance(value, float | int) or isinstance(value, bool) or not least <= value < below:
         raise ValueError(f"{name} is {value!r}; expected at least {least:g} and less than {below:g}")
 
 
