@@ -18,12 +18,14 @@ import psycopg
 import pytest
 
 from crowd.supervisor import reaper
-from tests.supervisor.conftest import Account
+from tests.supervisor.conftest import ACCOUNTS, Account
 from tests.support.client import Client, create_project, sign_in_by_link, upload, wait_for
 from tests.support.stack import ROOT, UP, Stack, processes_of, start_stack, wait_until
 
 GONE_WITHIN = 60.0  # generous: the machine may be busy
 RESTARTED_WITHIN = 180.0
+#: For what is in the database's and the settings' hands, whoever runs the stack: each start takes seconds.
+of_one_account = pytest.mark.parametrize("account", ACCOUNTS[:1], indirect=True, scope="package")
 
 
 def start(account: Account, home: Path, **options: object) -> Stack:
@@ -191,6 +193,7 @@ def test_nothing_is_left_after_kill_9_while_the_worker_answers_no_signal(shared:
     assert rows(shared.running(), "SELECT answer FROM before_kill") == [(42,)]
 
 
+@of_one_account
 @pytest.mark.parametrize("held", ["projects_livemodel", "projects_taskstate"])
 def test_kill_9_in_the_middle_of_a_refit_and_the_next_start_finishes_it(shared: Shared, stack: Stack, held: str):
     """Killed while nothing of the refit is current yet, and while some of it is published."""
@@ -269,6 +272,7 @@ def test_a_taken_port_is_refused_before_anything_starts(account: Account, home: 
     assert done.stdout == f"port {port} is taken; choose another, or 0 for any free one\n"
 
 
+@of_one_account
 def test_a_part_that_cannot_start_is_named_with_its_last_words_and_nothing_stays(account: Account, home: Path):
     stack = start_stack(
         home, account.environment | {"CROWD_SWEEP_SECONDS": "often"}, before=account.before, ready=False
@@ -279,6 +283,7 @@ def test_a_part_that_cannot_start_is_named_with_its_last_words_and_nothing_stays
     assert not stack.survivors()
 
 
+@of_one_account
 def test_a_database_that_is_not_there_is_named_without_its_password(account: Account, home: Path):
     with socket.socket() as nobody_listens:
         nobody_listens.bind(("127.0.0.1", 0))
@@ -292,6 +297,7 @@ def test_a_database_that_is_not_there_is_named_without_its_password(account: Acc
     assert not stack.survivors()
 
 
+@of_one_account
 def test_a_given_database_takes_the_place_of_the_embedded_one(stack: Stack, account: Account, home: Path):
     """With no broker given, the queue lives in that database too: here in that of the other stack."""
     url = stack.environment()["DATABASE_URL"]
