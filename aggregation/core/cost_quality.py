@@ -73,7 +73,8 @@ class CostQuality:
     votes_to_majority, votes_to_full: see `votes_to`. votes_used: the share of votes spent in
     the end. retired_accuracy: of the tasks whose confidence reached the target, the share that was right, of those with
     known truth that the policy did not know; retired_confidence: what it stated of them; retired_share: how many they
-    were of all such tasks. The first two are None where there are none. alone: None where the machine was never to
+    were of all such tasks. The first two are None where there are none. disputed_share: of all tasks those that ended
+    as an expert's. alone: None where the machine was never to
     label alone."""
 
     share: Floats
@@ -88,6 +89,7 @@ class CostQuality:
     retired_accuracy: float | None
     retired_confidence: float | None
     retired_share: float
+    disputed_share: float = 0.0
     alone: Alone | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -127,6 +129,7 @@ def cost_quality(replays: Sequence[Replayed], votes: Votes, truth: Ints, bars: F
         retired_accuracy=float(right.mean()) if len(right) else None,
         retired_confidence=float(stated.mean()) if len(right) else None,
         retired_share=len(right) / max(int(scored.sum()), 1),
+        disputed_share=float(np.mean([each.reason == "disputed" for each in replays])),
         alone=_alone(replays, truth),
     )
 

@@ -34,13 +34,13 @@ def retire_reason(
 
 def retire_reasons(
     votes: NDArray[np.integer],
-    redundancy: int,
+    redundancy: int | NDArray[np.integer],
     confidence: Floats,
     target: float | None,
     min_votes: int = 1,
     flag_below: float | None = None,
 ) -> NDArray[np.object_]:
-    """`retire_reason` for votes int[T] and confidence f8[T] at once: object[T] of str or None."""
+    """`retire_reason` for votes int[T], redundancy (or int[T]) and confidence f8[T] at once: object[T], str or None."""
     reasons = np.full(len(votes), None, dtype=object)
     if target is not None:
         reasons[(votes >= min_votes) & (confidence >= target)] = "target"

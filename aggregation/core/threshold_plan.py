@@ -52,6 +52,10 @@ class ThresholdPlan:
         refuse("expected", self.expected, ~((self.expected >= 0) & (self.expected <= 1)), "0 to 1")
         refuse("expected", self.expected[1:], np.diff(self.expected) < 0, "no less than the one before")
 
+    def row(self, threshold: float | None) -> int:
+        """How many of the thresholds are at or above this one."""
+        return 0 if threshold is None else int((self.threshold >= threshold).sum())
+
     @property
     def sequences(self) -> dict[int, float]:
         """Where sequences begin, rows of thresholds, and the part of alpha of each."""

@@ -200,7 +200,7 @@ def certify(
     most = most_wrong(evidence, plan, plan.alpha * np.array(list(plan.sequences.values())))
     bounds = np.where(evidence.tasks > 0, np.minimum(most / np.maximum(evidence.tasks, 1) + truth_error, 1.0), 1.0)
     passed = [_passed(row <= plan.max_error, start) for row, start in zip(bounds, plan.sequences, strict=True)]
-    lowest = max(passed + [0 if held is None else int((plan.threshold >= held).sum())])
+    lowest = max([*passed, plan.row(held)])
     bounds = bounds.min(axis=0)
     if not lowest:
         drawn, wrong = int(evidence.audits.max(initial=0)), int(evidence.wrong.max(initial=0))

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from aggregation import tier_queries
 from aggregation.core import live
+from aggregation.core.audits import ALWAYS
 from aggregation.core.confirming import sharpened
 from aggregation.core.votes import Floats
 from projects.models import Project
@@ -18,8 +19,6 @@ from projects.services.recompute import decode_posteriors
 
 #: Tasks in one transaction.
 CHUNK = 1000
-#: Behind the id of every task.
-ALWAYS = 2**62
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 
 import numpy as np
@@ -10,9 +9,8 @@ from django.db import connection, transaction
 from numpy.typing import NDArray
 
 from aggregation import tier_queries
-from aggregation.core.tiers import ScoredAudits, ThresholdPlan
+from aggregation.core.audits import Audits
 from aggregation.core.votes import Floats
-from aggregation.services.alone import ALWAYS
 from aggregation.services.scoring import Part
 from projects.models import AUDIT_PRIORITY, Project
 from projects.queries import fetch
@@ -26,85 +24,6 @@ Bools = NDArray[np.bool_]
 FEW = 1000
 #: An audit may wait so long for people, while they answer newer ones, before it counts as wrong.
 PATIENCE = timedelta(days=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Audits:
-    """All n audits ever drawn, of labels that the present champion gives, by id.
-
-    score, lot: f8[n]. right: bool[n], whether its label is known to be right. answered: bool[n], whether that is known.
-    late: bool[n], waited for patiently. doubt: f8[n], the chance that the truth taken is another. reviewed: bool[n], by
-    an expert. votes: int[n]. open: bool[n], whether people may answer.
-    """
-
-    ids: Ints
-    score: Floats
-    lot: Floats
-    right: Bools
-    answered: Bools
-    late: Bools
-    doubt: Floats
-    reviewed: Bools
-    votes: Ints
-    open: Bools
-
-    def before(self, task: int) -> Audits:
-        """Those alone of tasks before this one."""
-        kept = self.ids < task
-        return replace(self, **{each.name: getattr(self, each.name)[kept] for each in fields(self)})
-
-    @property
-    def decided(self) -> Bools:
-        """Answered; or passed over for long while newer ones were answered, which counts as wrong. bool[n]."""
-        newest = self.ids[self.answered].max(initial=0)
-        return np.asarray(self.answered | (self.late & (self.ids < newest)))
-
-    @property
-    def unproven(self) -> int:
-        """How many people have answered in vain, as nobody knows how often they are right."""
-        return int((~self.answered & ~self.open).sum())
-
-    def share_of_like(self, share: Floats, plan: ThresholdPlan) -> Floats:
-        """The share, of f8[G] by threshold, by which tasks are drawn that the machine is as sure of, f8[n]."""
-        return np.append(share, 0.0)[np.searchsorted(-plan.threshold, -self.score)]
-
-    def waiting(self, share: Floats, drawn: Floats, plan: ThresholdPlan) -> Floats:
-        """The lots of those drawn beyond this share that nobody has answered."""
-        beyond = self.lot >= self.share_of_like(share, plan)
-        return self.lot[~self.answered & beyond & (self.lot < self.share_of_like(drawn, plan))]
-
-    def settled(self, share: Floats, plan: ThresholdPlan) -> int:
-        """The first task that tells nothing yet, being an audit at this share that waits for people; ALWAYS if none is.
-
-        Evidence is of tasks before it, and bounds are for these alone: its audits and labels count together, or not.
-        """
-        waiting = ~self.decided & (self.lot < self.share_of_like(share, plan))
-        return int(self.ids[waiting].min(initial=ALWAYS))
-
-    def counted(self, share: Floats, plan: ThresholdPlan) -> Bools:
-        """Those that are evidence at this share: none is left out for what it would say, bool[n]."""
-        return np.asarray((self.lot < self.share_of_like(share, plan)) & (self.ids < self.settled(share, plan)))
-
-    def scored(self, which: Bools) -> ScoredAudits:
-        return ScoredAudits(self.score[which], self.right[which], self.lot[which])
-
-    def truth_error(self, which: Bools) -> float:
-        """How often what these take to be true is not."""
-        return float(self.doubt[which].sum() / max(int(which.sum()), 1))
-
-    def watched(self, *, after: int, threshold: float, share: float) -> tuple[Ints, Bools]:
-        """Tasks that came after this one, up to the first not decided, and whether their labels were right.
-
-        Of those drawn by the share of this threshold alone: of surer ones more may have been.
-        """
-        mine = (self.ids > after) & (self.score >= threshold) & (self.lot < share)
-        decided = int(np.append(self.decided[mine], False).argmin())
-        return self.ids[mine][:decided], self.right[mine][:decided]
-
-    def wrong_by(self, *, newest: int, threshold: float, share: float) -> int:
-        """How many of those that a certificate of this threshold was issued by say now that it is wrong."""
-        mine = (self.ids <= newest) & (self.score >= threshold) & (self.lot < share) & self.decided
-        return int((mine & ~self.right).sum())
 
 
 def read_audits(part: Part) -> Audits:

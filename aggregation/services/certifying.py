@@ -7,21 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from aggregation.core.audit_plan import answered_share, audit_goal, next_share, outlook
+from aggregation.core.audit_plan import answered_share, outlook
+from aggregation.core.audits import Audits, Issued, Progress, affordable, shares_to_draw, still_certified
 from aggregation.core.drift import watch
 from aggregation.core.tiers import CertifiedThreshold, Evidence, certify, evidence_of
 from aggregation.core.votes import Floats
 from aggregation.models import Auditing, Certificate, CertificateKind
-from aggregation.services.audits import Audits, ask, read_audits
+from aggregation.services.audits import ask, read_audits
 from aggregation.services.drawing import Drawing, plan_for, wishes_of
 from aggregation.services.scoring import Part, Pool, count_pool
 from aggregation.services.words import become_worse, certified, not_certified
 from projects.models import Learner, Project
 
-#: Audits that are drawn at a time, …
-AT_WORK = 50
-#: … but no more than so large a part of all tasks that people have answered: what audits teaches no learner.
-PART = 1 / 3
 #: Drift is watched for against at most this share wrong.
 MOST_ERROR = 0.49
 
@@ -124,41 +121,29 @@ def _certify(drawing: Drawing, audits: Audits, current: Certificate | None) -> F
 
 
 def _held(drawing: Drawing, audits: Audits, current: Certificate | None) -> float | None:
-    """What was certified stays so, as bounds are for all looks, while the audits it rests on say what they did."""
+    """The threshold in force, if it stays so."""
     if current is None:
         return None
-    then = current.figures
-    wrong = audits.wrong_by(newest=then["newest"], threshold=current.threshold, share=then["share"])
+    then = {name: current.figures[name] for name in ("newest", "share", "wrong", "bound", "truth_error")}
     error = audits.truth_error(audits.counted(drawing.answered, drawing.plan))
-    still = wrong <= then["wrong"] and then["bound"] + error - then["truth_error"] <= current.error
-    return current.threshold if still else None
+    issued = Issued(threshold=current.threshold, max_error=current.error, **then)
+    return current.threshold if still_certified(issued, audits, error) else None
 
 
 def _next(drawing: Drawing, seen: Seen) -> Floats | None:
-    """The shares to draw by next; None while people have audits to answer, or where more would certify nothing more."""
-    voted = int((seen.audits.votes > 0).sum())
-    if (drawing.answered < drawing.drawn).any() or voted > max(AT_WORK, PART * seen.pool.voted):
-        return None
-    left = _affordable(drawing, seen)
-    goal = audit_goal(seen.evidence, drawing.plan, left, drawing.row(seen.found.threshold)) if left > 0 else None
-    if goal is None or not seen.evidence.tasks[goal]:
-        return None
-    # Evidence is of settled tasks alone, the share of all.
-    part = float(seen.evidence.tasks[goal] / max(int(seen.pool.tasks[goal]), 1))
-    share = next_share(seen.evidence, drawing.plan, goal, int(part * min(left, AT_WORK)))
-    return share if (share > drawing.answered).any() else None
+    """The shares to draw by next, if any."""
+    certified = drawing.plan.row(seen.found.threshold)
+    return shares_to_draw(seen.audits, seen.evidence, drawing.plan, _progress(drawing, seen), certified)
 
 
-def _affordable(drawing: Drawing, seen: Seen) -> int:
-    """How many more audits the manager allows; those answered for a learner before, and not drawn for this one, too."""
-    known = seen.audits.answered & (seen.audits.lot >= seen.audits.share_of_like(drawing.drawn, drawing.plan))
-    allowed = int(drawing.part.project.audit_share * seen.pool.all)
-    return max(allowed - len(seen.audits.ids) + int(known.sum()), 0)
+def _progress(drawing: Drawing, seen: Seen) -> Progress:
+    pool, most = seen.pool, drawing.part.project.audit_share
+    return Progress(drawing.drawn, drawing.answered, pool.tasks, pool.voted, pool.all, most)
 
 
 def _become_worse(drawing: Drawing, audits: Audits, current: Certificate) -> Finding | None:
     """Whether labels made since the certificate was issued are too often wrong: this learner labels no more."""
-    share = float(drawing.answered[drawing.row(current.threshold) - 1])
+    share = float(drawing.answered[drawing.plan.row(current.threshold) - 1])
     ids, right = audits.watched(after=current.figures["newest"], threshold=current.threshold, share=share)
     error = audits.truth_error(audits.counted(drawing.answered, drawing.plan))
     seen = watch(right, min(current.error + error, MOST_ERROR))
@@ -182,7 +167,7 @@ def _of_before(drawing: Drawing, audits: Audits, current: Certificate | None, re
     threshold = seen.found.threshold
     if current is None or threshold is None or threshold > current.threshold:
         return Finding(None, None, reason)
-    row = drawing.row(current.threshold) - 1
+    row = drawing.plan.row(current.threshold) - 1
     tasks, bound = int(seen.evidence.tasks[row]), float(seen.found.bounds[row])
     stay = f" Its {tasks} labels from before stay: at most {bound:.1%} of them are wrong."
     figures = {"bound": bound, "tasks": tasks, "sharpness": drawing.sharpness}
@@ -191,7 +176,7 @@ def _of_before(drawing: Drawing, audits: Audits, current: Certificate | None, re
 
 def _figures(drawing: Drawing, seen: Seen) -> dict[str, Any]:
     found, audits = seen.found, seen.audits
-    row = drawing.row(found.threshold) - 1
+    row = drawing.plan.row(found.threshold) - 1
     first = outlook(seen.evidence, drawing.plan) if found.threshold is None else None
     return {
         "audits": found.audits,
@@ -208,6 +193,6 @@ def _figures(drawing: Drawing, seen: Seen) -> dict[str, Any]:
         "sharpness": drawing.sharpness,
         "newest": min(seen.pool.newest, seen.settled - 1),
         "newer": int((seen.pool.tasks - seen.evidence.tasks)[max(row, 0)]),
-        "affordable": _affordable(drawing, seen),
+        "affordable": affordable(audits, drawing.plan, _progress(drawing, seen)),
         "outlook": first and asdict(first),
     }

@@ -55,10 +55,6 @@ class Drawing:
             project=self.part.project, run=self.part.run, plan=self.plan, share=self.drawn, first=self.part.first
         )
 
-    def row(self, threshold: float | None) -> int:
-        """How many of the plan's thresholds are at or above this one."""
-        return 0 if threshold is None else int((self.plan.threshold >= threshold).sum())
-
 
 def plan_for(part: Part, auditing: Auditing) -> ThresholdPlan | None:
     """What is tested, fixed at the first look at a learner, or at other wishes of the manager's; None without tasks."""

@@ -10,11 +10,11 @@ from django.db import transaction
 from numpy.typing import NDArray
 
 from aggregation import tier_queries
+from aggregation.core.audits import ALWAYS
 from aggregation.core.confirming import sharpened
 from aggregation.core.threshold_plan import ThresholdPlan
 from aggregation.core.votes import Floats
 from aggregation.models import Auditing, LearnerArtefact
-from aggregation.services.alone import ALWAYS
 from aggregation.services.auditing import lots_of
 from aggregation.services.bulk import copy_columns, copy_rows
 from projects.models import Project

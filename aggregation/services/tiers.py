@@ -15,8 +15,9 @@ from django.db import transaction
 from django.utils import timezone
 
 from aggregation import tier_queries
+from aggregation.core.audits import ALWAYS
 from aggregation.models import Auditing, Certificate, CertificateKind, Run, RunStage, RunStatus
-from aggregation.services.alone import ALWAYS, InForce, give_all, in_force, take_back_all
+from aggregation.services.alone import InForce, give_all, in_force, take_back_all
 from aggregation.services.certifying import Finding, find
 from aggregation.services.drawing import first_task, planned
 from aggregation.services.locks import Lock, advisory_lock
@@ -94,7 +95,7 @@ def _tiers(part: Part, auditing: Auditing, certificate: InForce | None, pool: Po
     if certificate is not None and certificate.before is not None:
         before = certificate.before
     pool = pool or count_pool(replace(part, before=before), plan)
-    covered = 0 if certificate is None or plan is None else int((plan.threshold >= certificate.threshold).sum())
+    covered = 0 if certificate is None or plan is None else plan.row(certificate.threshold)
     return pool.tiers(covered)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from aggregation.core import live
 from aggregation.core.calibration_report import rightness
 from aggregation.core.cost_quality import cost_of, cost_quality, full, often_wrong, votes_to, wrongly_retired
 from aggregation.core.label_models import LABEL_MODELS
@@ -190,3 +191,45 @@ def test_cost_and_quality_sum_up_several_replays():
     assert often_wrong(replays, truth, 1) == list(times.items())[:1]
     assert cost_of(found, float(found.accuracy[-1])) == votes_to(found.share, found.accuracy, found.accuracy[-1])
     assert cost_of(found, float(found.accuracy[-1]) + 0.01) is None
+
+
+def test_a_share_of_what_is_asked_about_is_left_to_chance():
+    votes, truth = crowd()
+    settings = {"order": "sequential", "label_model": QUICK}
+    alone, explored, chance = (
+        votes.task[replay(votes, truth, Policy(**settings, explore_share=share), seed=0).revealed]
+        for share in (None, 0.3, 1.0)
+    )
+    # The task uploaded first is finished before the next: one by one, six votes each.
+    assert [len(np.unique(tasks[:36])) for tasks in (alone,)] == [6]
+    assert 10 < len(np.unique(explored[:36])) < 25 < len(np.unique(chance[:36]))
+    for tasks in (explored, chance):
+        assert np.bincount(tasks, minlength=T).tolist() == [6] * T
+
+
+def test_newcomers_weigh_what_anybody_weighs():
+    votes, truth = crowd(skill=0.9)
+    # Annotator 0 always says the same: the label model finds out, unless all are newcomers.
+    label = np.where(votes.annotator == 0, 0, votes.label).astype(np.int32)
+    votes = Votes(votes.task, votes.annotator, label, T, A, K)
+    known, new = (
+        replay(votes, truth, Policy(label_model=QUICK, newcomer_votes=wanted), seed=0) for wanted in (0, len(votes))
+    )
+    assert np.abs(known.posterior - new.posterior).max() > 0.01
+    everybody = LABEL_MODELS[QUICK](votes)
+    likelihoods = np.log(live.likelihoods(everybody, np.full(len(votes), -1), votes.label))
+    evidence = np.zeros((T, K))
+    np.add.at(evidence, votes.task, likelihoods)
+    expected = live.posteriors(np.tile(live.task_prior(everybody.label_prior, None, 0.0), (T, 1)), evidence)
+    np.testing.assert_allclose(new.posterior, expected, atol=1e-6)
+
+
+def test_doubtful_tasks_with_all_their_votes_are_an_experts():
+    votes, truth = crowd(skill=0.6)
+    found = replay(votes, truth, Policy(label_model=QUICK, flag_below=0.8), seed=0)
+    doubtful = found.posterior.max(axis=1) < 0.8
+    assert 0 < doubtful.sum() < T
+    np.testing.assert_array_equal(found.reason == "disputed", doubtful)
+    curve = cost_quality([found], votes, truth, full(votes, truth))
+    assert curve.disputed_share == pytest.approx(doubtful.mean())
+    assert set(replay(votes, truth, Policy(label_model=QUICK), seed=0).reason) == {None}

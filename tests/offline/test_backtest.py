@@ -60,7 +60,7 @@ def test_without_gold_it_says_that_nobody_knows_what_is_right(tmp_path: Path) ->
         ("learner_fields: text\n", "line 1: learner_fields is 'text'; expected a list"),
         ("gold: 9\n", "gold is 9; expected fewer than the 3 known answers"),
         ("confirm_above: 0.8\n", "line 1: confirm_above can't be replayed: nobody knows how people would have voted"),
-        ("order: random\nauto_label_error: 2\n", "line 2: auto_label_error is 2; expected at least 0.001 and less"),
+        ("order: random\nauto_label_error: 2\n", "line 2: auto_label_error is 2; expected at least 0.001 and at most"),
         ("auto_label_error: 0.05\n", "auto_label_error is set, but the policy has no learner"),
         ("learner: text\nauto_label_error: 0.05\naudits_by: experts\n", "but --gold has no answer to some tasks"),
         ("learner: text\n", "the learner 'text' needs the tasks' data: give --items or --features"),
