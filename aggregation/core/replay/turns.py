@@ -48,7 +48,7 @@ class Turns:
             free = np.flatnonzero(open_ & untouched)
             free = free[np.argsort(-self.place[free], kind="stable")[:CANDIDATES]]
             self._ahead[:] = False
-            self._ahead[free[spread(self.place[free], self.features[free])]] = True
+            self._ahead[free[spread(self.place[free].astype(np.float64), self.features[free])]] = True
         self.place[self._ahead & untouched] = PRIORITY_STEPS
 
     def next(self, n: int, open_: Bools, asked: Bools) -> Tasks:
@@ -56,7 +56,7 @@ class Turns:
         tasks = np.flatnonzero(open_)
         if self.policy.explore_share is not None and len(tasks):
             seed = int(self._random.integers(1 << 32))
-            first: Floats = self._key(tasks) + np.where(asked[tasks], BEFORE_ALL, 0.0)
+            first = self._key(tasks).astype(np.float64) + np.where(asked[tasks], BEFORE_ALL, 0.0)
             return tasks[explore(first, n, self.policy.explore_share, seed).row]
         before, others = tasks[asked[tasks]], tasks[~asked[tasks]]
         if not len(before):
