@@ -54,7 +54,8 @@ class GuardedBackend(httpcore.SyncBackend):
     ) -> httpcore.NetworkStream:
         """Raises AddressRefused if any address of the host is not public."""
         address = self.checked(host, port)
-        return Hurried(super().connect_tcp(address, port, timeout, local_address, socket_options), self.deadline)
+        left = time_left(self.deadline, timeout)  # to look up the name has taken some, too
+        return Hurried(super().connect_tcp(address, port, left, local_address, socket_options), self.deadline)
 
     def connect_unix_socket(self, *arguments: Any, **named: Any) -> httpcore.NetworkStream:
         raise AddressRefused("sockets of this machine are not connected to")
@@ -83,18 +84,12 @@ class Hurried(httpcore.NetworkStream):
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self.stream, self.deadline = stream, deadline
 
-    def _left(self, timeout: float | None) -> float:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore.ReadTimeout("the time is up")
-        return left if timeout is None else min(left, timeout)
-
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self.stream.read(max_bytes, self._left(timeout))
+        return self.stream.read(max_bytes, time_left(self.deadline, timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for first in range(0, len(buffer), self.PART):
-            self.stream.write(buffer[first : first + self.PART], self._left(timeout))
+            self.stream.write(buffer[first : first + self.PART], time_left(self.deadline, timeout))
 
     def close(self) -> None:
         self.stream.close()
@@ -102,10 +97,19 @@ class Hurried(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return Hurried(self.stream.start_tls(ssl_context, server_hostname, self._left(timeout)), self.deadline)
+        left = time_left(self.deadline, timeout)
+        return Hurried(self.stream.start_tls(ssl_context, server_hostname, left), self.deadline)
 
     def get_extra_info(self, info: str) -> Any:
         return self.stream.get_extra_info(info)
+
+
+def time_left(deadline: float, timeout: float | None) -> float:
+    """Seconds that the next step may take. Raises httpcore.ReadTimeout after the deadline."""
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise httpcore.ReadTimeout("the time is up")
+    return left if timeout is None else min(left, timeout)
 
 
 def is_public(address: str) -> bool:
