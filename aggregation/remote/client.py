@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,13 +45,15 @@ class Backend:
 @dataclass(frozen=True, eq=False)
 class Remote:
     """One project's backend. created: when the project was, in Unix seconds: a part of its name there.
-    label_config: as Label Studio has it (`contract.label_config`)."""
+    label_config: as Label Studio has it (`contract.label_config`). until: when it is asked nothing more, by the
+    monotonic clock."""
 
     backend: Backend
     project: int
     created: int
     labels: Sequence[str]
     label_config: str
+    until: float = math.inf
 
     @property
     def n_labels(self) -> int:
@@ -72,9 +75,9 @@ class Remote:
         answer = self._ask("POST", "/webhook", event | {"annotation": {"project": self.project}})
         said = answer if isinstance(answer, dict) else {}
         if said.get("status") not in (None, "ok"):
-            raise RemoteFailed(f"POST /webhook of {self.backend.url}: {said.get('error') or said['status']}"[:500])
+            raise RemoteFailed(f"POST /webhook of {self.backend.url}: {_text(said.get('error') or said['status'])}")
         job = said.get("job_id")
-        return self._setup(hostname, token) if job is None else self._await(str(job), hostname, token, still)
+        return self._setup(hostname, token) if job is None else self._await(_text(job), hostname, token, still)
 
     def _await(self, job: str, hostname: str, token: str, still: Callable[[], None]) -> str:
         end = time.monotonic() + TRAINS
@@ -94,7 +97,7 @@ class Remote:
             "extra_params": None,
         }
         answer = self._ask("POST", "/setup", body)
-        return str(answer.get("model_version", "")) if isinstance(answer, dict) else ""
+        return _text(answer.get("model_version", "")) if isinstance(answer, dict) else ""
 
     @property
     def _name(self) -> str:
@@ -134,6 +137,8 @@ class Remote:
                 passing = answer.status in PASSING
             except NoAnswer as error:
                 why, passing = str(error), error.passing
+            if time.monotonic() >= self.until:
+                why, passing = "the time is over that it has for one retraining", False
             if pause is None or not passing:
                 break
             time.sleep(pause)
@@ -149,7 +154,7 @@ class Remote:
             self.backend.url.rstrip("/") + path,
             headers=headers,
             content=b"" if body is None else json.dumps(body).encode(),
-            seconds=SECONDS[path],
+            seconds=min(SECONDS[path], max(self.until - time.monotonic(), 0.001)),
             largest=LARGEST,
             guard=Guard(self.backend.allowed),
         )
@@ -172,4 +177,9 @@ def _detail(content: bytes) -> str:
         said = json.loads(content)["detail"]
     except (ValueError, RecursionError, KeyError, TypeError):
         said = content[:200].decode(errors="replace")
-    return str(said)[:200]
+    return _text(said)
+
+
+def _text(said: Any) -> str:
+    """The beginning of what a backend says, as a text that can be stored: without NUL and halves of characters."""
+    return str(said)[:200].replace("\0", "").encode(errors="replace").decode()

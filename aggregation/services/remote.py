@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,8 @@ Predict = Callable[[NDArray[np.int64], NDArray[np.int64], list[dict[str, Any]]],
 
 #: After a failure it is left alone for so long, twice as long after each further one in a row, up to an hour.
 FIRST_REST, LONGEST_REST = 30.0, 3600.0
+#: Seconds that it has for one retraining, for others wait: a million tasks at 1.4 s for each hundred of them.
+LONGEST_RUN = 4 * 3600.0
 
 
 def set_remote_learner(*, project: Project, url: str, username: str, password: str | None) -> RemoteLearner:
@@ -65,8 +68,13 @@ def remote_predictor(project: Project, still: Callable[[], None], taught: Callab
 
 
 def watched(stored: RemoteLearner, ask: Callable[[], Any]) -> Any:
-    """What is answered; a failure is noted, and the backend rests."""
-    mine = RemoteLearner.objects.filter(project_id=stored.project_id)
+    """What is answered; a failure is noted, and the backend rests.
+
+    Raises RemoteFailed also where the project has another backend by now: it is for the next retraining to ask it, and
+    it has failed nothing.
+    """
+    same = {"url": stored.url, "username": stored.username, "password": stored.password}
+    mine = RemoteLearner.objects.filter(project_id=stored.project_id, **same)
     try:
         answer = ask()
     except RemoteFailed as error:
@@ -74,7 +82,8 @@ def watched(stored: RemoteLearner, ask: Callable[[], Any]) -> Any:
         rest = timedelta(seconds=min(FIRST_REST * 2.0 ** min(failures - 1, 10), LONGEST_REST))
         mine.update(failures=failures, rests_until=timezone.now() + rest, last_error=str(error)[:1000])
         raise
-    mine.update(failures=0, rests_until=None, last_error="", answered_at=timezone.now())
+    if not mine.update(failures=0, rests_until=None, last_error="", answered_at=timezone.now()):
+        raise RemoteFailed(f"{stored.url} was given another address or password meanwhile: retrain to ask the new one")
     stored.failures = 0
     return answer
 
@@ -82,4 +91,5 @@ def watched(stored: RemoteLearner, ask: Callable[[], Any]) -> Any:
 def _remote(project: Project, stored: RemoteLearner) -> Remote:
     backend = Backend(stored.url, stored.username, stored.password, settings.REMOTE_LEARNER_HOSTS)
     config = label_config(project.labels, project.learner_fields[0])
-    return Remote(backend, project.id, int(project.created_at.timestamp()), project.labels, config)
+    until = time.monotonic() + LONGEST_RUN
+    return Remote(backend, project.id, int(project.created_at.timestamp()), project.labels, config, until)

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.services.campaign import Campaign
+from tests.support.ml_backend import Backend, ml_backend
+from tests.support.stack import Stack
 
 
 @pytest.fixture(autouse=True)
@@ -38,3 +40,17 @@ def campaign(orm: None) -> Iterator[Callable[..., Campaign]]:
 
         yield make
     settings.REFIT_DEBOUNCE_SECONDS = debounce
+
+
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> Iterator[Backend]:
+    from django.conf import settings
+
+    monkeypatch.setattr(settings, "REMOTE_LEARNER_HOSTS", ["127.0.0.1"])
+    monkeypatch.setattr(settings, "PUBLIC_URL", stack.url)
+    monkeypatch.setattr(settings, "SECRET_KEY", stack.environment()["CROWD_SECRET_KEY"])
+    from aggregation.remote import client
+
+    monkeypatch.setattr(client, "BACK_OFF", (0.01,))
+    with ml_backend() as made:
+        yield made

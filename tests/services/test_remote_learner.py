@@ -2,62 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
-
 import httpx
 import pytest
-from django.conf import settings
-from django.utils import timezone
 
-from aggregation.models import PredictedChunk, RemoteLearner, Run
+from aggregation.models import RemoteLearner
 from aggregation.remote import client
-from aggregation.remote.client import RemoteFailed
 from aggregation.remote.contract import backend_mark, call_back_token
 from aggregation.services.handover import answer_of, predict
-from aggregation.services.learner_runs import cancel_run
 from aggregation.services.remote import set_remote_learner
-from aggregation.services.retrain import retraining_due
-from projects.models import LiveModel, Member, Prediction
+from projects.models import Member, Prediction
 from projects.services.accounts import create_api_token
-from projects.services.projects import request_retraining
-from tests.services.campaign import Campaign, assert_state_is_fresh
-from tests.support.ml_backend import Backend, ml_backend
+from tests.services.campaign import assert_state_is_fresh
+from tests.services.remote_campaign import Make, project, train, vote
+from tests.support.ml_backend import Backend
 from tests.support.stack import Stack
-
-Make = Callable[..., Campaign]
-
-
-@pytest.fixture
-def backend(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> Iterator[Backend]:
-    monkeypatch.setattr(settings, "REMOTE_LEARNER_HOSTS", ["127.0.0.1"])
-    monkeypatch.setattr(settings, "PUBLIC_URL", stack.url)
-    monkeypatch.setattr(settings, "SECRET_KEY", stack.environment()["CROWD_SECRET_KEY"])
-    monkeypatch.setattr(client, "BACK_OFF", (0.01,))
-    with ml_backend() as made:
-        yield made
-
-
-def project(campaign: Make, backend: Backend, tasks: int = 40, gold: str | None = None, **more: Any) -> Campaign:
-    """Numbers below half are cats; Ada has voted on every fourth. gold: what is known of the first."""
-    c = campaign(annotators=1, learner="remote", learner_fields=["n"], retrain_after_votes=1_000_000, **more)
-    known = [{"gold": gold} if gold and n == 0 else {} for n in range(tasks)]
-    c.upload([{"key": str(n), "data": {"n": n}} | known[n] for n in range(tasks)])
-    vote(c, range(0, tasks, 4), tasks)
-    set_remote_learner(project=c.project, url=backend.url, username="", password=None)
-    return c
-
-
-def vote(c: Campaign, numbers: Any, tasks: int = 40) -> None:
-    c.import_votes([(str(n), "Ada", "cat" if n < tasks / 2 else "dog") for n in numbers])
-    c.refit()
-
-
-def train(c: Campaign) -> Run:
-    request_retraining(project_id=c.id)
-    run = c.retrain()
-    assert run is not None and run.status == "done", run and run.error
-    return run
 
 
 def test_it_is_set_up_trained_by_calling_back_and_predicts_what_nobody_voted_on(
@@ -92,30 +50,6 @@ def test_one_of_the_sdks_first_version_is_waited_for_until_it_has_learnt(
     assert len({body["project"] for path, body in backend.requests if path in ("/setup", "/predict")}) == 1
     assert run.parameters["model_version"] == "1795380549"
     assert Prediction.objects.get(task=c.task(39)).posterior == pytest.approx([0.1, 0.9])
-
-
-def test_a_training_elsewhere_that_does_not_end_can_be_cancelled_and_fails_in_the_end(
-    campaign: Make, backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    backend.sdk, backend.trains = 1, 1_000_000
-    c = project(campaign, backend)
-    monkeypatch.setattr(client, "TRAINS", 0.3)
-    monkeypatch.setattr(client, "LOOKS", 0.1)
-    request_retraining(project_id=c.id)
-    with pytest.raises(RemoteFailed, match="left no model within 0 s of its training 1795380549"):
-        c.retrain()
-    RemoteLearner.objects.filter(project=c.id).update(rests_until=None)
-
-    monkeypatch.setattr(client, "TRAINS", 1e6)
-    monkeypatch.setattr(client.time, "sleep", lambda _: cancel_running(c))
-    request_retraining(project_id=c.id)
-    run = c.retrain()
-    assert run is not None and run.status == "cancelled"
-
-
-def cancel_running(c: Campaign) -> None:
-    for run in Run.objects.filter(project=c.id, kind="retraining", status="running"):
-        cancel_run(project=c.fresh(), run_id=run.id)
 
 
 def test_a_label_without_a_score_counts_as_one_seen(campaign: Make, backend: Backend) -> None:
@@ -163,47 +97,6 @@ def test_all_probabilities_come_by_the_extension(campaign: Make, backend: Backen
     assert Prediction.objects.get(task=c.task(39)).posterior == pytest.approx([0.3, 0.7])
 
 
-@pytest.mark.parametrize(
-    ("odd", "why"),
-    [
-        ("500 in the middle", "answered 500.*CUDA"),
-        ("too few", "99 results for 100 tasks"),
-        ("nan", "score is nan"),
-        ("unknown label", "unknown label 'tiger'"),
-        ("no json", "not JSON"),
-        ("redirects", "answered 302"),
-        ("slow", "did not answer within"),
-    ],
-)
-def test_what_fails_leaves_the_champion_and_says_why(
-    campaign: Make, backend: Backend, monkeypatch: pytest.MonkeyPatch, odd: str, why: str
-) -> None:
-    c = project(campaign, backend, tasks=240)
-    champion = train(c)
-    before = dict(Prediction.objects.filter(task__project=c.id).values_list("task_id", "posterior"))
-    backend.odd, backend.predicted = odd, 0
-    monkeypatch.setitem(client.SECONDS, "/predict", 1.0)
-    request_retraining(project_id=c.id)
-
-    with pytest.raises(RemoteFailed, match=why):
-        c.retrain()
-
-    failed = Run.objects.filter(project=c.id, kind="retraining").latest("id")
-    assert failed.status == "failed" and "RemoteFailed" in failed.error and backend.url in failed.error
-    assert LiveModel.objects.get(project=c.id).learner_run == champion.id
-    assert dict(Prediction.objects.filter(task__project=c.id).values_list("task_id", "posterior")) == before
-    assert not PredictedChunk.objects.filter(run=failed).exists()
-    c.vote(0, "cat")
-    assert c.refit().status == "done", "voting goes on"
-
-
-def test_one_that_is_just_starting_is_asked_again(campaign: Make, backend: Backend) -> None:
-    c = project(campaign, backend)
-    backend.odd = "restarting once"
-    assert train(c).counts["predicted"] == 30
-    assert RemoteLearner.objects.get(project=c.id).failures == 0
-
-
 @pytest.mark.parametrize("odd", ["one label", "identical tasks", "empty texts"])
 def test_a_campaign_that_has_nothing_to_tell_apart_is_learnt_from(campaign: Make, backend: Backend, odd: str) -> None:
     c = campaign(annotators=1, learner="remote", learner_fields=["n"], retrain_after_votes=1_000_000)
@@ -217,27 +110,6 @@ def test_a_campaign_that_has_nothing_to_tell_apart_is_learnt_from(campaign: Make
     assert_state_is_fresh(c.project)
 
 
-def test_one_that_fails_is_left_alone_until_it_has_rested(campaign: Make, backend: Backend) -> None:
-    c = project(campaign, backend)
-    backend.odd = "too few"
-    for _ in range(2):
-        request_retraining(project_id=c.id)
-        with pytest.raises(RemoteFailed):
-            c.retrain()
-    asked = len(backend.requests)
-    assert asked == 5, "the second time nobody asked"
-    assert "left alone until" in Run.objects.filter(project=c.id, kind="retraining").latest("id").error
-    backend.odd = ""
-    assert not retraining_due(project_id=c.id), "not while it rests"
-    RemoteLearner.objects.filter(project=c.id).update(rests_until=timezone.now())
-    assert retraining_due(project_id=c.id) == [c.id], "then without anybody's asking"
-    run = c.retrain()
-    assert run is not None and run.status == "done" and not retraining_due(project_id=c.id)
-    stored = RemoteLearner.objects.get(project=c.id)
-    assert stored.answered_at is not None
-    assert (stored.failures, stored.rests_until, stored.last_error) == (0, None, "")
-
-
 def test_it_is_asked_by_name_and_password_which_a_new_address_does_not_get(campaign: Make, backend: Backend) -> None:
     c = project(campaign, backend)
     backend.password = "secret"
@@ -247,18 +119,6 @@ def test_it_is_asked_by_name_and_password_which_a_new_address_does_not_get(campa
     assert RemoteLearner.objects.get(project=c.id).password == "secret"
     moved = set_remote_learner(project=c.project, url="http://elsewhere.example", username="crowd", password=None)
     assert moved.password == ""
-
-
-def test_one_that_is_down_and_one_without_an_address_fail_readably(campaign: Make, backend: Backend) -> None:
-    c = project(campaign, backend)
-    set_remote_learner(project=c.project, url="http://127.0.0.1:1", username="", password=None)
-    request_retraining(project_id=c.id)
-    with pytest.raises(RemoteFailed, match="GET /health of http://127.0.0.1:1: ConnectError"):
-        c.retrain()
-    RemoteLearner.objects.filter(project=c.id).delete()
-    request_retraining(project_id=c.id)
-    with pytest.raises(RemoteFailed, match="no address"):
-        c.retrain()
 
 
 def test_a_call_back_needs_its_token_and_reads_one_project(campaign: Make, backend: Backend, stack: Stack) -> None:

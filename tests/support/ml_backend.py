@@ -46,6 +46,8 @@ class Backend:
             return 200, {"status": "UP", **version}
         if path == "/setup":
             self.setup = body
+            if self.odd == "no texts":
+                return 200, {"model_version": "v\0\ud800" + 1000 * "1"}
             return 200, {"model_version": "0.0.1" if self.sdk == 2 else self._taken_up()}
         if path == "/webhook":
             return self._webhook(body)
@@ -108,6 +110,8 @@ class Backend:
             return 503, {"detail": "starting"}
         if self.odd == "500 in the middle" and self.predicted > 100:
             return 500, {"detail": "CUDA out of memory"}
+        if self.odd == "no texts":
+            return 500, {"detail": "half\0 a \ud800"}
         if self.odd == "slow":
             time.sleep(3)
         results = [self._result(task) for task in tasks]
@@ -121,7 +125,7 @@ class Backend:
         value: dict[str, Any] = {"choices": ["tiger" if self.odd == "unknown label" else label]}
         if self.odd == "probs":
             value["probs"] = {label: 0.7, "dog" if label == "cat" else "cat": 0.3}
-        score = {"nan": float("nan"), "no score": 0.0}.get(self.odd, 0.9)
+        score = {"nan": float("nan"), "no score": 0.0, "huge": 10**400}.get(self.odd, 0.9)
         region = {"id": "1", "from_name": "label", "to_name": "task", "type": "choices", "value": value}
         return {"result": [region], "score": score, "model_version": "0.0.1"}
 
