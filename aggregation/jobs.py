@@ -21,9 +21,10 @@ from projects.services.hints import send_hint
 from projects.services.idempotency import forget_old_keys
 from projects.services.sanctions import end_pauses, resume_pending
 
-#: Of a worker's four threads two are for long jobs and one is for who waits for other people's servers, so that one is
-#: left to the sweeper and leases end on time. Whoever finds no room goes away: the sweeper sends the hint again.
-_long_jobs, _deliveries = BoundedSemaphore(2), BoundedSemaphore(1)
+#: Of a worker's five threads two are for long jobs, one each for who waits for somebody else's server, a remote learner
+#: or a webhook's, so that nobody else waits for it, and one is left to the sweeper, so that leases end on time. Whoever
+#: finds no room goes away: the sweeper sends the hint again.
+_long_jobs, _remote_learners, _deliveries = BoundedSemaphore(2), BoundedSemaphore(1), BoundedSemaphore(1)
 
 
 @contextmanager
@@ -72,9 +73,10 @@ def refit(project_id: int) -> None:
 
 @shared_task(name="aggregation.retrain")
 def retrain(project_id: int) -> None:
-    with _room_for_a_long_job() as found:
+    remote = retrainings.is_remote(project_id=project_id)
+    with _room(_remote_learners) if remote else _room_for_a_long_job() as found:
         if found:
-            behind_voting(lambda: retrainings.retrain(project_id=project_id))
+            behind_voting(lambda: retrainings.retrain(project_id=project_id, remote=remote))
             tiers.hint_if_due(project_id=project_id)
 
 

@@ -22,7 +22,7 @@ from aggregation.services.predicting import predict_pool
 from aggregation.services.runs import INTERRUPTED, RunCancelled, fail_run, finish_run, reason
 from aggregation.services.spreading import spread_first
 from aggregation.services.training import parameters_of, train
-from projects.models import Project
+from projects.models import Learner, Project
 from projects.queries import fetch
 from projects.services.hints import hint_after_commit
 from projects.services.projects import request_places, request_refit
@@ -31,12 +31,22 @@ from projects.services.projects import request_places, request_refit
 MOST_ATTEMPTS = 3
 
 
-def retrain(*, project_id: int) -> Run | None:
-    """Train, predict, re-prioritise. None if it is not due, or another process is at it."""
+def is_remote(*, project_id: int) -> bool:
+    """Whether a retraining waits for somebody else's server."""
+    return Project.objects.filter(id=project_id, learner=Learner.REMOTE).exists()
+
+
+def retrain(*, project_id: int, remote: bool | None = None) -> Run | None:
+    """Train, predict, re-prioritise. None if it is not due, or another process is at it.
+
+    remote: what `is_remote` has said; None too if that is true no more.
+    """
     with advisory_lock(Lock.RETRAINING, project_id) as mine:
         if not mine or not retraining_due(project_id=project_id):
             return None
         project = Project.objects.get(id=project_id)
+        if remote not in (None, project.learner == Learner.REMOTE):
+            return None
         run = _run_to_go_on_with(project)
         if run is None:
             return None

@@ -118,7 +118,7 @@ def web(commands: Commands, host: str, port: int, url: str) -> Part:
 
 def worker(commands: Commands) -> Part:
     command = [sys.executable, "-m", "celery", "-A", "crowd", "worker", "--loglevel", "INFO"]
-    command += ["--concurrency", "4", "--prefetch-multiplier", "1"]
+    command += ["--concurrency", "5", "--prefetch-multiplier", "1"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]  # for crowds of workers
     return commands.part("worker", command, lambda process: " ready." in process.output())
 
