@@ -103,9 +103,10 @@ def backtest(project_id: int) -> None:
 
 @shared_task(name="aggregation.deliver")
 def deliver(project_id: int) -> None:
+    """Of all projects: of many hints at once one finds room."""
     with _room(_deliveries) as found:
         if found:
-            delivering.deliver(project_id=project_id)
+            delivering.deliver()
 
 
 @shared_task(name="aggregation.publish_reviews")

@@ -6,6 +6,7 @@ it to the next one, who sends the same message again, with the same id. Nothing 
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 import uuid
@@ -27,6 +28,8 @@ from aggregation.services.consensus import ConsensusRow, read_feed
 from aggregation.services.locks import Lock, advisory_lock
 from projects.queries import fetch
 from projects.services.hints import hint_after_commit
+
+logger = logging.getLogger(__name__)
 
 #: Rows of the feed in one message.
 BATCH = 100
@@ -60,9 +63,18 @@ def hint_if_due(*, project_id: int) -> None:
         hint_after_commit("aggregation.deliver", project_id)
 
 
-def deliver(*, project_id: int) -> int:
-    """Send what is due, each webhook for its turn; how many messages were acknowledged."""
-    return sum(_take_turn(webhook) for webhook, _ in webhooks_due(project_id=project_id))
+def deliver(*, project_id: int | None = None) -> int:
+    """Send what is due, of all projects or of this one: how many messages were acknowledged.
+
+    Each webhook has its turn, the one that has waited longest first: none has to wait for its hint to find room.
+    """
+    acknowledged = 0
+    for webhook, _ in webhooks_due(project_id=project_id):
+        try:
+            acknowledged += _take_turn(webhook)
+        except Exception:  # whatever ails one, the others have their turn
+            logger.exception("Webhook %s could not be sent to", webhook)
+    return acknowledged
 
 
 def _take_turn(webhook_id: int) -> int:
@@ -129,8 +141,9 @@ def _send(webhook: Webhook) -> Outcome:
 def _note(webhook: Webhook, outcome: Outcome) -> None:
     """The cursor moves past what was acknowledged; after a failure the same message waits for its time."""
     now = timezone.now()
-    # Whoever has lost the lock with its connection may be late: the message has to be the one that waits.
-    mine = Webhook.objects.filter(id=webhook.id, message=webhook.message)
+    # Whoever has lost the lock with its connection may be late: the message has to be the one that waits. And what came
+    # of another address, or before a manager switched it on again, says nothing of the webhook as it is now.
+    mine = Webhook.objects.filter(id=webhook.id, message=webhook.message, url=webhook.url)
     seen = {"last_status": outcome.status, "last_error": outcome.error[:1000], "last_attempt_at": now}
     if not outcome.error:
         arrived = {"revision": F("body_revision"), "task": F("body_task"), "message": "", "body": None}
@@ -138,9 +151,10 @@ def _note(webhook: Webhook, outcome: Outcome) -> None:
         return
     since = webhook.failing_since or now
     failures = webhook.failures + 1
-    mine.update(**seen, failures=failures, failing_since=since, due_at=now + pause(failures))
+    failed = {**seen, "failures": failures, "failing_since": since, "due_at": now + pause(failures)}
     if why := _give_up(outcome, now - since):
-        mine.update(active=False, stopped=why)
+        failed |= {"active": False, "stopped": why}
+    mine.filter(failures=webhook.failures, active=True).update(**failed)
 
 
 def _give_up(outcome: Outcome, failing: timedelta) -> str:

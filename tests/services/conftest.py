@@ -9,6 +9,7 @@ import pytest
 
 from tests.services.campaign import Campaign
 from tests.support.ml_backend import Backend, ml_backend
+from tests.support.receiver import Receiver, receiver
 from tests.support.stack import Stack
 
 
@@ -53,4 +54,14 @@ def backend(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> Iterator[Backend]:
 
     monkeypatch.setattr(client, "BACK_OFF", (0.01,))
     with ml_backend() as made:
+        yield made
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """Somebody's server that webhooks are posted to, on this machine."""
+    from django.conf import settings
+
+    monkeypatch.setattr(settings, "WEBHOOK_HOSTS", ["127.0.0.1"])
+    with receiver() as made:
         yield made

@@ -1,85 +1,32 @@
-"""Webhooks: the feed's rows in order, at least once, signed; what fails is tried again, later and later."""
+"""Webhooks: the feed's rows in order, at least once, signed."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from aggregation.models import Consensus, Run, Webhook
 from aggregation.remote.standard_webhooks import signed_headers
 from aggregation.services import delivering
 from aggregation.services.consensus import republish_after_restore
-from aggregation.services.delivering import deliver, pause, webhooks_due
-from aggregation.services.locks import Lock, advisory_lock
+from aggregation.services.delivering import deliver
 from aggregation.services.webhooks import backlog_of, change_secret, change_webhook, register_webhook
 from projects.errors import Conflict, NotFound
 from projects.services.live_model import live_model
 from tests.concurrency.races import together
 from tests.services.campaign import Campaign
-from tests.support.client import wait_for
-from tests.support.receiver import Receiver, receiver
-
-Make = Callable[..., Campaign]
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
-    monkeypatch.setattr(settings, "WEBHOOK_HOSTS", ["127.0.0.1"])
-    with receiver() as made:
-        yield made
+from tests.services.webhook_campaign import Make, label, register, send, six_labelled, verify
+from tests.support.receiver import Receiver
 
 
 @pytest.fixture
 def c(campaign: Make) -> Iterator[Campaign]:
-    """Six tasks that people have labelled."""
-    made = campaign()
-    made.upload([{"key": str(n), "data": {"n": n}} for n in range(6)])
-    label(made, range(6), "Ada", "cat")
-    yield made
-    Webhook.objects.filter(project=made.id).delete()
-
-
-def label(c: Campaign, tasks: Any, worker: str, label: str) -> None:
-    c.import_votes([(str(n), worker, label) for n in tasks])
-    c.refit()
-
-
-def register(c: Campaign, server: Receiver, **arguments: Any) -> Webhook:
-    """A webhook that the stack's worker leaves to us: its lock is ours before anybody knows of it."""
-    with transaction.atomic():
-        made = register_webhook(project=c.project, url=server.url, **{"from_now": False, **arguments})
-        advisory_lock(Lock.WEBHOOK, made.id).__enter__()
-    return made
-
-
-def send(c: Campaign) -> int:
-    """The messages that arrive, once everything published so far can be read."""
-    wait_for(lambda: webhooks_due(project_id=c.id), what="something to send")
-    return deliver(project_id=c.id)
-
-
-def again(webhook: Webhook) -> Webhook:
-    """As it is now; its pause after a failure is over."""
-    Webhook.objects.filter(id=webhook.id).update(due_at=timezone.now())
-    return Webhook.objects.get(id=webhook.id)
-
-
-def verify(secret: str, headers: dict[str, str], body: bytes) -> None:
-    """The very function that the documentation gives to receivers."""
-    found: dict[str, Any] = {}
-    (source,) = re.findall(r"```python\n(.*?)```", (DOCS / "webhooks.md").read_text(), flags=re.DOTALL)
-    exec(source, found)
-    found["verify"](secret, headers, body)
+    with six_labelled(campaign) as made:
+        yield made
 
 
 def test_rows_of_the_feed_arrive_in_order_in_batches_and_once(
@@ -136,93 +83,6 @@ def test_a_new_secret_signs_beside_the_old_one_for_a_day(c: Campaign, server: Re
     verify(new, server.received[1].headers, server.received[1].body)
     with pytest.raises(ValueError, match="not signed"):
         verify(webhook.secret, server.received[1].headers, server.received[1].body)
-
-
-def test_what_is_not_acknowledged_is_sent_again_byte_for_byte_whatever_has_changed(
-    c: Campaign, server: Receiver
-) -> None:
-    webhook = register(c, server)
-    server.answers = lambda _: 503
-    assert send(c) == 0
-    failed = Webhook.objects.get(id=webhook.id)
-    assert (failed.failures, failed.last_status, failed.last_error) == (1, 503, "answered 503")
-    assert failed.due_at > timezone.now() and not webhooks_due(project_id=c.id), "it waits"
-    label(c, [0], "Bob", "dog")
-
-    again(webhook)
-    server.answers = lambda _: 200
-    wait_for(lambda: deliver(project_id=c.id) == 0 and len(server.received) == 3, what="the repeat and the news")
-    first, repeat, news = server.received
-    assert (first.id, first.body) == (repeat.id, repeat.body) and news.id != first.id
-    verify(webhook.secret, repeat.headers, repeat.body)
-    well = Webhook.objects.get(id=webhook.id)
-    assert (well.failures, well.last_error, well.failing_since) == (0, "", None)
-
-
-@pytest.mark.parametrize(
-    ("status", "says"), [(301, "answered 301"), (404, "answered 404"), (500, "answered 500"), (0, "did not answer")]
-)
-def test_a_failure_is_one_attempt_and_says_what_happened(
-    c: Campaign, server: Receiver, monkeypatch: pytest.MonkeyPatch, status: int, says: str
-) -> None:
-    monkeypatch.setattr(delivering, "SECONDS", 0.5)
-    if status == 0:
-        monkeypatch.setattr(server, "answers", lambda _: wait_for(lambda: len(server.labels) > 100, seconds=3))
-    else:
-        server.answers = lambda _: status
-    webhook = register(c, server)
-    assert send(c) == 0
-    assert says in Webhook.objects.get(id=webhook.id).last_error and len(server.received) == 1
-
-
-def test_an_address_within_the_operators_network_is_refused_and_told(c: Campaign, server: Receiver) -> None:
-    settings.WEBHOOK_HOSTS.clear()
-    webhook = register(c, server)
-    assert send(c) == 0
-    assert server.received == []
-    error = Webhook.objects.get(id=webhook.id).last_error
-    assert "127.0.0.1, which is not public" in error and "CROWD_WEBHOOK_HOSTS" in error
-
-
-def test_pauses_grow_with_jitter_up_to_an_hour() -> None:
-    for failures, longest in ((1, 5), (2, 10), (5, 80), (11, 3600), (10_000, 3600)):
-        drawn = [pause(failures).total_seconds() for _ in range(200)]
-        assert longest / 2 <= min(drawn) < max(drawn) <= longest and len(set(drawn)) > 100
-
-
-def test_one_that_fails_for_days_is_switched_off_with_a_reason_and_goes_on_where_it_was(
-    c: Campaign, server: Receiver
-) -> None:
-    webhook = register(c, server)
-    server.answers = lambda _: 500
-    send(c)
-    again(webhook)
-    Webhook.objects.filter(id=webhook.id).update(failing_since=timezone.now() - timedelta(days=3, hours=1))
-    deliver(project_id=c.id)
-    off = Webhook.objects.get(id=webhook.id)
-    assert not off.active and off.stopped == "Switched off after 3 days of failures; the last: answered 500"
-    assert deliver(project_id=c.id) == 0 and len(server.received) == 2
-
-    server.answers = lambda _: 200
-    on = change_webhook(project=c.project, webhook_id=webhook.id, active=True)
-    assert (on.stopped, on.failures) == ("", 0)
-    assert send(c) == 1 and len(server.labels) == 6
-
-
-def test_one_that_is_gone_is_switched_off_at_once(c: Campaign, server: Receiver) -> None:
-    webhook = register(c, server)
-    server.answers = lambda _: 410
-    send(c)
-    off = Webhook.objects.get(id=webhook.id)
-    assert not off.active and "gone (410)" in off.stopped
-
-
-def test_switched_off_by_a_manager_it_loses_nothing(c: Campaign, server: Receiver) -> None:
-    webhook = register(c, server)
-    assert change_webhook(project=c.project, webhook_id=webhook.id, active=False).stopped == ""
-    assert deliver(project_id=c.id) == 0
-    change_webhook(project=c.project, webhook_id=webhook.id, active=True)
-    assert send(c) == 1 and len(server.labels) == 6
 
 
 def test_it_may_begin_with_what_is_published_from_now_on(c: Campaign, server: Receiver) -> None:
