@@ -97,12 +97,24 @@ def posteriors(priors: Floats, evidence: Floats, kinds: Floats | None = None) ->
 
     kinds: f8[D, K], P(kind | label), or None if there is one kind.
     """
+    return labels(posterior_states(priors, evidence, kinds), priors.shape[1])
+
+
+def posterior_states(priors: Floats, evidence: Floats, kinds: Floats | None = None) -> Floats:
+    """As ``posteriors``, of the tasks' states: f8[T, C]."""
     tiny = np.finfo(np.float64).tiny
     log = np.log(np.maximum(priors, tiny))
     if kinds is None:
         return softmax(log + evidence)
     states = log[:, None, :] + np.log(np.maximum(kinds, tiny))
-    return labels(softmax(states.reshape(evidence.shape) + evidence), priors.shape[1])
+    return softmax(states.reshape(evidence.shape) + evidence)
+
+
+def with_labels(states: Floats, posterior: Floats) -> Floats:
+    """States f8[T, C] with another posterior of the labels, f8[T, K]: each label's kinds keep their shares."""
+    before = labels(states, posterior.shape[1])
+    factor = posterior / np.maximum(before, np.finfo(np.float64).tiny)
+    return np.asarray(states * np.tile(factor, states.shape[1] // posterior.shape[1]))
 
 
 def states(fit: Fit) -> Floats:

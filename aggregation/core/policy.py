@@ -45,6 +45,11 @@ class Policy:
     def __post_init__(self) -> None:
         _one_of("label_model", self.label_model, LABEL_MODELS)
         _one_of("order", self.order, ORDERS)
+        if self.acquisition == "information_gain":
+            raise ValueError(
+                "acquisition is 'information_gain', which goes by who asks, but a replay draws the next vote at random "
+                f"from those recorded; expected one of {', '.join(DOUBTS)}"
+            )
         _one_of("acquisition", self.acquisition, DOUBTS)
         _whole("redundancy", self.redundancy, 1)
         _whole("min_votes", self.min_votes, 1, none=False)

@@ -1,4 +1,4 @@
-"""Whose turn it is: the place of each open task in the queue."""
+"""Whose turn it is: the place of each open task in the queue, and which of the first ones is whose."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from aggregation.core.votes import Floats
 ORDERS = ("priority", "breadth_first", "depth_first", "sequential", "random")
 #: How uncertain a task is: by its posterior alone, or by ActiveLab also by how many votes it has.
 DOUBTS = (*ACQUISITIONS, "activelab")
+
+#: Gains that differ by less than so many decimals of a nat are equal.
+SAME = 6
 
 #: After a retraining so many of the first tasks are looked at, and one in ten of them comes before all others:
 #: `diverse` wants ten candidates for each place.
@@ -38,6 +41,16 @@ def _doubt(acquisition: str, posterior: Floats, votes: NDArray[np.integer]) -> F
     if acquisition == "activelab":  # every annotator weighs the same
         return activelab(posterior.max(axis=1), votes.astype(np.float64), 1.0, posterior.shape[1])
     return ACQUISITIONS[acquisition](posterior)
+
+
+def best_for_annotator(place: NDArray[np.integer], gain: Floats) -> NDArray[np.int64]:
+    """The first tasks of the queue as somebody is given them of whom it is known what they can tell: rows, int64[n].
+
+    place: int[n], theirs, the highest first. gain: f8[n] >= 0, what a vote by this annotator is expected to tell. What
+    was put before all others by hand (beyond PRIORITY_STEPS) stays there; where gains are equal the queue decides.
+    """
+    ahead = np.where(place > PRIORITY_STEPS, place, 0)
+    return np.lexsort((np.where(ahead > 0, 0.0, -np.round(gain, SAME)), -ahead)).astype(np.int64)
 
 
 def spread(place: Floats, X: NDArray[np.floating]) -> NDArray[np.int64]:

@@ -44,6 +44,8 @@ NOT_FOLLOWED = (
     "max_skips",
     "newcomer_votes",
 )
+#: What is searched for is found by a learner, which a replay has not; and who asks next is not in recorded votes.
+NOT_REPLAYED = (Acquisition.SEARCH, Acquisition.INFORMATION_GAIN)
 #: Accuracies whose cost is told, and of the tasks that retired wrongly those in most replays.
 REACH = (0.8, 0.85, 0.9, 0.95)
 SHOWN_TASKS = 20
@@ -101,8 +103,7 @@ def policy_of(project: Project) -> Policy:
     return Policy(
         label_model=project.label_model,
         order=project.order,
-        # What is searched for is found by a learner, which a replay has not.
-        acquisition="entropy" if project.acquisition == Acquisition.SEARCH else project.acquisition,
+        acquisition="entropy" if project.acquisition in NOT_REPLAYED else project.acquisition,
         redundancy=project.redundancy,
         min_votes=project.min_votes,
         target_confidence=project.target_confidence,
@@ -111,8 +112,8 @@ def policy_of(project: Project) -> Policy:
 
 def not_followed(project: Project) -> list[str]:
     """The settings that this project uses and a replay leaves out."""
-    searching = ["acquisition"] if project.acquisition == Acquisition.SEARCH else []
-    return searching + [name for name in NOT_FOLLOWED if getattr(project, name)]
+    chosen_otherwise = ["acquisition"] if project.acquisition in NOT_REPLAYED else []
+    return chosen_otherwise + [name for name in NOT_FOLLOWED if getattr(project, name)]
 
 
 def _compared(

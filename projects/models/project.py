@@ -23,6 +23,7 @@ class Acquisition(models.TextChoices):
     LEAST_CONFIDENCE = "least_confidence"
     ACTIVELAB = "activelab"
     SEARCH = "search"  # the most probable to have one label
+    INFORMATION_GAIN = "information_gain"  # that of which the annotator who asks can tell most
 
 
 class Order(models.TextChoices):

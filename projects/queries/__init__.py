@@ -17,6 +17,7 @@ from psycopg.pq import Escaping, TransactionStatus
 
 from projects.queries.access import *  # noqa: F403  # one name space of statements
 from projects.queries.budget import *  # noqa: F403  # as above
+from projects.queries.choosing import *  # noqa: F403  # as above
 from projects.queries.confirming import *  # noqa: F403  # as above
 from projects.queries.exploring import *  # noqa: F403  # as above
 from projects.queries.gold import *  # noqa: F403  # as above

@@ -57,7 +57,7 @@ ordinary AS MATERIALIZED ({{candidate}}), coins AS MATERIALIZED (
 _BY_ID = "coalesce(given.leased_at, now()), given.id"
 
 
-def _inject(queue: str, idle: str, reached: str = ")") -> str:
+def inject(queue: str, idle: str, reached: str = ")") -> str:
     candidate = CANDIDATE.format(queue=queue, idle=idle + NOT_GIVEN_BACK, limit=MISSING)
     return LEASE_STATEMENT.format(
         candidates=_INJECTED.format(candidate=candidate), reached=reached, order=_BY_ID, **PLAIN
@@ -67,9 +67,9 @@ def _inject(queue: str, idle: str, reached: str = ")") -> str:
 _ALL_BEYOND = QUEUE.format(after=BEYOND, first="")
 _REACHED = REACHED.format(of="kept")
 
-INJECT, INJECT_IN_TURN = _inject(FIRST, IDLE), _inject(FIRST, "")
-INJECT_BEYOND, INJECT_IN_TURN_BEYOND = _inject(_ALL_BEYOND, IDLE, _REACHED), _inject(_ALL_BEYOND, "", _REACHED)
-INJECT_ANYWHERE = _inject(QUEUE.format(after="", first=""), "")
+INJECT, INJECT_IN_TURN = inject(FIRST, IDLE), inject(FIRST, "")
+INJECT_BEYOND, INJECT_IN_TURN_BEYOND = inject(_ALL_BEYOND, IDLE, _REACHED), inject(_ALL_BEYOND, "", _REACHED)
+INJECT_ANYWHERE = inject(QUEUE.format(after="", first=""), "")
 
 # When there is nothing else: what this annotator has given back of a pool, gold or not, in any order.
 # Index assignment_given_back.

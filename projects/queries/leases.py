@@ -28,19 +28,20 @@ QUEUE = """
     WHERE project_id = %(project)s AND pool = %(pool)s AND open {after}
     ORDER BY priority * -1, task_id {first}
 """
-CANDIDATE = """
-    SELECT task_id, rank FROM (
+MAY_BE_GIVEN = """
         SELECT s.task_id, q.rank
         FROM ({queue}) q JOIN projects_taskstate s ON s.task_id = q.task_id
         WHERE s.votes + s.leases < s.redundancy AND s.retired IS NULL {idle}
           AND (SELECT 1 FROM projects_assignment a
                WHERE a.task_id = q.task_id AND a.annotator_id + 0 = %(annotator)s
                  AND a.status NOT IN ('expired', 'released')) IS NULL
-        ORDER BY q.rank, q.task_id
+        ORDER BY q.rank, q.task_id"""
+CANDIDATE = f"""
+    SELECT task_id, rank FROM ({MAY_BE_GIVEN}
         LIMIT 1000
         FOR UPDATE OF s SKIP LOCKED
     ) few
-    LIMIT {limit}
+    LIMIT {{limit}}
 """
 LEASE_STATEMENT = """
 WITH held AS MATERIALIZED (

@@ -48,13 +48,19 @@ _CONFIRMING = {
     LEFT JOIN projects_confirmconfusion w
         ON w.project_id = v.project_id AND w.shown = a.suggestion AND w.voted = v.label""",
 }
+
+
+def tasks_with_votes(tasks: str, *, confirming: bool) -> str:
+    """The statement for an array of tasks. confirming: where people have ever been shown what the machine says."""
+    return _TASKS_WITH_VOTES.format(settled=SETTLED, tasks=tasks, **_CONFIRMING if confirming else _PLAIN)
+
+
 _THESE = "%(tasks)s::bigint[]"
 _OF_ASSIGNMENTS = "ARRAY(SELECT task_id FROM projects_assignment WHERE id = ANY(%(assignments)s::uuid[]))"
-TASKS_WITH_VOTES = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks=_THESE, **_PLAIN)
-TASKS_VOTED_ON = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks=_OF_ASSIGNMENTS, **_PLAIN)
-# The same where people have ever been shown what the machine says.
-TASKS_WITH_VOTES_CONFIRMING = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks=_THESE, **_CONFIRMING)
-TASKS_VOTED_ON_CONFIRMING = _TASKS_WITH_VOTES.format(settled=SETTLED, tasks=_OF_ASSIGNMENTS, **_CONFIRMING)
+TASKS_WITH_VOTES = tasks_with_votes(_THESE, confirming=False)
+TASKS_VOTED_ON = tasks_with_votes(_OF_ASSIGNMENTS, confirming=False)
+TASKS_WITH_VOTES_CONFIRMING = tasks_with_votes(_THESE, confirming=True)
+TASKS_VOTED_ON_CONFIRMING = tasks_with_votes(_OF_ASSIGNMENTS, confirming=True)
 
 # A project's live model: its version, its row, and how people err by voted label. Few rows: read when it has changed.
 LIVE_MODEL = """

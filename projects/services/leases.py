@@ -26,7 +26,7 @@ from projects.models import (
     Stage,
 )
 from projects.queries import Rows, Statement, fetch, fetch_together, from_json, trips
-from projects.services import budget, confirming, exploration, gold, qualification, quotas
+from projects.services import budget, choosing, confirming, exploration, gold, qualification, quotas
 from projects.services.sanctions import KEPT_OUT, refuse_leases
 
 #: Orders in which annotators are spread over tasks; in the others a task is finished before the next is begun.
@@ -126,8 +126,8 @@ def leasing(*, member: Member, count: int) -> Statement | None:
     """The statement, and its parameters, that leases from the first tasks of the queue alone: perhaps too few.
 
     None where that is not all there is to it: the project or the annotator is paused, leases cost something, the
-    annotator has a quota, pools of their own, has yet to qualify, people are shown what the machine says, or a
-    share is left to chance.
+    annotator has a quota, pools of their own, has yet to qualify, people are shown what the machine says, a share is
+    left to chance, or what comes next depends on who asks.
     """
     project = member.project
     more = project.costs or project.has_quotas or member.tags or qualification.is_due(member)
@@ -135,6 +135,7 @@ def leasing(*, member: Member, count: int) -> Statement | None:
         more
         or project.confirm_above is not None
         or project.explore_share is not None
+        or choosing.chooses(project)
         or project.status != ProjectStatus.ACTIVE
         or member.standing in KEPT_OUT
     ):
@@ -151,9 +152,12 @@ def _lease(member: Member, count: int, price: Decimal | None = None, pools: Sequ
     leased: list[Lease] = []
     tried = _pools_in_order(member) if pools is None else pools
     exploring = exploration.exploring(member.project, _wanted(member, count, price, tried[0])) if pools is None else []
-    for statement in _statements(member.project, injecting=pools is None):
+    first, *_ = statements = _statements(member.project, injecting=pools is None)
+    for statement in statements:
         for pool in tried:
-            *_, rows = fetch_together(*exploring, (statement, _wanted(member, count, price, pool)))
+            wanted = _wanted(member, count, price, pool)
+            chosen = choosing.choosing(member.project, wanted) if pools is None and statement is first else []
+            *_, rows = fetch_together(*exploring, *chosen, (statement, wanted))
             exploring = []
             leased = leases_of(rows)
             if len(leased) >= count:

@@ -102,6 +102,17 @@ def summarise_rows(*, project: Project, rows: Sequence[tuple[Any, ...]]) -> tupl
     if rows and model.version != version:
         # Another refit has become current since they were read.
         return summarise(project=project, task_ids=[row[0] for row in rows])
+    tasks, evidence, counts = heard(model, rows)
+    priors, predicted = task_priors(tasks, model.label_prior, model.prediction_weight)
+    posterior = live.posteriors(priors, evidence, model.kinds)
+    return summaries_of(project, model, tasks, posterior, counts, predicted), model.run
+
+
+def heard(model: Live, rows: Sequence[tuple[Any, ...]]) -> tuple[TaskRows, Floats, Floats]:
+    """The n tasks of rows of ``queries.TASKS_WITH_VOTES``, in their order, and what their votes say.
+
+    That is the votes' summed log likelihoods f8[n, C], and how many there are for each label, f8[n, K].
+    """
     tasks = TaskRows.of(list({row[0]: row[:6] for row in rows}.values()))
     place = {task_id: row for row, task_id in enumerate(tasks.ids)}
     votes = [
@@ -116,9 +127,7 @@ def summarise_rows(*, project: Project, rows: Sequence[tuple[Any, ...]]) -> tupl
         task, voted, likelihoods = map(list, zip(*votes, strict=True))
         np.add.at(evidence, task, np.log(np.maximum(np.array(likelihoods), LIKELIHOOD_FLOOR)))
         np.add.at(counts, (task, voted), 1)
-    priors, predicted = task_priors(tasks, model.label_prior, model.prediction_weight)
-    posterior = live.posteriors(priors, evidence, model.kinds)
-    return summaries_of(project, model, tasks, posterior, counts, predicted), model.run
+    return tasks, evidence, counts
 
 
 def task_priors(tasks: TaskRows, label_prior: Floats, weight: float) -> tuple[Floats, NDArray[np.bool_]]:
@@ -203,9 +212,12 @@ def priorities(project: Project, votes: Sequence[int], posterior: Floats) -> NDA
     votes: of each task. posterior: f8[n, K].
     """
     voted = np.asarray(votes)
+    # Among the most doubtful ones each annotator's are chosen when they ask (`choosing`).
+    by_doubt = project.acquisition == Acquisition.INFORMATION_GAIN
+    acquisition = Acquisition.ENTROPY if by_doubt else project.acquisition
     if project.order == Order.PRIORITY and project.acquisition == Acquisition.SEARCH:
         return priority(search(posterior[:, _sought(project)], voted))
-    return places(project.order, project.acquisition, posterior, voted)
+    return places(project.order, acquisition, posterior, voted)
 
 
 def _sought(project: Project) -> int:

@@ -215,3 +215,15 @@ def test_a_stored_posterior_comes_back(n_labels, seed, flat):
 
 def test_the_default_model_is_registered():
     assert DEFAULT_LABEL_MODEL in LABEL_MODELS
+
+
+@pytest.mark.parametrize("kinds", [1, 2])
+def test_states_are_told_another_posterior_of_the_labels(kinds):
+    random = np.random.default_rng(0)
+    states, posterior = random.dirichlet(np.ones(3 * kinds), 5), random.dirichlet(np.ones(3), 5)
+    states[0], posterior[0] = np.eye(3 * kinds)[1], np.eye(3)[1]
+    found = live.with_labels(states, posterior)
+    np.testing.assert_allclose(live.labels(found, 3), posterior, atol=1e-12)
+    before, after = (rows.reshape(5, kinds, 3)[1:] for rows in (states, found))
+    shares = before / before.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(after / after.sum(axis=1, keepdims=True), shares, atol=1e-12)

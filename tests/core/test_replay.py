@@ -159,6 +159,7 @@ def test_it_refuses_what_cannot_be_scored():
         ("gold", None, "gold is None; expected a whole number from 0 up"),
         ("audit_share", None, "audit_share is None; expected at least 0.001"),
         ("target_confidence", 1.0, "target_confidence is 1.0; expected at least 0.5 and less than 1"),
+        ("acquisition", "information_gain", "goes by who asks, .* expected one of entropy"),
         ("order", "fifo", "order is 'fifo'; expected one of priority, breadth_first"),
         ("label_model", ["auto"], "label_model is .*; expected one of auto"),
     ],

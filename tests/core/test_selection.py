@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aggregation.core.acquisition import ACQUISITIONS, PRIORITY_STEPS, priority
+from aggregation.core.queue import best_for_annotator
 from aggregation.core.stopping import retire_reason, retire_reasons
 
 ALL = pytest.mark.parametrize("score", ACQUISITIONS.values(), ids=ACQUISITIONS)
@@ -83,3 +84,10 @@ def test_only_what_would_have_stopped_unsure_is_disputed(votes, redundancy, conf
     flagged = retire_reason(votes, redundancy, confidence, target, flag_below=flag_below)
     unsure = votes > 0 and confidence < flag_below
     assert flagged == ("disputed" if plain == "redundancy" and unsure else plain)
+
+
+def test_an_annotator_is_given_what_they_tell_most_of_after_what_comes_first_by_hand():
+    place, gain = np.array([2000, 1500, 1000, 900, 900, 10]), np.array([0.0, 0.9, 0.1, 0.3, 0.3 + 1e-9, 0.2])
+    assert best_for_annotator(place, gain).tolist() == [0, 1, 3, 4, 5, 2], "of equals the first in the queue"
+    assert best_for_annotator(place[2:], np.zeros(4)).tolist() == [0, 1, 2, 3]
+    assert best_for_annotator(place[:0], gain[:0]).tolist() == []

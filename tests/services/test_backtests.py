@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,13 @@ from aggregation.core.calibration import ENOUGH_GOLD
 from aggregation.core.votes import Votes
 from aggregation.models import Backtest
 from aggregation.services import backtests
-from aggregation.services.backtests import BacktestWaiting, policy_of, request_backtest, run_backtest
+from aggregation.services.backtests import (
+    BacktestWaiting,
+    not_followed,
+    policy_of,
+    request_backtest,
+    run_backtest,
+)
 from aggregation.services.locks import Lock, advisory_lock
 from projects.errors import Invalid
 from tests.services.campaign import Campaign
@@ -154,3 +161,14 @@ def test_a_policy_is_what_the_project_does(campaign: Make) -> None:
     policy = policy_of(c.fresh())
     assert (policy.redundancy, policy.target_confidence, policy.min_votes) == (4, 0.9, 2)
     assert (policy.order, policy.acquisition, policy.label_model) == ("random", "margin", "auto")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"acquisition": "information_gain"}, {"acquisition": "search", "search_label": "cat"}]
+)
+def test_what_recorded_votes_do_not_tell_of_is_replayed_by_doubt_and_said(campaign: Make, settings: Any) -> None:
+    project = campaign(**settings).fresh()
+    assert policy_of(project).acquisition == "entropy" and not_followed(project) == ["acquisition"]
+    with pytest.raises(Invalid) as refused:
+        request_backtest(project=project, settings={"acquisition": settings["acquisition"]})
+    assert refused.value.errors[0].field == "acquisition"

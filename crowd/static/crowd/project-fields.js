@@ -48,7 +48,7 @@ export const ORDERS = {
   sequential: "In the order of upload",
   random: "In random order",
 };
-export const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence", activelab: "ActiveLab: also by the number of votes", search: "Search for one label" };
+export const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence", activelab: "ActiveLab: also by the number of votes", search: "Search for one label", information_gain: "What the annotator who asks can tell most of" };
 export const LABEL_MODELS = {
   auto: "Chosen for the votes at hand",
   majority_vote: "Majority vote",

@@ -21,6 +21,8 @@ const NAMES = {
   acquisition: "Measure of uncertainty",
   label_model: "Label model",
 };
+/** What recorded votes don't tell of. */
+const NOT_REPLAYED = ["search", "information_gain"];
 const CHOICES = { order: ORDERS, acquisition: ACQUISITIONS, label_model: LABEL_MODELS };
 const NUMBERS = {
   redundancy: { min: 1, max: 1000, required: true },
@@ -89,7 +91,7 @@ function Input({ field, name, value, onChange }) {
   if (name in NUMBERS) return html`<input ...${field} type="number" inputmode="numeric" ...${NUMBERS[name]} value=${value ?? ""} onInput=${(event) => onChange(asNumber(event.target.value))} />`;
   return html`<select ...${field} onChange=${(event) => onChange(event.target.value)}>
     ${Object.entries(CHOICES[name])
-      .filter(([key]) => key !== "search")
+      .filter(([key]) => !NOT_REPLAYED.includes(key))
       .map(([key, words]) => html`<option value=${key} selected=${key === value}>${words}</option>`)}
   </select>`;
 }
