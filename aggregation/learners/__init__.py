@@ -6,16 +6,18 @@ the functions that need them. See `base` for the contract.
 
 from __future__ import annotations
 
-from aggregation.learners import embeddings, images, numeric, storage, text
+from aggregation.learners import embeddings, images, numeric, sentences, storage, text
 from aggregation.learners.base import Learned, Learner, LearnerFit, fit_readable, predict_readable, predict_stream
 from aggregation.learners.logistic import cross_fit, out_of_fold, train
 from aggregation.learners.sketch import sketch
 from aggregation.learners.target import Target
+from aggregation.learners.vectors import MissingPackage
 
 LEARNERS: dict[str, Learner] = {
     "embeddings": embeddings.LEARNER,
     "images": images.LEARNER,
     "numeric": numeric.LEARNER,
+    "sentences": sentences.LEARNER,
     "text": text.LEARNER,
 }
 
@@ -26,7 +28,10 @@ SPREADING = {"embeddings", "images", "numeric"}
 
 
 def load(data: bytes) -> Learned:
-    """What `Learned.save` wrote. Raises ValueError if it is something else or damaged; never unpickles."""
+    """What `Learned.save` wrote. Raises ValueError if it is something else or damaged; never unpickles.
+
+    Raises MissingPackage if it needs a package that is not installed, or another version of it.
+    """
     head, groups = storage.unpack(data)
     try:
         return LEARNERS[head["learner"]].restore(head["fields"], groups)
@@ -40,6 +45,7 @@ __all__ = [
     "Learned",
     "Learner",
     "LearnerFit",
+    "MissingPackage",
     "Target",
     "cross_fit",
     "fit_readable",

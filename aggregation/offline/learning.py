@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from aggregation.core.policy import Policy
 from aggregation.core.replay import Teach
 from aggregation.core.votes import Floats
-from aggregation.learners import LEARNERS, SPREADING, Target, cross_fit, sketch, train
+from aggregation.learners import LEARNERS, SPREADING, MissingPackage, Target, cross_fit, sketch, train
 from aggregation.learners.encoded import EncodedLearner
 from aggregation.offline.files import BadFile, Source
 from aggregation.offline.reading import positions, read
@@ -50,6 +50,8 @@ class Material:
             raise BadFile(f"{self.name} has no column {missing[0]!r}; it has {', '.join(self.fields)}")
         try:
             X = learner.fit_encoder(self.payloads, fields).features(self.payloads)
+        except MissingPackage as error:
+            raise BadFile(str(error)) from error
         except ValueError as error:
             raise BadFile(f"{self.name}: {error} (rows are the tasks in the order of the votes, from 0)") from error
 

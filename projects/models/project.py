@@ -38,6 +38,7 @@ class Order(models.TextChoices):
 
 class Learner(models.TextChoices):
     TEXT = "text"
+    SENTENCES = "sentences"  # needs a package: aggregation.core.packages
     NUMERIC = "numeric"
     EMBEDDINGS = "embeddings"
     IMAGES = "images"

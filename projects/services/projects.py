@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+from aggregation.core.packages import NEEDED, how_to_install
 from projects import queries
 from projects.errors import Conflict, EditedMeanwhile, Invalid
 from projects.models import (
@@ -64,6 +66,7 @@ FIRST_POOLED_ACCURACY = 0.7
 def create_project(*, creator: User, settings: Mapping[str, Any]) -> Project:
     """A new project with its first manager and an even live model: the way of a vote works from the first one on."""
     _check_learner(settings.get("learner"), settings.get("learner_fields"))
+    _check_package(settings)
     project = Project.objects.create(**settings, **_confirming(settings))
     check_target(project.label_model, project.target_confidence, project.min_votes)
     _check_search(project)
@@ -83,6 +86,13 @@ def _check_learner(learner: str | None, fields: Sequence[str] | None) -> None:
     if learner and not fields:
         detail = "Name the fields of the tasks' data that the learner reads."
         raise Invalid(detail, field="learner_fields", code="required")
+
+
+def _check_package(settings: Mapping[str, Any]) -> None:
+    """Whoever chooses a learner whose package is not installed is told how to."""
+    learner = settings.get("learner")
+    if learner in NEEDED and find_spec(NEEDED[learner]) is None:
+        raise Invalid(how_to_install(learner), field="learner", code="not_installed")
 
 
 def check_target(label_model: str, target: float | None, min_votes: int) -> None:
@@ -135,6 +145,7 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         raise EditedMeanwhile(field="version")
     project = Project.objects.get(id=project_id)
     _check_learner(project.learner, project.learner_fields)
+    _check_package(changes)
     check_target(project.label_model, project.target_confidence, project.min_votes)
     _check_search(project)
     if "labels" in changes:

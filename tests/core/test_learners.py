@@ -16,6 +16,7 @@ IMAGES = [{"image": [[[0, 0, 9], [0, 0, 9], [0, 0, 9]], [[0, 0, 0], [0, 0, 0], [
 POSTERIOR = np.tile([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], (20, 1))
 CASES = {
     "text": (TEXTS, ["text"]),
+    "sentences": (TEXTS, ["text"]),
     "numeric": (NUMBERS, ["x", "pixels"]),
     "embeddings": (VECTORS, ["vector"]),
     "images": (IMAGES, ["image"]),
@@ -107,9 +108,10 @@ def test_identical_tasks_predict_their_common_share(name, payloads, fields):
     np.testing.assert_allclose(learned.predict_proba([payloads[0]])[0], [0.75, 0.25], atol=0.03)
 
 
+@pytest.mark.parametrize("name", ["text", "sentences"])
 @pytest.mark.parametrize("odd", ["", "  ?! ", "\ud800", "\x00", "日本語", "x" * 500])
-def test_odd_texts_are_no_error(odd):
-    learned = learn("text", [{"text": odd}, {"text": ""}] * 20, ["text"]).learned
+def test_odd_texts_are_no_error(odd, name):
+    learned = learn(name, [{"text": odd}, {"text": ""}] * 20, ["text"]).learned
     assert learned.predict_proba([{"text": "new words"}, {"text": odd}]).shape == (2, 3)
     assert load(learned.save()).predict_proba([]).shape == (0, 3)
 
@@ -196,6 +198,7 @@ def test_a_pool_streams_and_odd_tasks_are_left_out():
         ("text", [{"text": "fine"}, {}], "row 1 has no field 'text'"),
         ("text", [{"text": 3}], "row 0, field 'text': not a text"),
         ("text", ["fine"], "row 0 is not an object"),
+        ("sentences", [{"text": "fine"}, {"text": None}], "row 1, field 'text': not a text"),
         ("numeric", [{"text": [1, 2]}, {"text": [1]}], "row 1, field 'text': 1 numbers; expected 2"),
         ("numeric", [{"text": 1}, {"text": "one"}], "row 1, field 'text': not a finite number"),
         ("numeric", [{"text": 1}, {"text": float("nan")}], "row 1, field 'text': not a finite number"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
 
+from aggregation.learners import vectors
 from tests.offline.support import BLUEBIRD, SMALL, SMALL_GOLD, file
 
 KEYS = {"curve", "votes_to_majority", "votes_to_full", "retired_accuracy", "retired_share"}
@@ -97,6 +98,8 @@ def test_a_learner_reads_items_or_features(tmp_path: Path) -> None:
     items = file(tmp_path, "items.jsonl", "".join(f'{{"task": "t{n}", "text": "a {n}"}}\n' for n in (4, 3, 2, 1)))
     policy = file(tmp_path, "p.yaml", "learner: text\n")
     assert "p " in backtest_here(votes, "--gold", gold, "--items", items, "--policy", policy, "--seeds", "1")
+    sentences = file(tmp_path, "s.yaml", "learner: sentences\n")
+    assert "s " in backtest_here(votes, "--gold", gold, "--items", items, "--policy", sentences, "--seeds", "1")
     np.savez(tmp_path / "x.npz", task=np.array(["t1", "t2", "t3", "t4"]), X=np.eye(4))
     numeric = file(tmp_path, "q.yaml", "learner: numeric\n")
     assert "q " in backtest_here(votes, "--features", tmp_path / "x.npz", "--policy", numeric, "--seeds", "1")
@@ -109,3 +112,12 @@ def test_a_learner_reads_items_or_features(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="has no column 'body'; it has text"):
         other = file(tmp_path, "r.yaml", "learner: text\nlearner_fields: [body]\n")
         backtest_here(votes, "--items", items, "--policy", other)
+
+
+def test_a_learner_whose_package_is_missing_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vectors, "find_spec", lambda name: None)
+    vectors.vectors.cache_clear()
+    votes, policy = file(tmp_path, "v.csv", SMALL), file(tmp_path, "p.yaml", "learner: sentences\n")
+    items = file(tmp_path, "items.csv", "task,text\nt1,a\nt2,b\nt3,c\nt4,d\n")
+    with pytest.raises(CommandError, match="The learner sentences needs .*: pip install wordllama"):
+        backtest_here(votes, "--items", items, "--policy", policy, "--seeds", "1")

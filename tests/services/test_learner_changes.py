@@ -182,11 +182,18 @@ def test_another_learner_is_trained_at_once(campaign: Make) -> None:
     assert c.fresh().retrain_requested_at is not None
 
 
-@pytest.mark.parametrize("learner", ["embeddings", "images"])
-def test_vectors_and_pictures_are_learnt_from(campaign: Make, learner: str) -> None:
+KINDS = {
+    "embeddings": ([1.0, 0.2], [0.2, 1.0]),
+    "images": ([[9, 0], [9, 0]], [[0, 0], [9, 9]]),
+    "sentences": ("It purrs.", "It barks."),
+}
+
+
+@pytest.mark.parametrize("learner", KINDS)
+def test_vectors_pictures_and_sentences_are_learnt_from(campaign: Make, learner: str) -> None:
     """As every kind of learner that a project may have: the service's names are those of the registry."""
     c = campaign(annotators=1, **{**LEARNS, "learner": learner, "learner_fields": ["v"]})
-    cat, dog = ([1.0, 0.2], [0.2, 1.0]) if learner == "embeddings" else ([[9, 0], [9, 0]], [[0, 0], [9, 9]])
+    cat, dog = KINDS[learner]
     c.upload([{"key": str(n), "data": {"n": n, "v": cat if n % 2 else dog}} for n in range(12)])
     c.import_votes([(str(n), "Ada", "cat" if n % 2 else "dog") for n in range(10)])
     c.refit()

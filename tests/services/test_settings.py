@@ -10,11 +10,13 @@ from aggregation.models import Consensus
 from aggregation.selectors import statistics_of
 from aggregation.services.consensus import read_feed, republish_after_restore
 from projects.errors import Invalid
+from projects.services import projects
 from projects.services.projects import configure_project
 from tests.services.campaign import Campaign
 from tests.support.client import wait_for
 
 Make = Callable[..., Campaign]
+SENTENCES = {"learner": "sentences", "learner_fields": ["text"]}
 
 
 def configure(c: Campaign, **changes: object) -> None:
@@ -68,3 +70,22 @@ def test_after_a_restore_the_feed_starts_again(campaign: Make) -> None:
 
     (row,) = wait_for(lambda: read_feed(project=c.fresh(), revision=0, task=0, limit=10), what="the row in the feed")
     assert row.label == "cat"
+
+
+def test_a_learner_whose_package_is_not_installed_is_refused_with_what_to_install(
+    campaign: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = campaign(annotators=1, tasks=2)
+    configure(c, learner="sentences", learner_fields=["text"])
+    monkeypatch.setattr(projects, "find_spec", lambda name: None)
+    configure(c, name="Whoever chose it before goes on")
+    for settings in ({"learner": "text"}, {"learner": None}):
+        configure(c, **settings)
+
+    with pytest.raises(Invalid, match="pip install wordllama") as refused:
+        configure(c, learner="sentences")
+
+    assert [(error.field, error.code) for error in refused.value.errors] == [("learner", "not_installed")]
+    with pytest.raises(Invalid, match="pip install wordllama"):
+        projects.create_project(creator=c.manager, settings={"name": "x", "labels": ["a", "b"], **SENTENCES})
+    assert c.fresh().learner is None
