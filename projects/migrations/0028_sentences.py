@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('projects', '0026_exploration'),
+        ('projects', '0027_more_acquisitions'),
     ]
 
     operations = [
