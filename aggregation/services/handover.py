@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 from aggregation import queries, tier_queries
 from aggregation.core import live
 from aggregation.core.votes import Floats
-from aggregation.models import Auditing, ConsensusSource
+from aggregation.models import Auditing, ConsensusSource, Run, RunKind, RunStatus
 from aggregation.services.alone import InForce, give, in_force
 from aggregation.services.drawing import draw_new
 from aggregation.services.on_call import champion_run, predict_now
@@ -20,7 +20,9 @@ from aggregation.services.scoring import score_new
 from projects.errors import NotFound
 from projects.models import Learner, Project, ProjectStatus, Task
 from projects.queries import fetch, from_json
+from projects.services import budget
 from projects.services.handover import HandedOver, check_tasks, store_tasks
+from projects.services.projects import request_places
 from projects.services.recompute import recompute_tasks
 
 
@@ -60,7 +62,21 @@ def predict(*, project: Project, items: Sequence[Any]) -> list[Answer]:
         stored = store_tasks(project=project, tasks=tasks)
         said = {stored.ids[place]: posterior for place, posterior in predicted.items()}
         _note_predictions(project, run, stored, said)
+        if stored.new and _champion_changes(project, run):
+            # The next champion may have read the pool already; once it is in force it is asked about these, too.
+            request_places(project_id=project.id, first=min(stored.new))
         return _answers(project, stored.ids)
+
+
+def _champion_changes(project: Project, asked: int | None) -> bool:
+    """Whether another learner than the one asked is in force, or may soon be.
+
+    The caller holds the project's row, which whoever changes the champion needs.
+    """
+    if project.learner in (None, Learner.REMOTE):
+        return False
+    running = Run.objects.filter(project=project, kind=RunKind.RETRAINING, status=RunStatus.RUNNING)
+    return champion_run(project) != asked or running.exists()
 
 
 def answer_of(*, project: Project, which: str) -> Answer:
@@ -96,9 +112,9 @@ def _note_predictions(project: Project, run: int | None, stored: HandedOver, sai
 
 
 def _answers(project: Project, ids: Sequence[int]) -> list[Answer]:
-    certificate = in_force(project)
+    certificate, nobody = in_force(project), _nobody_is_asked(project)
     rows = {row[0]: row for row in fetch(tier_queries.ANSWERS, tasks=list(ids))}
-    return [_answer(project, certificate, rows[id_]) for id_ in ids]
+    return [_answer(project, certificate, nobody, rows[id_]) for id_ in ids]
 
 
 #: Reasons for which tasks retire that only experts answer.
@@ -107,7 +123,7 @@ EXPERTS = {"flagged", "disputed"}
 KNOWN = {ConsensusSource.GOLD, ConsensusSource.REVIEW, ConsensusSource.MACHINE}
 
 
-def _answer(project: Project, certificate: InForce | None, row: tuple[Any, ...]) -> Answer:
+def _answer(project: Project, certificate: InForce | None, nobody: str | None, row: tuple[Any, ...]) -> Answer:
     task, key, label, confidence, source, retired, run, votes, encoded, predicted_by, stopped, free = row
     if label is not None and (retired is not None or source in KNOWN):
         return Answer(task, key, project.labels[label], confidence, source, run, votes)
@@ -117,10 +133,20 @@ def _answer(project: Project, certificate: InForce | None, row: tuple[Any, ...])
         if certificate.covers(task, predicted_by, said):
             name, sure = project.labels[int(said.argmax())], float(said.max())
             return Answer(task, key, name, sure, ConsensusSource.MACHINE.value, predicted_by, votes)
-    return Answer(task, key, votes=votes, held_up=_held_up(project, stopped))
+    return Answer(task, key, votes=votes, held_up=nobody if stopped is None else _held_up(stopped, votes))
 
 
-def _held_up(project: Project, stopped: str | None) -> str | None:
+def _nobody_is_asked(project: Project) -> str | None:
+    """Why not, of all tasks that go on."""
+    if project.status == ProjectStatus.PAUSED:
+        return "The project is paused: nobody is asked."
+    if project.costs and budget.shortage(project.id) == "budget_spent":
+        return "The project's budget is spent: nobody is asked before it is raised."
+    return None
+
+
+def _held_up(stopped: str, votes: int) -> str | None:
+    """Why a task that goes on no more has no answer; None where people have answered, and the next refit tells what."""
     if stopped in EXPERTS:
         return f"It is {stopped}: it waits for an expert's answer (POST /api/projects/{{id}}/reviews/{{task}})."
-    return "The project is paused: nobody is asked." if project.status == ProjectStatus.PAUSED else None
+    return None if votes else "It was uploaded with redundancy 0: nobody is asked."

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 from django.db.models import F
 
+from aggregation.services.handover import predict
 from aggregation.services.placing import place_tasks
 from projects.errors import Invalid
 from projects.models import Assignment, LiveModel, Prediction, Task, TaskQueue
@@ -126,12 +127,15 @@ def test_lots_come_and_go_with_the_setting_and_with_uploads(campaign: Make) -> N
     place_tasks(project_id=c.id)
     assert lots.count() == 300 and len(set(lots.values_list("lot", flat=True))) > 290
     c.project = c.fresh()
+    predict(project=c.project, items=[{"data": {"n": 1001}}])
+    assert lots.count() == 301, "what is handed over has its lot at once"
     c.upload([{"data": {"n": 1000}}])
     before = dict(lots.values_list("task_id", "lot"))
     place_tasks(project_id=c.id)
-    assert lots.count() == 301 and before.items() <= dict(lots.values_list("task_id", "lot")).items()
+    assert lots.count() == 302 and before.items() <= dict(lots.values_list("task_id", "lot")).items()
     configure_project(project_id=c.id, version=c.fresh().version, changes={"explore_share": None})
     place_tasks(project_id=c.id)
+    predict(project=c.fresh(), items=[{"data": {"n": 1002}}])
     assert not lots.exists()
 
 

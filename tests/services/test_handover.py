@@ -9,7 +9,7 @@ from aggregation.models import Auditing, Certificate, Consensus
 from aggregation.services.auditing import lots_of
 from aggregation.services.handover import answer_of, predict
 from projects.errors import Conflict, InvalidTasks, NotFound
-from projects.models import HANDOVER_PRIORITY, Audit, Prediction, Project, Task, TaskQueue, TaskState
+from projects.models import HANDOVER_PRIORITY, Audit, Prediction, Task, TaskQueue, TaskState
 from projects.services.projects import configure_project, request_retraining
 from tests.services.campaign import Campaign, assert_state_is_fresh
 
@@ -223,17 +223,6 @@ def test_what_was_handed_over_stays_first_in_every_order(campaign: Make) -> None
 
     assert TaskQueue.objects.get(task=answer.task).priority == HANDOVER_PRIORITY
     assert c.lease(1).data == {"n": 1}
-
-
-def test_it_says_what_holds_a_task_up(campaign: Make) -> None:
-    c = campaign()
-    (answer,) = ask(c, {"key": "a", "data": {"n": 1}})
-    assert answer.held_up is None
-    TaskState.objects.filter(task=answer.task).update(retired="flagged")
-    assert "waits for an expert" in answer_of(project=c.fresh(), which="a").held_up
-    Project.objects.filter(id=c.id).update(status="paused")
-    (answer,) = ask(c, {"key": "b", "data": {"n": 1}})
-    assert answer.status == "asked" and "paused" in answer.held_up
 
 
 def test_nobody_learns_of_a_task_that_is_not_there(campaign: Make) -> None:

@@ -117,21 +117,20 @@ def test_switched_off_by_a_manager_it_loses_nothing(c: Campaign, server: Receive
 
 def test_what_the_address_before_has_failed_is_not_the_present_ones(c: Campaign, server: Receiver) -> None:
     """A manager gives a new address while the old one is asked for the last time."""
-    webhook = register(c, server)
+    webhook, answers = register(c, server), [200, 410, 500]
     with receiver() as new:
 
         def meanwhile(_: object) -> int:
             change_webhook(project=c.project, webhook_id=webhook.id, url=new.url)
             connection.close()  # this thread's
-            return status
+            return answers.pop()
 
         server.answers = meanwhile
-        for status in (500, 410):
+        for _ in range(2):
             Webhook.objects.filter(id=webhook.id).update(url=server.url, failing_since=FOUR_DAYS_AGO)
             assert send(c) == 0
             now = Webhook.objects.get(id=webhook.id)
             assert (now.active, now.stopped, now.failures, now.last_status) == (True, "", 0, None)
-        status = 200
         Webhook.objects.filter(id=webhook.id).update(url=server.url)
         assert send(c) == 2 and len(new.labels) == 6, "what the old one has taken is sent to the new one, too"
 
