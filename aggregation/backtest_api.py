@@ -30,7 +30,7 @@ class BacktestsView(APIView):
         """Ask what other settings would have made of the project's own votes; ask for the result by its id.
 
         The recorded votes are replayed a few times under the project's settings and under those asked about, by the
-        functions that the project itself runs, but without its learner.
+        functions that the project itself runs, with its learner unless that is remote.
         """
         project = access_project(user_of(request), project_id, MANAGER)
         backtest = request_backtest(project=project, settings=checked(BacktestIn, request))

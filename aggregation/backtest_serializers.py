@@ -8,7 +8,7 @@ from rest_framework import serializers
 
 from aggregation.core.label_models import OURS
 from aggregation.models import BacktestStatus
-from projects.models import Acquisition, Order
+from projects.models import Acquisition, Learner, Order
 from projects.serializers.fields import StrictSerializer
 
 
@@ -23,6 +23,21 @@ class BacktestIn(StrictSerializer):
     order = serializers.ChoiceField(Order.choices, required=False)
     acquisition = serializers.ChoiceField(Acquisition.choices, required=False)
     label_model = serializers.ChoiceField(sorted(OURS), required=False)
+    flag_below = serializers.FloatField(min_value=0.01, max_value=0.9999, allow_null=True, required=False)
+    newcomer_votes = serializers.IntegerField(min_value=0, max_value=1000, required=False)
+    explore_share = serializers.FloatField(min_value=0.001, max_value=1, allow_null=True, required=False)
+    learner = serializers.ChoiceField(
+        [name for name in Learner.values if name != Learner.REMOTE],
+        allow_null=True,
+        required=False,
+        help_text="Null: people alone. What a remote one would have said, nobody knows.",
+    )
+    learner_fields = serializers.ListField(
+        child=serializers.CharField(max_length=200), max_length=1000, required=False, allow_empty=True
+    )
+    auto_label_error = serializers.FloatField(min_value=0.001, max_value=0.5, allow_null=True, required=False)
+    auto_label_confidence = serializers.FloatField(min_value=0.5, max_value=0.9999, required=False)
+    audit_share = serializers.FloatField(min_value=0.001, max_value=1, required=False)
 
 
 class BacktestPoint(serializers.Serializer[Any]):
@@ -56,6 +71,14 @@ class FiguresOut(serializers.Serializer[Any]):
     votes_to_full = serializers.FloatField(help_text="The same for the default label model's, less half a point.")
     retired_accuracy = serializers.FloatField(allow_null=True, help_text="Of the tasks that reached the target.")
     retired_share = serializers.FloatField(help_text="How many these were of all that are scored.")
+    disputed_share = serializers.FloatField(default=0.0, help_text="Of all tasks those that end as an expert's.")
+    unreadable = serializers.IntegerField(default=0, help_text="Tasks that the learner can't read.")
+    auto_share = serializers.FloatField(
+        required=False, help_text="Of all tasks those that the machine labels alone in the end, if it ever may."
+    )
+    auto_wrong = serializers.FloatField(required=False, allow_null=True, help_text="How many of these are wrong.")
+    auto_worst = serializers.FloatField(required=False, help_text="The largest share wrong at any look of any replay.")
+    auto_audits = serializers.FloatField(required=False, help_text="Tasks that audited the machine, on average.")
     votes_to = VotesToReach(many=True)
     retired_wrongly = RetiredWrongly(many=True, help_text="Of these the tasks that were wrong most often, at most 20.")
 

@@ -77,9 +77,9 @@ def learner(options: argparse.Namespace) -> dict[str, Any]:
         seeds = range(options.seeds if votes.n_tasks <= loop.LARGE else min(options.seeds, loop.FEW_SEEDS))
         alone: Policy = replace(read_policy(options.policy), learner=None)
         policy = material.with_learner(alone)
-        teach, features = material.learnt_by(policy)
+        pupil = material.learnt_by(policy)
         without = list(run(votes, truth, alone, seeds, name=f"{name}: without"))
-        taught = list(run(votes, truth, policy, seeds, teach, f"{name}: with", features))
+        taught = list(run(votes, truth, policy, seeds, pupil.teach, f"{name}: with", pupil.features))
         found[name] = _compared(without, taught, votes, truth)
         shown = {key: value for key, value in found[name].items() if not isinstance(value, dict | list)}
         print(name, shown, file=sys.stderr, flush=True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from aggregation.learners import embeddings, images, numeric, sentences, storage, text
 from aggregation.learners.base import Learned, Learner, LearnerFit, fit_readable, predict_readable, predict_stream
 from aggregation.learners.logistic import cross_fit, out_of_fold, train
-from aggregation.learners.sketch import sketch
+from aggregation.learners.pupil import Pupil
+from aggregation.learners.sketch import SPREADING, sketch
 from aggregation.learners.target import Target
 from aggregation.learners.vectors import MissingPackage
 
@@ -20,11 +21,6 @@ LEARNERS: dict[str, Learner] = {
     "sentences": sentences.LEARNER,
     "text": text.LEARNER,
 }
-
-
-#: Those whose features say how unlike two tasks are. Short texts share few words: nearly all are equally far apart, and
-#: spreading them over the queue gained nothing.
-SPREADING = {"embeddings", "images", "numeric"}
 
 
 def load(data: bytes) -> Learned:
@@ -46,6 +42,7 @@ __all__ = [
     "Learner",
     "LearnerFit",
     "MissingPackage",
+    "Pupil",
     "Target",
     "cross_fit",
     "fit_readable",

@@ -12,7 +12,7 @@ Targets must come from votes, gold or experts: a learner never learns from itsel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -25,6 +25,7 @@ from aggregation.learners.storage import Arrays
 from aggregation.learners.target import Floats, Target
 
 Ids = TypeVar("Ids")
+R = TypeVar("R")
 
 
 class Learned(Protocol):
@@ -90,20 +91,24 @@ MOST_BAD = 100
 def fit_readable(
     learner: Learner, payloads: Payloads, target: Target, fields: Sequence[str], *, seed: int = 0
 ) -> tuple[NDArray[np.intp], LearnerFit]:
-    """The rows that the learner can read, int[m] ascending, and what it learnt from them.
+    """The rows that the learner can read, int[m] ascending, and what it learnt from them: see `without_bad_rows`."""
+    return without_bad_rows(payloads, lambda some, rows: learner.fit(some, target[rows], fields, seed=seed))
+
+
+def without_bad_rows(payloads: Payloads, work: Callable[[Payloads, NDArray[np.intp]], R]) -> tuple[NDArray[np.intp], R]:
+    """The rows of payloads in which nothing is bad, int[m] ascending, and what `work` makes of these.
 
     Where most others differ from the first, that one is left out. Raises BadRow if more than `MOST_BAD`, or half of
-    them, can't be read.
+    them, are bad.
     """
     most = min(MOST_BAD, len(payloads) // 2)
     worst: BadRow | None = None
     for first in (0, 1):
         rows = np.arange(first, len(payloads))
         while len(rows) and len(payloads) - len(rows) <= most:
-            all_of_them = len(rows) == len(payloads)
-            some = payloads if all_of_them else [payloads[int(row)] for row in rows]
+            some = payloads if len(rows) == len(payloads) else [payloads[int(row)] for row in rows]
             try:
-                return rows, learner.fit(some, target if all_of_them else target[rows], fields, seed=seed)
+                return rows, work(some, rows)
             except BadRow as error:
                 worst = worst or error
                 rows = np.delete(rows, error.row)

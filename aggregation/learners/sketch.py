@@ -8,6 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 COLUMNS = 64
+#: Learners whose features say how unlike two tasks are. Short texts share few words: nearly all are equally far apart,
+#: and spreading them over the queue gained nothing.
+SPREADING = {"embeddings", "images", "numeric"}
 
 
 def sketch(X: Any, columns: int = COLUMNS, seed: int = 0) -> NDArray[np.float32]:

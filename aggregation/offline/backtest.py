@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aggregation.core.cost_quality import CostQuality, Full, cost_quality, full, often_wrong
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL
@@ -20,6 +21,10 @@ from aggregation.offline.files import BadFile, Write, check_outputs, format_of, 
 from aggregation.offline.main import Told
 from aggregation.offline.policies import policy_name, read_policy
 from aggregation.offline.progress import bar, clock
+from aggregation.offline.words import count
+
+if TYPE_CHECKING:
+    from aggregation.learners import Pupil
 
 REPORTS = {".json": "json", ".html": "html"}
 JSON = {".json": "json"}
@@ -103,10 +108,12 @@ def measure(wishes: Wishes) -> Backtested:
         bars = full(crowd.votes, truth)
     prepared = [(name, *_prepared(wishes, crowd, name, policy)) for name, policy in policies]
     results = []
-    for name, policy, teach, features in prepared:
+    for name, policy, pupil in prepared:
+        teach, features = (None, None) if pupil is None else (pupil.teach, pupil.features)
         replays = list(run(crowd.votes, truth, policy, range(wishes.seeds), teach, name, features))
         results.append(_backtest(name, policy, replays, crowd.votes, truth, bars))
-    warnings = (*crowd.warnings, *_not_used(wishes, [policy for _, policy in policies]))
+    unread = [f"{name}: {each}" for name, _, pupil in prepared if pupil and (each := _left_out(pupil))]
+    warnings = (*crowd.warnings, *_not_used(wishes, [policy for _, policy in policies]), *unread)
     dataset, gold = _dataset(wishes.votes), crowd.gold is not None
     return Backtested(dataset, crowd, gold, truth, bars, wishes.seeds, results, warnings)
 
@@ -116,6 +123,12 @@ def _not_used(wishes: Wishes, policies: Sequence[Policy]) -> list[str]:
     if data is None or any(policy.learner for policy in policies):
         return []
     return [f"{data} is not used, for no policy has a learner; add a line such as learner: text."]
+
+
+def _left_out(pupil: Pupil) -> str | None:
+    if not pupil.left_out:
+        return None
+    return f"the learner can't read {count(pupil.left_out, 'task')} of {pupil.n_tasks:,}; they have no prediction."
 
 
 def run(
@@ -172,9 +185,8 @@ def _truth(wishes: Wishes, crowd: Crowd, policies: Sequence[tuple[str, Policy]])
     return LABEL_MODELS[DEFAULT_LABEL_MODEL](crowd.votes).label
 
 
-def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[Policy, Teach | None, Features | None]:
-    """The policy with its learner, how that is taught, and what it tells tasks apart by. Raises BadFile naming what it
-    lacks."""
+def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[Policy, Pupil | None]:
+    """The policy with its learner, and that on the tasks. Raises BadFile naming what it lacks."""
     if policy.auto_label_error is not None and not policy.learner:
         raise BadFile(f"{name}: auto_label_error is set, but the policy has no learner that could label alone")
     if policy.auto_label_error is not None and policy.audits_by == "experts" and not _all_known(crowd):
@@ -182,9 +194,9 @@ def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[
     if wishes.items is None and wishes.features is None:
         if policy.learner:
             raise BadFile(f"{name}: the learner {policy.learner!r} needs the tasks' data: give --items or --features")
-        return policy, None, None
+        return policy, None
     if not policy.learner:
-        return policy, None, None
+        return policy, None
     from aggregation.offline.learning import read_features, read_items
 
     if wishes.items is not None:
@@ -192,7 +204,7 @@ def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[
     else:
         material = read_features(str(wishes.features), crowd.tasks)
     with clock("reading features"):
-        return material.with_learner(policy), *material.learnt_by(policy)
+        return material.with_learner(policy), material.learnt_by(policy)
 
 
 def _all_known(crowd: Crowd) -> bool:

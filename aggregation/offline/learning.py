@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.core.policy import Policy
-from aggregation.core.replay import Teach
-from aggregation.core.votes import Floats
-from aggregation.learners import LEARNERS, SPREADING, MissingPackage, Target, cross_fit, sketch, train
+from aggregation.learners import LEARNERS, MissingPackage, Pupil
 from aggregation.learners.encoded import EncodedLearner
 from aggregation.offline.files import BadFile, Source
 from aggregation.offline.reading import positions, read
@@ -37,9 +35,8 @@ class Material:
             policy, learner=policy.learner or self.learner, learner_fields=policy.learner_fields or self.fields
         )
 
-    def learnt_by(self, policy: Policy) -> tuple[Teach, NDArray[np.float32] | None]:
-        """The policy's learner on this data, and what it tells tasks apart by, f4[T, D], if it can: encoded
-        once, for no encoder sees labels. Raises BadFile naming what is wrong with policy or data."""
+    def learnt_by(self, policy: Policy) -> Pupil:
+        """The policy's learner on this data. Raises BadFile naming what is wrong with policy or data."""
         assert policy.learner is not None
         fields = policy.learner_fields or self.fields
         learner = LEARNERS.get(policy.learner)
@@ -49,17 +46,11 @@ class Material:
         if missing:
             raise BadFile(f"{self.name} has no column {missing[0]!r}; it has {', '.join(self.fields)}")
         try:
-            X = learner.fit_encoder(self.payloads, fields).features(self.payloads)
+            return Pupil.of(learner, self.payloads, fields)
         except MissingPackage as error:
             raise BadFile(str(error)) from error
         except ValueError as error:
             raise BadFile(f"{self.name}: {error} (rows are the tasks in the order of the votes, from 0)") from error
-
-        def teach(rows: NDArray[np.integer], posterior: Floats, seed: int) -> tuple[Floats, Floats]:
-            target = Target.winning(posterior)
-            return cross_fit(X[rows], target, seed=seed).proba, train(X[rows], target).predict_proba(X)
-
-        return teach, sketch(X) if policy.learner in SPREADING else None
 
 
 def read_items(source: Source, tasks: Any) -> Material:

@@ -12,16 +12,12 @@ import pytest
 from aggregation.core.calibration import ENOUGH_GOLD
 from aggregation.core.votes import Votes
 from aggregation.models import Backtest
-from aggregation.services import backtests
-from aggregation.services.backtests import (
-    BacktestWaiting,
-    not_followed,
-    policy_of,
-    request_backtest,
-    run_backtest,
-)
+from aggregation.services import backtests, replaying
+from aggregation.services.backtests import BacktestWaiting, request_backtest, run_backtest
 from aggregation.services.locks import Lock, advisory_lock
+from aggregation.services.replaying import not_followed, policy_of
 from projects.errors import Invalid
+from projects.models import Task
 from tests.services.campaign import Campaign
 
 Make = Callable[..., Campaign]
@@ -116,7 +112,7 @@ def test_a_killed_backtest_is_run_again_but_not_for_ever(asking: Make, monkeypat
     with advisory_lock(Lock.BACKTEST, c.id):
         request_backtest(project=c.fresh(), settings={})
         with monkeypatch.context() as patch:
-            patch.setattr(backtests, "_compared", killed)
+            patch.setattr(backtests, "compare", killed)
             for _ in range(backtests.MOST_ATTEMPTS - 1):
                 with pytest.raises(KeyboardInterrupt):
                     run_backtest(project_id=c.id)
@@ -135,13 +131,12 @@ def test_without_votes_it_fails_and_says_so(campaign: Make) -> None:
     assert done.status == "failed" and "no votes to replay yet" in done.error
 
 
-def test_of_very_many_votes_those_of_some_tasks_are_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backtests, "MOST_VOTES", 20)
+def test_of_very_many_votes_those_of_some_tasks_are_replayed() -> None:
     task = np.repeat(np.arange(30, dtype=np.int32), 3)
     votes = Votes(task, np.tile(np.arange(3, dtype=np.int32), 30), (task % 2).astype(np.int32), 31, 3, 2)
     gold = np.full(31, -1, np.int32)
     gold[[4, 7, 30]] = [0, 1, 0]
-    some, known, tasks = backtests._some(votes, gold)
+    some, known, tasks = replaying._some(votes, gold, 20)
     assert {4, 7} <= set(tasks.tolist()) and sorted(tasks.tolist()) == tasks.tolist()
     assert (some.n_tasks, len(some)) == (6, 18) and np.bincount(some.task).tolist() == [3] * 6
     assert sorted(known[known >= 0].tolist()) == [0, 1], "tasks with gold and votes come first"
@@ -149,11 +144,11 @@ def test_of_very_many_votes_those_of_some_tasks_are_replayed(monkeypatch: pytest
 
 
 def test_it_refuses_what_the_project_would_and_says_what_a_replay_leaves_out(asking: Make) -> None:
-    c = asking(label_model="majority_vote", flag_below=0.7, min_votes=1)
+    c = asking(label_model="majority_vote", max_skips=3, min_votes=1)
     with pytest.raises(Invalid, match="needs at least 2 votes a task"):
         request_backtest(project=c.fresh(), settings={"target_confidence": 0.9})
     assert not Backtest.objects.filter(project=c.project).exists()
-    assert ask(c, target_confidence=0.9, min_votes=2).result["not_followed"] == ["flag_below"]
+    assert ask(c, target_confidence=0.9, min_votes=2).result["not_followed"] == ["max_skips"]
 
 
 def test_a_policy_is_what_the_project_does(campaign: Make) -> None:
@@ -161,6 +156,17 @@ def test_a_policy_is_what_the_project_does(campaign: Make) -> None:
     policy = policy_of(c.fresh())
     assert (policy.redundancy, policy.target_confidence, policy.min_votes) == (4, 0.9, 2)
     assert (policy.order, policy.acquisition, policy.label_model) == ("random", "margin", "auto")
+    project = c.fresh()
+    project.flag_below, project.newcomer_votes, project.explore_share = 0.7, 5, 0.1
+    project.learner, project.learner_fields, project.auto_label_error = "text", ["text"], 0.02
+    policy = policy_of(project)
+    assert (policy.flag_below, policy.newcomer_votes, policy.explore_share) == (0.7, 5, 0.1)
+    assert (policy.learner, policy.learner_fields, policy.auto_label_error) == ("text", ("text",), 0.02)
+    assert not_followed(project) == []
+    project.learner, project.acquisition = "remote", "search"
+    policy = policy_of(project)
+    assert (policy.learner, policy.auto_label_error, policy.acquisition) == (None, None, "entropy")
+    assert not_followed(project) == ["acquisition", "auto_label_error", "learner"]
 
 
 @pytest.mark.parametrize(
@@ -172,3 +178,29 @@ def test_what_recorded_votes_do_not_tell_of_is_replayed_by_doubt_and_said(campai
     with pytest.raises(Invalid) as refused:
         request_backtest(project=project, settings={"acquisition": settings["acquisition"]})
     assert refused.value.errors[0].field == "acquisition"
+
+
+def test_the_learner_is_replayed_and_may_be_left_out(asking: Make) -> None:
+    c = asking(tasks=24, gold=ENOUGH_GOLD, label_model="majority_vote", learner="numeric", learner_fields=["n"])
+    # What tells the labels apart, of which people know less; and a task that the learner can't read.
+    rows = Task.objects.filter(project=c.project).order_by("id")
+    for number, task in enumerate(rows):
+        Task.objects.filter(id=task.id).update(data={"n": [number % 2, 0.0] if number != 3 else "?"})
+    found = ask(c, learner=None).result
+    assert found["not_followed"] == [] and found["now"]["unreadable"] == 1 and found["what_if"]["unreadable"] == 0
+    assert found["now"]["settings"]["learner"] == "numeric" and "learner" not in found["what_if"]["settings"]
+    middle = len(found["now"]["curve"]) // 4
+    taught, alone = (found[name]["curve"][middle]["accuracy"] for name in ("now", "what_if"))
+    assert taught > alone + 0.05, "two tasks tell what all are"
+
+    Task.objects.filter(project=c.project).update(data={"n": "?"})
+    failed = ask(c, redundancy=2)
+    assert failed.status == "failed" and f"Too many tasks can't be read; the first is {rows[0].id}" in failed.error
+
+
+def test_it_refuses_a_learner_without_fields_and_labels_without_a_learner(asking: Make) -> None:
+    c = asking(label_model="majority_vote")
+    for settings, field in (({"learner": "text"}, "learner_fields"), ({"auto_label_error": 0.05}, "auto_label_error")):
+        with pytest.raises(Invalid) as refused:
+            request_backtest(project=c.fresh(), settings=settings)
+        assert [error.field for error in refused.value.errors] == [field]
