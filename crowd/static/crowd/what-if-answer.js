@@ -50,8 +50,29 @@ function figures(result, project) {
     ...result.now.votes_to.map(({ accuracy }, row) => [`Votes to be ${percent(accuracy)} right`, (found) => needed(found.votes_to[row].votes_share)]),
     ["Tasks stopped early as sure enough", (found) => (found.settings.target_confidence == null ? "no target" : share(found.retired_share))],
     ["Of these wrong", (found) => (found.retired_accuracy == null ? "–" : share(1 - found.retired_accuracy))],
+    ...experts(result),
+    ...machine(result),
   ];
   return rows.map(([name, of]) => ({ id: name, name, of }));
+}
+
+const either = ({ now, what_if: whatIf }, holds) => holds(now) || holds(whatIf);
+
+/** Doubtful tasks that all their votes have not settled. */
+function experts(result) {
+  if (!either(result, (found) => found.settings.flag_below != null)) return [];
+  return [["Tasks left to an expert", (found) => (found.settings.flag_below == null ? "–" : share(found.disputed_share))]];
+}
+
+function machine(result) {
+  const rows = [];
+  if (either(result, (found) => found.unreadable > 0)) rows.push(["Tasks that the learner can’t read", (found) => count(found.unreadable)]);
+  if (!either(result, (found) => found.auto_share != null)) return rows;
+  return [
+    ...rows,
+    ["Tasks answered by the machine alone", (found) => (found.auto_share == null ? "–" : `${share(found.auto_share)} (${count(Math.round(found.auto_audits))} audits)`)],
+    ["Of these answers wrong", (found) => (found.auto_wrong == null ? "–" : share(found.auto_wrong))],
+  ];
 }
 
 function points({ now, what_if: whatIf }) {

@@ -1,7 +1,7 @@
 // "/projects/{id}/what-if/": what other settings would have made of a project's own votes.
 
 import * as api from "./api.js";
-import { ACQUISITIONS, LABEL_MODELS, ORDERS, asNumber } from "./project-fields.js";
+import { ACQUISITIONS, LABEL_MODELS, LEARNERS, ORDERS, asNumber } from "./project-fields.js";
 import { Table } from "./table.js";
 import { Answer } from "./what-if-answer.js";
 import { Busy, Field, Frame, Problem, SignedIn, html, moment, mount, percent, useAction, useLoad, usePoll, useRef, useState } from "./ui.js";
@@ -20,14 +20,24 @@ const NAMES = {
   order: "Which tasks come first",
   acquisition: "Measure of uncertainty",
   label_model: "Label model",
+  newcomer_votes: "Votes until somebody’s own skill counts",
+  flag_below: "Ask an expert below this confidence",
+  explore_share: "Share of assignments left to chance",
+  learner: "Learner",
+  auto_label_error: "Share of the machine’s own answers that may be wrong",
 };
 /** What recorded votes don't tell of. */
 const NOT_REPLAYED = ["search", "information_gain"];
-const CHOICES = { order: ORDERS, acquisition: ACQUISITIONS, label_model: LABEL_MODELS };
+const CHOICES = { order: ORDERS, acquisition: ACQUISITIONS, label_model: LABEL_MODELS, learner: LEARNERS };
+const REMOTE = "remote"; // what it would have said, nobody knows
 const NUMBERS = {
   redundancy: { min: 1, max: 1000, required: true },
   target_confidence: { min: 0.5, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "none" },
   min_votes: { min: 1, max: 1000, required: true },
+  newcomer_votes: { min: 0, max: 1000, required: true },
+  flag_below: { min: 0.01, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "none" },
+  explore_share: { min: 0.001, max: 1, step: "any", inputmode: "decimal", placeholder: "none" },
+  auto_label_error: { min: 0.001, max: 0.5, step: "any", inputmode: "decimal", placeholder: "it never answers alone" },
 };
 
 function Page() {
@@ -71,7 +81,13 @@ function Question({ project, onAsked }) {
   const changes = Object.fromEntries(Object.entries(edited).filter(([name, value]) => value !== project[name]));
   const [ask, { busy, error }] = useAction(async () => onAsked(await api.post(`${path}/backtests`, changes)));
   const set = (name, value) => setEdited((before) => ({ ...before, [name]: value }));
-  const fields = Object.keys(NAMES).filter((name) => name !== "acquisition" || (edited.order ?? project.order) === "priority");
+  const now = { ...project, ...edited };
+  const asked = {
+    acquisition: now.order === "priority",
+    learner: project.learner && project.learner !== REMOTE,
+    auto_label_error: now.learner && now.learner !== REMOTE,
+  };
+  const fields = Object.keys(NAMES).filter((name) => asked[name] ?? !(name in asked));
   const submit = (event) => {
     event.preventDefault();
     ask();
@@ -79,7 +95,7 @@ function Question({ project, onAsked }) {
   return html`<form onSubmit=${submit}>
     <div class="grid">
       ${fields.map((name) => html`<${Field} key=${name} name=${name} label=${NAMES[name]} hint=${name in changes ? `Now: ${inWords(name, project[name])}` : null} error=${error}>
-        ${(field) => html`<${Input} field=${field} name=${name} value=${name in edited ? edited[name] : project[name]} onChange=${(value) => set(name, value)} />`}
+        ${(field) => html`<${Input} field=${field} name=${name} choices=${choices(name, project)} value=${now[name]} onChange=${(value) => set(name, value)} />`}
       <//>`)}
     </div>
     <${Problem} error=${error} fields=${Object.keys(NAMES)} />
@@ -87,12 +103,16 @@ function Question({ project, onAsked }) {
   </form>`;
 }
 
-function Input({ field, name, value, onChange }) {
+/** What can be chosen: of learners the project's own, or none. */
+function choices(name, project) {
+  const keys = name === "learner" ? ["", project.learner] : Object.keys(CHOICES[name] ?? {}).filter((key) => !NOT_REPLAYED.includes(key));
+  return keys.map((key) => [key, CHOICES[name][key]]);
+}
+
+function Input({ field, name, choices, value, onChange }) {
   if (name in NUMBERS) return html`<input ...${field} type="number" inputmode="numeric" ...${NUMBERS[name]} value=${value ?? ""} onInput=${(event) => onChange(asNumber(event.target.value))} />`;
-  return html`<select ...${field} onChange=${(event) => onChange(event.target.value)}>
-    ${Object.entries(CHOICES[name])
-      .filter(([key]) => !NOT_REPLAYED.includes(key))
-      .map(([key, words]) => html`<option value=${key} selected=${key === value}>${words}</option>`)}
+  return html`<select ...${field} onChange=${(event) => onChange(event.target.value || null)}>
+    ${choices.map(([key, words]) => html`<option value=${key} selected=${key === (value ?? "")}>${words}</option>`)}
   </select>`;
 }
 
