@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from aggregation.core.cost_quality import CostQuality, Full, cost_quality, full, often_wrong
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL
 from aggregation.core.policy import Policy
@@ -112,10 +114,21 @@ def measure(wishes: Wishes) -> Backtested:
         teach, features = (None, None) if pupil is None else (pupil.teach, pupil.features)
         replays = list(run(crowd.votes, truth, policy, range(wishes.seeds), teach, name, features))
         results.append(_backtest(name, policy, replays, crowd.votes, truth, bars))
-    unread = [f"{name}: {each}" for name, _, pupil in prepared if pupil and (each := _left_out(pupil))]
-    warnings = (*crowd.warnings, *_not_used(wishes, [policy for _, policy in policies]), *unread)
+    unread = [_left_out(name, pupil) for name, _, pupil in prepared if pupil and pupil.left_out]
+    odd = _not_used(wishes, [policy for _, policy in policies]) + _too_few(crowd, policies) + unread
+    warnings = (*crowd.warnings, *odd)
     dataset, gold = _dataset(wishes.votes), crowd.gold is not None
     return Backtested(dataset, crowd, gold, truth, bars, wishes.seeds, results, warnings)
+
+
+def _too_few(crowd: Crowd, policies: Sequence[tuple[str, Policy]]) -> list[str]:
+    most = int(np.bincount(crowd.votes.task).max(initial=0))
+    return [
+        f"{name}: redundancy is {policy.redundancy}, but no task has more than {count(most, 'recorded vote')}: what "
+        "more would bring, no replay can tell."
+        for name, policy in policies
+        if policy.redundancy is not None and policy.redundancy > most
+    ]
 
 
 def _not_used(wishes: Wishes, policies: Sequence[Policy]) -> list[str]:
@@ -125,10 +138,9 @@ def _not_used(wishes: Wishes, policies: Sequence[Policy]) -> list[str]:
     return [f"{data} is not used, for no policy has a learner; add a line such as learner: text."]
 
 
-def _left_out(pupil: Pupil) -> str | None:
-    if not pupil.left_out:
-        return None
-    return f"the learner can't read {count(pupil.left_out, 'task')} of {pupil.n_tasks:,}; they have no prediction."
+def _left_out(name: str, pupil: Pupil) -> str:
+    many = f"{count(pupil.left_out, 'task')} of {pupil.n_tasks:,}"
+    return f"{name}: the learner can't read {many}; they have no prediction."
 
 
 def run(
@@ -191,14 +203,13 @@ def _prepared(wishes: Wishes, crowd: Crowd, name: str, policy: Policy) -> tuple[
         raise BadFile(f"{name}: auto_label_error is set, but the policy has no learner that could label alone")
     if policy.auto_label_error is not None and policy.audits_by == "experts" and not _all_known(crowd):
         raise BadFile(f"{name}: audits_by is 'experts', who know every answer, but --gold has no answer to some tasks")
-    if wishes.items is None and wishes.features is None:
-        if policy.learner:
-            raise BadFile(f"{name}: the learner {policy.learner!r} needs the tasks' data: give --items or --features")
-        return policy, None
     if not policy.learner:
         return policy, None
-    from aggregation.offline.learning import read_features, read_items
+    from aggregation.offline.learning import known_learner, read_features, read_items
 
+    known_learner(name, policy.learner)
+    if wishes.items is None and wishes.features is None:
+        raise BadFile(f"{name}: the learner {policy.learner!r} needs the tasks' data: give --items or --features")
     if wishes.items is not None:
         material = read_items(source(wishes.items), crowd.tasks)
     else:

@@ -51,7 +51,8 @@ def summary(found: Backtested, reach: Sequence[float], written: Sequence[str]) -
     lines += ["", _row("share of votes", [f"{first.share[step]:.0%}" for step in steps])]
     for each in found.results:
         lines.append(_row(each.name, [f"{each.curve.accuracy[step]:.3f}" for step in steps]))
-        lines.append(_row("", [f"±{(each.curve.high[step] - each.curve.low[step]) / 2:.3f}" for step in steps]))
+        if found.seeds > 1:
+            lines.append(_row("", [f"±{(each.curve.high[step] - each.curve.low[step]) / 2:.3f}" for step in steps]))
     wanted = ["majority", "auto - .005", *(f"{target:.3g}" for target in reach)]
     lines += ["", _row("votes to reach", wanted)]
     lines += [_row(each.name, reached(each.curve, reach)) for each in found.results]
@@ -68,8 +69,15 @@ def reached(curve: CostQuality, reach: Sequence[float]) -> list[str]:
 
 
 def retired(each: Backtest) -> str:
-    """What became of the tasks that the policy stopped early, and of those that the machine labelled alone."""
-    return _stopped(each) + _labelled_alone(each)
+    """What became of the tasks that the policy stopped early, or left to experts, or the machine labelled alone."""
+    return _stopped(each) + _left_to_experts(each) + _labelled_alone(each)
+
+
+def _left_to_experts(each: Backtest) -> str:
+    if each.policy.flag_below is None:
+        return ""
+    curve, below = each.curve, each.policy.flag_below
+    return f"; {curve.disputed_share:.0%} of all tasks stayed below {below:g} with all their votes, for an expert"
 
 
 def _labelled_alone(each: Backtest) -> str:
@@ -89,9 +97,9 @@ def _stopped(each: Backtest) -> str:
     if target is None:
         return "no target: tasks go on as long as there are votes"
     if curve.retired_accuracy is None:
-        return f"no task reached {target:.3g}"
+        return f"no task reached {target:g}"
     return (
-        f"{curve.retired_share:.0%} of the tasks retired at {target:.3g} with {curve.votes_used:.0%} of the votes; "
+        f"{curve.retired_share:.0%} of the tasks retired at {target:g} with {curve.votes_used:.0%} of the votes; "
         f"{1 - curve.retired_accuracy:.1%} of them wrongly"
     )
 

@@ -31,12 +31,14 @@ class BadFile(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read. `content` holds what came through standard input, which can be read only once."""
+    """A file to read. `content` holds what came through standard input, which can be read only once. blank: columns
+    whose texts may be empty."""
 
     name: str
     format: str
     gzipped: bool
     content: bytes | None = None
+    blank: frozenset[str] = frozenset()
 
     def size(self) -> int:
         """Bytes as stored, before any decompression."""

@@ -20,6 +20,14 @@ from aggregation.offline.scanning import header
 FEATURES = "features"
 
 
+def known_learner(name: str, learner: str) -> None:
+    """Raises BadFile naming the policy if there is no such learner, or none that a replay can teach."""
+    if learner == "remote":
+        raise BadFile(f"{name}: a remote learner can't be replayed: nobody knows what it would have said")
+    if learner not in LEARNERS:
+        raise BadFile(f"{name}: learner is {learner!r}; expected one of {', '.join(LEARNERS)}")
+
+
 @dataclass(frozen=True, eq=False)
 class Material:
     """Payloads of all tasks, in the order of the votes' tasks. learner: the one that reads such data by default."""
@@ -40,8 +48,7 @@ class Material:
         assert policy.learner is not None
         fields = policy.learner_fields or self.fields
         learner = LEARNERS.get(policy.learner)
-        if learner is None or not isinstance(learner, EncodedLearner):
-            raise BadFile(f"learner is {policy.learner!r}; expected one of {', '.join(LEARNERS)}")
+        assert isinstance(learner, EncodedLearner), "what `known_learner` lets pass"
         missing = [field for field in fields if field not in self.fields]
         if missing:
             raise BadFile(f"{self.name} has no column {missing[0]!r}; it has {', '.join(self.fields)}")
@@ -59,7 +66,7 @@ def read_items(source: Source, tasks: Any) -> Material:
     fields = tuple(name for name in names if name != "task")
     if "task" not in names or not fields:
         raise BadFile(f"{source.name}: expected a column task, and others for the learner to read")
-    task, *columns = read(source, ["task", *fields])
+    task, *columns = read(replace(source, blank=frozenset(fields)), ["task", *fields])
     row = np.full(len(task.names), -1)
     row[task.index[::-1]] = np.arange(len(task.index))[::-1]  # of several rows of a task the first counts
     at = _rows_of(tasks, task.names, row, source.name)

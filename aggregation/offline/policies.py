@@ -11,8 +11,17 @@ from aggregation.offline.files import BadFile
 #: Policies that need no file.
 NAMED = {"default": DEFAULT}
 MOST_BYTES = 1 << 20
-#: Settings of projects that no recorded vote can tell of.
-CONFIRMING = ("confirm_above", "blind_share")
+#: Settings of projects that no recorded vote can tell of, and why.
+_SHOWN = "nobody knows how people would have voted if they had seen what the machine says"
+NOT_REPLAYED = {
+    "confirm_above": _SHOWN,
+    "blind_share": _SHOWN,
+    "gold_share": "nobody knows who would have been given which known answers",
+    "gold_exposures": "nobody knows who would have been given which known answers",
+    "max_skips": "what people skipped is not among votes",
+    "search_label": "what is searched for depends on who finds it first",
+    "budget": "read from the curve what so large a share of the votes buys",
+}
 
 
 def read_policy(name: str) -> Policy:
@@ -53,11 +62,8 @@ def _lines(name: str, node: Any) -> dict[str, int]:
     lines: dict[str, int] = {}
     for key, _ in node.value:
         line = key.start_mark.line + 1
-        if key.value in CONFIRMING:
-            raise BadFile(
-                f"{name} line {line}: {key.value} can't be replayed: nobody knows how people would have voted if they "
-                "had seen what the machine says"
-            )
+        if key.value in NOT_REPLAYED:
+            raise BadFile(f"{name} line {line}: {key.value} can't be replayed: {NOT_REPLAYED[key.value]}")
         if key.value not in SETTINGS:
             raise BadFile(f"{name} line {line}: there is no setting {str(key.value)!r}; there are {_settings()}")
         if key.value in lines:

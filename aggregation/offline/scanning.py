@@ -154,14 +154,15 @@ def _parquet_rows(source: Source, columns: Sequence[str]) -> Iterator[Row]:
     for batch in parquet_batches(source, columns):
         for values in zip(*(column.to_pylist() for column in batch), strict=True):
             number += 1
-            yield number, _present(source, number, columns, tuple(value or "" for value in values))
+            yield number, _present(source, number, columns, values)
 
 
-def _present(source: Source, number: int, columns: Sequence[str], values: tuple[str, ...]) -> tuple[str, ...]:
+def _present(source: Source, number: int, columns: Sequence[str], values: Sequence[str | None]) -> tuple[str, ...]:
+    found = tuple(value for value in values if value is not None)
     for column, value in zip(columns, values, strict=True):
-        if not value.strip():
+        if value is None or not (value.strip() or column in source.blank):
             raise BadFile(f"{place(source, number)}: {column!r} is missing; complete or remove it")
-    return values
+    return found
 
 
 def _check_start(source: Source) -> None:

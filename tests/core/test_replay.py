@@ -234,3 +234,12 @@ def test_doubtful_tasks_with_all_their_votes_are_an_experts():
     curve = cost_quality([found], votes, truth, full(votes, truth))
     assert curve.disputed_share == pytest.approx(doubtful.mean())
     assert set(replay(votes, truth, Policy(label_model=QUICK), seed=0).reason) == {None}
+
+
+def test_golds_own_votes_steer_its_collection():
+    votes, truth = crowd()
+    policy = Policy(gold=25, target_confidence=0.9, min_votes=1, label_model=QUICK)
+    found = replay(votes, truth, policy, seed=0)
+    given = np.bincount(votes.task[found.revealed], minlength=T)
+    assert given[found.known].mean() > 1.5, "what is known is no vote that makes the crowd sure"
+    np.testing.assert_array_equal(found.posterior[found.known].argmax(axis=1), truth[found.known])

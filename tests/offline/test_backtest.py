@@ -65,6 +65,10 @@ def test_without_gold_it_says_that_nobody_knows_what_is_right(tmp_path: Path) ->
         ("auto_label_error: 0.05\n", "auto_label_error is set, but the policy has no learner"),
         ("learner: text\nauto_label_error: 0.05\naudits_by: experts\n", "but --gold has no answer to some tasks"),
         ("learner: text\n", "the learner 'text' needs the tasks' data: give --items or --features"),
+        ("learner: remote\n", "a remote learner can't be replayed: nobody knows what it would have said"),
+        ("learner: words\n", "learner is 'words'; expected one of embeddings, images"),
+        ("gold_share: 0.1\n", "line 1: gold_share can't be replayed: nobody knows who would have been given"),
+        ("explore_share: 0\n", "line 1: explore_share is 0; expected at least 0.001 and at most 1"),
     ],
 )
 def test_a_wrong_policy_is_refused_with_its_line(tmp_path: Path, policy: str, message: str) -> None:
@@ -121,3 +125,18 @@ def test_a_learner_whose_package_is_missing_says_how_to_get_it(tmp_path: Path, m
     items = file(tmp_path, "items.csv", "task,text\nt1,a\nt2,b\nt3,c\nt4,d\n")
     with pytest.raises(CommandError, match="The learner sentences needs .*: pip install wordllama"):
         backtest_here(votes, "--items", items, "--policy", policy, "--seeds", "1")
+
+
+def test_what_a_learner_can_not_read_and_what_can_not_be_replayed_is_said(tmp_path: Path, capsys: Any) -> None:
+    votes, gold = file(tmp_path, "v.csv", SMALL), file(tmp_path, "g.csv", SMALL_GOLD)
+    odd = file(tmp_path, "odd.csv", "task,x\nt1,1\nt2,?\nt3,0\nt4,1\n")
+    settings = "learner: numeric\nredundancy: 9\nlabel_model: majority_vote\nflag_below: 0.99\nexplore_share: 0.5\n"
+    policy = file(tmp_path, "p.yaml", settings)
+    told = backtest_here(votes, "--gold", gold, "--items", odd, "--policy", policy, "--seeds", "1")
+    said = capsys.readouterr().err
+    assert "Warning: p: the learner can't read 1 task of 4; they have no prediction." in said
+    assert "Warning: p: redundancy is 9, but no task has more than" in said
+    assert "stayed below 0.99 with all their votes, for an expert" in told and "±" not in told
+    empty = file(tmp_path, "empty.csv", 'task,text\nt1,a\nt2,""\nt3,b\nt4,\n')
+    text = file(tmp_path, "t.yaml", "learner: text\nlabel_model: majority_vote\ntarget_confidence: 0.9999\n")
+    assert " at 0.9999 with " in backtest_here(votes, "--items", empty, "--policy", text, "--seeds", "1")

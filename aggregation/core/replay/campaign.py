@@ -118,11 +118,10 @@ class _Campaign:
         self.times, self.worst = 0, 0.0
 
     def _wanted(self) -> NDArray[np.int64]:
-        """Votes of each task, int64[T]: at which it is disputed, if it is doubtful, or else done."""
+        """Votes of each task, int64[T], at which it is done, or an expert's: no more are recorded."""
         policy, recorded = self.policy, self.recording.many
-        if policy.redundancy is not None:
-            return np.full(len(recorded), policy.redundancy)
-        return recorded if policy.flag_below is not None else np.full(len(recorded), UNLIMITED)
+        wanted = np.full(len(recorded), UNLIMITED if policy.redundancy is None else policy.redundancy)
+        return wanted if policy.flag_below is None else np.minimum(wanted, recorded)
 
     @property
     def finished(self) -> bool:

@@ -50,9 +50,10 @@ class Refits:
         self.evidence = np.zeros((votes.n_tasks, K if kinds is None else kinds.prior.size))
         np.add.at(self.evidence, votes.task, self._log_likelihoods(votes.annotator, votes.label))
         posterior = live.with_prior(self.fit.posterior, self.fit.label_prior, self._priors)
-        # The fit believes newcomers more or less than live posteriors do.
-        touched = np.unique(votes.task[self._newcomer[votes.annotator]])
-        posterior[touched] = self.posterior(touched)
+        # The fit clamps gold, whose own votes steer its collection, and believes newcomers more or less than votes do.
+        other = self.gold >= 0
+        other[votes.task[self._newcomer[votes.annotator]]] = True
+        posterior[other] = self.posterior(np.flatnonzero(other))
         return posterior
 
     def heed(self, tasks: NDArray[np.integer], annotator: Ints, label: Ints) -> Floats:
