@@ -162,7 +162,8 @@ class CancelView(APIView):
     def post(self, request: Request, project_id: int, run_id: int) -> Response:
         """Cancel a retraining that is running. The learner in force stays."""
         project = access_project(user_of(request), project_id, MANAGER)
-        return Response(RunOut(cancel_run(project=project, run_id=run_id)).data)
+        cancel_run(project=project, run_id=run_id)
+        return Response(RunOut(selectors.runs_of(project).get(id=run_id)).data)
 
 
 class RestoreView(APIView):
@@ -171,7 +172,7 @@ class RestoreView(APIView):
         """Bring an earlier learner back into force, as a run of its own that predicts every task by it."""
         project = access_project(user_of(request), project_id, MANAGER)
         run = restore_run(project=project, run_id=run_id)
-        return Response(RunOut(run).data, status=status.HTTP_202_ACCEPTED)
+        return Response(RunOut(selectors.runs_of(project).get(id=run.id)).data, status=status.HTTP_202_ACCEPTED)
 
 
 class RefitView(APIView):

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from aggregation.core import live
 from aggregation.core.confirming import anchoring
 from aggregation.models import Auditing, Certificate, CertificateKind, Run, RunKind, RunStatus
 from aggregation.services.calibrating import says
+from aggregation.services.learner_runs import restorable_runs
 from projects.models import Confusion, Event, LiveModel, Member, Prediction, Project, Skill
 from projects.queries import AGREEMENT_WITH_MACHINE, fetch
 from projects.selectors import budget_of, task_statistics
@@ -64,7 +65,9 @@ def confusion_of(project: Project, annotator: Member) -> list[list[float]] | Non
 
 
 def runs_of(project: Project) -> QuerySet[Run]:
-    return Run.objects.filter(project=project)
+    """Each with whether its learner can be brought back, `restorable`."""
+    restorable = restorable_runs(project).filter(id=OuterRef("id"))
+    return Run.objects.filter(project=project).annotate(restorable=Exists(restorable))
 
 
 def predictions_of(project: Project) -> QuerySet[Prediction]:

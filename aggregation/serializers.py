@@ -172,6 +172,7 @@ class RunOut(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
     error = serializers.CharField()
+    restorable = serializers.BooleanField(help_text="Whether its learner is kept and can be brought back into force.")
 
     def get_seconds(self, run: Any) -> float | None:
         return (run.finished_at - run.started_at).total_seconds() if run.finished_at else None

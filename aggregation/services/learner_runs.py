@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from aggregation.models import PredictedChunk, Run, RunKind, RunStage, RunStatus
@@ -72,6 +73,15 @@ def restore_run(*, project: Project, run_id: int) -> Run:
         raise Conflict(kept, code="learner_not_kept")
     hint_after_commit("aggregation.retrain", project.id)
     return run
+
+
+def restorable_runs(project: Project) -> QuerySet[Run]:
+    """Those that `restore_run` would bring back, if no retraining is running."""
+    champion = LiveModel.objects.filter(project=project, learner_run__isnull=False).values("learner_run")
+    kept = Run.objects.filter(project=project, kind=RunKind.RETRAINING, artefact__held_out__isnull=False)
+    mine = kept.filter(parameters__learner=project.learner, parameters__fields=project.learner_fields)
+    promoted = mine.filter(status=RunStatus.DONE, metrics__promoted=True).exclude(id__in=champion)
+    return promoted.exclude(parameters__learner=Learner.REMOTE.value)
 
 
 def _counts(project: Project, earlier: Run) -> dict[str, int]:

@@ -10,7 +10,7 @@ import pytest
 
 from aggregation.core import live
 from aggregation.models import LearnerArtefact, PredictedChunk, Run
-from aggregation.selectors import learning_curve_of
+from aggregation.selectors import learning_curve_of, runs_of
 from aggregation.services import artefacts
 from aggregation.services.artefacts import DamagedArtefact, HeldOut
 from aggregation.services.learner_runs import cancel_run, restore_run
@@ -27,6 +27,10 @@ Make = Callable[..., Campaign]
 
 def champion(c: Campaign) -> int | None:
     return LiveModel.objects.get(project=c.id).learner_run
+
+
+def restorable(c: Campaign) -> set[int]:
+    return {run.id for run in runs_of(c.fresh()) if run.restorable}
 
 
 def predictions(c: Campaign) -> dict[int, Any]:
@@ -113,24 +117,29 @@ def test_an_earlier_champion_comes_back_with_its_held_out_predictions(campaign: 
 def test_what_cannot_be_restored_says_why(campaign: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     c = learning(campaign, votes=20, retrain_after_votes=1_000_000)
     first = train(c)
+    assert not restorable(c)
     with pytest.raises(Conflict, match="in force already"):
         restore_run(project=c.fresh(), run_id=first.id)
     with pytest.raises(NotFound):
         restore_run(project=c.fresh(), run_id=first.id + 1_000_000)
     with pytest.raises(Conflict, match="once in force"):
         restore_run(project=c.fresh(), run_id=Run.objects.filter(project=c.id, kind="refit").latest("id").id)
-    train(c)
+    second = train(c)
     turned_about(monkeypatch)
     worse = train(c)
     with pytest.raises(Conflict, match="once in force"):
         restore_run(project=c.fresh(), run_id=worse.id)
+    assert restorable(c) == {first.id}
     asked = restore_run(project=c.fresh(), run_id=first.id)
     with pytest.raises(Conflict, match="running"):
         restore_run(project=c.fresh(), run_id=first.id)
     cancel_run(project=c.fresh(), run_id=asked.id)
     configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": "embeddings"})
+    assert not restorable(c)
     with pytest.raises(Conflict, match="another learner"):
         restore_run(project=c.fresh(), run_id=first.id)
+    configure_project(project_id=c.id, version=c.fresh().version, changes={"learner": "numeric"})
+    assert champion(c) is None and restorable(c) == {first.id, second.id}
 
 
 def test_only_the_last_learners_that_were_in_force_are_kept(campaign: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +150,7 @@ def test_only_the_last_learners_that_were_in_force_are_kept(campaign: Make, monk
     def kept() -> set[int]:
         return set(LearnerArtefact.objects.filter(run__project=c.id).values_list("run", flat=True))
 
-    assert kept() == {second.id, third.id}
+    assert kept() == {second.id, third.id} and restorable(c) == {second.id}
     with pytest.raises(Conflict, match="not kept any more") as refused:
         restore_run(project=c.fresh(), run_id=first.id)
     assert refused.value.code == "learner_not_kept"

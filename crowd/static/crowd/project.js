@@ -102,7 +102,7 @@ function Manage({ user, project }) {
         <h2>Runs</h2>
         <${RunButtons} path=${path} project=${value} onRequested=${refresh} />
       </div>
-      <${RunTable} path=${path} list=${runs} current=${statistics.value?.learner?.run} />
+      <${RunTable} path=${path} list=${runs} />
     </section>
     <section class="panel">
       <details>

@@ -20,7 +20,7 @@ export function RunButtons({ path, project, onRequested }) {
 }
 
 /** Refits and retrainings; what can be done about a retraining stands beside it. */
-export function RunTable({ path, list, current }) {
+export function RunTable({ path, list }) {
   const [act, { busy, error }] = useAction(async (run, action) => {
     await api.post(`${path}/runs/${run.id}/${action}`);
     list.reload();
@@ -28,7 +28,7 @@ export function RunTable({ path, list, current }) {
   if (!list.rows) return html`<${Busy} />`;
   if (!list.rows.length) return html`<p class="muted">No run yet: the first follows the first votes.</p>`;
   const actionOf = (run) => {
-    const action = actionFor(run, current);
+    const action = actionFor(run);
     return action && html`<button class="link" disabled=${busy} onClick=${() => act(run, action)}>${ACTIONS[action]}</button>`;
   };
   return html`<${Table} label="Runs" head=${["Run", "Kind", "Started", "Took", "Result", ""]} classes=${["", "", "", "", "wide", ""]} list=${list}>
@@ -47,10 +47,9 @@ function resultOf(run) {
 const ACTIONS = { cancel: "Cancel", restore: "Bring back" };
 const STAGES = { training: "training", predicting: "predicting", applying: "applying its predictions" };
 
-function actionFor(run, current) {
-  if (run.kind !== "retraining" || run.id === current) return null;
-  if (run.status === "running") return run.stage === "applying" ? null : "cancel";
-  return run.status === "done" && run.metrics.promoted ? "restore" : null;
+function actionFor(run) {
+  if (run.kind === "retraining" && run.status === "running" && run.stage !== "applying") return "cancel";
+  return run.restorable ? "restore" : null;
 }
 
 const progressOf = (run) => html`${STAGES[run.stage]} <progress value=${run.progress} max="1" aria-label="Progress of run ${run.id}"></progress> ${percent(run.progress)}`;
