@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aggregation.core.votes import Floats
-from aggregation.models import LearnerArtefact
+from aggregation.models import Run
+from aggregation.services.artefacts import load_artefact
 from projects.models import LiveModel, Project
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ logger = logging.getLogger(__name__)
 
 #: Learners that a process keeps: those of projects that production asks.
 KEPT = 8
-
-_kept: OrderedDict[int, Learned] = OrderedDict()
 
 
 def champion_run(project: Project) -> int | None:
@@ -46,12 +45,6 @@ def predict_now(*, run: int | None, payloads: Sequence[dict[str, Any]]) -> dict[
     return {int(row): each for row, each in zip(rows, np.asarray(proba), strict=True)}
 
 
+@lru_cache(maxsize=KEPT)
 def _learned(run: int) -> Learned:
-    learned = _kept.get(run)
-    if learned is None:
-        from aggregation.learners import load
-
-        learned = _kept[run] = load(bytes(LearnerArtefact.objects.get(run=run).content))
-        while len(_kept) > KEPT:
-            _kept.popitem(last=False)
-    return learned
+    return load_artefact(run=Run.objects.get(id=run))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aggregation.models import LearnerArtefact
 from aggregation.services import handover
 from aggregation.services import retrain as retrainings
 from aggregation.services.handover import answer_of
@@ -13,7 +14,7 @@ from aggregation.services.placing import place_tasks, places_due
 from projects.models import HANDOVER_PRIORITY, Prediction, Project, TaskQueue, TaskState
 from projects.services.projects import request_retraining
 from tests.services.campaign import Campaign
-from tests.services.test_handover import ask, learnt
+from tests.services.test_handover import ask, certify, learnt
 
 Make = Callable[..., Campaign]
 
@@ -37,6 +38,13 @@ def test_it_says_that_the_budget_is_spent(campaign: Make) -> None:
     assert answer.held_up is None
     c.vote(0, "cat")
     assert "budget is spent" in ask(c, {"data": {"n": 2}})[0].held_up
+
+
+def test_a_learner_that_does_not_fit_its_checksum_answers_nothing(campaign: Make) -> None:
+    c = learnt(campaign)
+    certificate = certify(c)
+    LearnerArtefact.objects.filter(run=certificate.learner_run).update(sha256="0" * 64)
+    assert ask(c, {"data": {"n": 1}})[0].status == "asked"
 
 
 def placed(campaign: Make) -> Campaign:
