@@ -75,7 +75,7 @@ def _distribution(probs: Any, labels: Sequence[str]) -> NDArray[np.float64]:
         raise BadAnswer("probs is no object by label")
     found = np.zeros(len(labels))
     for label, p in probs.items():
-        found[_place(label, labels)] = _number(p, f"probability of {label!r}")
+        found[_place(label, labels)] = _number(p, f"probability of {_short(label)}")
     if abs(found.sum() - 1.0) > SLACK:
         raise BadAnswer(f"probabilities sum to {found.sum():.3f}")
     return found
@@ -83,11 +83,17 @@ def _distribution(probs: Any, labels: Sequence[str]) -> NDArray[np.float64]:
 
 def _place(label: Any, labels: Sequence[str]) -> int:
     if label not in labels:
-        raise BadAnswer(f"unknown label {label!r}")
+        raise BadAnswer(f"unknown label {_short(label)}")
     return list(labels).index(label)
 
 
 def _number(value: Any, what: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:  # NaN is not, either
-        raise BadAnswer(f"{what} is {value!r}; expected a number from 0 to 1")
+        raise BadAnswer(f"{what} is {_short(value)}; expected a number from 0 to 1")
     return float(value)
+
+
+def _short(said: Any) -> str:
+    """As it would be written in Python, as far as people read it."""
+    written = repr(said)
+    return written if len(written) <= 60 else f"{written[:59]}…"

@@ -133,7 +133,8 @@ class Remote:
                     return self._json(method, path, answer.content)
                 if answer.status < 300:
                     raise RemoteFailed(f"{method} {path} of {self.backend.url}: more than {LARGEST >> 20} MB")
-                why = f"answered {answer.status}: {_detail(answer.content)}"
+                said = _detail(answer.content)
+                why = f"answered {answer.status}: {said}" if said else f"answered {answer.status}"
                 passing = answer.status in PASSING
             except NoAnswer as error:
                 why, passing = str(error), error.passing

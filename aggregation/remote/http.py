@@ -56,5 +56,9 @@ def ask(
         raise NoAnswer(str(error), passing=False) from None
     except httpcore.TimeoutException:
         raise NoAnswer(f"did not answer within {seconds:.0f} s", passing=False) from None
-    except (httpcore.NetworkError, httpcore.ProtocolError) as error:
-        raise NoAnswer(f"{type(error).__name__}: {error}", passing=True) from None
+    except httpcore.ConnectError as error:
+        raise NoAnswer(f"could not be reached: {error}", passing=True) from None
+    except httpcore.NetworkError as error:
+        raise NoAnswer(f"the connection broke: {error}", passing=True) from None
+    except httpcore.ProtocolError as error:
+        raise NoAnswer(f"the answer is not HTTP: {error}", passing=True) from None

@@ -43,8 +43,9 @@ def fail_run(*, run: Run, why: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """What a manager is told of an error."""
-    return f"{type(error).__name__}: {error}"[:1000]
+    """What a manager is told of an error: of those that are made for that, the sentence alone."""
+    ours = type(error).__module__.partition(".")[0] in ("aggregation", "projects")
+    return (str(error) if ours else f"{type(error).__name__}: {error}")[:1000]
 
 
 def checkpoint(*, run: Run, **changes: Any) -> None:

@@ -27,11 +27,11 @@ from tests.support.ml_backend import Backend
         ("500 in the middle", "answered 500.*CUDA"),
         ("too few", "99 results for 100 tasks"),
         ("nan", "score is nan"),
-        ("huge", "score is 1000"),
+        ("huge", "score is 10{58}…; expected"),
         ("unknown label", "unknown label 'tiger'"),
         ("no texts", r"answered 500: half a \?$"),
         ("no json", "not JSON"),
-        ("redirects", "answered 302"),
+        ("redirects", "answered 302$"),
         ("slow", "did not answer within"),
     ],
 )
@@ -49,7 +49,8 @@ def test_what_fails_leaves_the_champion_and_says_why(
         c.retrain()
 
     failed = Run.objects.filter(project=c.id, kind="retraining").latest("id")
-    assert failed.status == "failed" and "RemoteFailed" in failed.error and backend.url in failed.error
+    assert failed.status == "failed" and failed.error.startswith(("GET /", "POST /"))
+    assert backend.url in failed.error and "\n" not in failed.error and len(failed.error) < 200
     assert LiveModel.objects.get(project=c.id).learner_run == champion.id
     assert dict(Prediction.objects.filter(task__project=c.id).values_list("task_id", "posterior")) == before
     assert not PredictedChunk.objects.filter(run=failed).exists()
@@ -89,7 +90,7 @@ def test_one_that_is_down_and_one_without_an_address_fail_readably(campaign: Mak
     c = project(campaign, backend)
     set_remote_learner(project=c.project, url="http://127.0.0.1:1", username="", password=None)
     request_retraining(project_id=c.id)
-    with pytest.raises(RemoteFailed, match="GET /health of http://127.0.0.1:1: ConnectError"):
+    with pytest.raises(RemoteFailed, match="^GET /health of http://127.0.0.1:1: could not be reached: .*refused$"):
         c.retrain()
     RemoteLearner.objects.filter(project=c.id).delete()
     request_retraining(project_id=c.id)

@@ -60,7 +60,7 @@ function Manage({ user, project }) {
       </section>
       <section class="panel">
         <h2>Learner</h2>
-        <${Learning} path=${path} project=${value} runs=${runs.rows} onRequested=${refresh} />
+        <${Learning} path=${path} project=${value} runs=${runs.rows} current=${statistics.value?.learner?.run} onRequested=${refresh} />
       </section>
       <section class="panel">
         <h2>Invite people</h2>
