@@ -24,13 +24,19 @@ STEPS = 40
 ROUNDS = 3
 
 
-def consensus_to_learn(votes: Votes) -> Fit:
+def consensus_to_learn(votes: Votes, champion: Floats | None = None) -> Fit:
     """The consensus of people's votes that a learner is taught: that of `auto`, whatever label model publishes.
 
-    While most tasks have one vote, votes hardly tell who is right. A model without `auto`'s guards may then explain
-    whose votes lean to one label by putting nearly all tasks under it, and what is taught so says nothing else.
+    champion: f8[T, K], what the learner in force said of tasks before it saw their votes; rows of NaN where nothing. It
+    tells how good people are (Raykar et al.: Learning From Crowds, Journal of Machine Learning Research 11, 2010), and
+    no more: a task's posterior is that of its votes, under the confusions so found.
+
+    While most tasks have one vote, votes alone hardly tell who is right. A model without `auto`'s guards may then
+    explain whose votes lean to one label by putting nearly all tasks under it, and what is taught so says nothing else.
     """
-    return LABEL_MODELS[DEFAULT_LABEL_MODEL](votes)
+    if champion is None:
+        return LABEL_MODELS[DEFAULT_LABEL_MODEL](votes)
+    return fit_with_predictions(DEFAULT_LABEL_MODEL, votes, None, champion)
 
 
 def fit_weight(out_of_fold: Floats, posterior_from_votes: Floats, label_prior: Floats) -> float:

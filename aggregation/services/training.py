@@ -23,7 +23,7 @@ from aggregation.models import Run, RunStage
 from aggregation.services.artefacts import HeldOut, save_artefact
 from aggregation.services.auditing import is_audited
 from aggregation.services.champion import challenge_champion, stored_predictions
-from aggregation.services.fitting import Loaded, fit_label_model, load_votes
+from aggregation.services.fitting import Loaded, fit_label_model, load_votes, with_predictions
 from aggregation.services.forecasting import learning_curve
 from aggregation.services.runs import checkpoint
 from projects.models import Learner, Project, Task
@@ -104,7 +104,17 @@ def _load(project: Project, run: Run) -> Taught:
     )
     if not len(voted):
         raise ValueError("There are no votes to learn from yet.")
-    return Taught(loaded, consensus_to_learn(loaded.votes), voted)
+    return Taught(loaded, _consensus_to_learn(project, loaded, voted), voted)
+
+
+def _consensus_to_learn(project: Project, loaded: Loaded, voted: NDArray[np.intp]) -> Fit:
+    """From the votes of all tasks, and what the champion said of those that teach: of audits it must learn nothing."""
+    said = with_predictions(project=project, loaded=loaded).predictions
+    if said is None:
+        return consensus_to_learn(loaded.votes)
+    champion = np.full_like(said, np.nan)
+    champion[voted] = said[voted]
+    return consensus_to_learn(loaded.votes, champion)
 
 
 def _here(project: Project, taught: Taught) -> tuple[Taught, bytes, Floats, dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 
 from aggregation.core.label_models import HEED_TASK_PRIORS, LABEL_MODELS
 from aggregation.core.live import task_prior, with_prior
-from aggregation.core.prediction import MAX_WEIGHT, fit_weight, fit_with_predictions, weigh
+from aggregation.core.prediction import MAX_WEIGHT, consensus_to_learn, fit_weight, fit_with_predictions, weigh
 from aggregation.core.votes import Votes
 
 PRIOR = np.array([0.5, 0.3, 0.2])
@@ -140,3 +140,32 @@ def test_a_model_that_heeds_no_priors_still_weighs_predictions():
 def test_a_task_prior_that_is_none_is_refused(prior, complaint):
     with pytest.raises(ValueError, match=complaint):
         Votes(np.array([0, 1, 2]), np.array([0, 0, 0]), np.array([0, 1, 0]), 3, 1, 2, prior)
+
+
+def uneven_crowd(tasks=1500, seed=0):
+    """One vote on each task, of ten people right with 0.95 or of ten who guess, on three labels; and predictions."""
+    random = np.random.default_rng(seed)
+    truth, annotator = random.integers(0, 3, tasks), random.integers(0, 20, tasks)
+    right = random.random(tasks) < np.where(annotator < 10, 0.95, 1 / 3)
+    label = np.where(right, truth, (truth + random.integers(1, 3, tasks)) % 3)
+    says = np.where(random.random(tasks) < 0.7, truth, random.integers(0, 3, tasks))
+    predictions = np.where(np.arange(3) == says[:, None], 0.8, 0.1)
+    return Votes(np.arange(tasks), annotator, label, tasks, 20, 3), predictions, annotator < 10
+
+
+def test_a_champion_tells_those_who_teach_the_next_learner_from_those_who_guess():
+    votes, champion, good = uneven_crowd()
+    sure, alone = (consensus_to_learn(votes, said).posterior.max(axis=1) for said in (champion, None))
+    assert sure[good].mean() > 0.75 and sure[~good].mean() < 0.45
+    assert sure[good].mean() - sure[~good].mean() > alone[good].mean() - alone[~good].mean() + 0.3
+
+
+def test_a_champions_word_on_a_task_is_not_taught_to_the_next_learner():
+    votes, champion, good = uneven_crowd()
+    consensus = consensus_to_learn(votes, champion)
+    for task in (0, 1, 2):
+        other = champion.copy()
+        other[task] = np.roll(champion[task], 1)
+        changed = consensus_to_learn(votes, other)
+        np.testing.assert_allclose(changed.posterior[task], consensus.posterior[task], atol=0.03)
+    assert (consensus.posterior.argmax(axis=1) == votes.label)[good].all(), "one vote is all that speaks on a task"

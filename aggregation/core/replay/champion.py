@@ -33,7 +33,8 @@ class Champion:
         tasks = np.flatnonzero(voted)
         if self.teach is None or not len(tasks):
             return False
-        consensus = consensus_to_learn(votes)
+        said = self.prediction
+        consensus = consensus_to_learn(votes, None if said is None else np.where(voted[:, None], said, np.nan))
         posterior = consensus.posterior[tasks]
         held_out, everywhere = self.teach(tasks, posterior, 0)
         read = np.isfinite(held_out).all(axis=1)
