@@ -39,8 +39,11 @@ def suggest(*, project: Project, leases: Sequence[Lease]) -> list[Lease]:
 
 
 def _decision(project: Project, weight: float, audits: bool, stored: Any) -> tuple[int | None, bool]:
-    """What the machine says of the task, if it is sure enough; and whether it is shown: never where it is audited."""
-    if stored is None or project.confirm_above is None:
+    """What the machine says of the task, if it is sure enough; and whether it is shown: never where it is audited.
+
+    A prediction of no weight says the same of all labels: nothing, however low the bar.
+    """
+    if stored is None or project.confirm_above is None or weight <= 0:
         return None, False
     said = sharpened(live.decode_posterior(stored, len(project.labels)), weight)
     if said.max() < project.confirm_above:

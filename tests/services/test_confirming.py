@@ -158,3 +158,13 @@ def test_votes_keep_what_was_shown_when_nothing_is_shown_any_more(
     c.refit()
     assert ConfirmConfusion.objects.filter(project=c.project).exists()
     assert_state_is_fresh(c.project)
+
+
+def test_a_machine_of_no_weight_suggests_nothing_however_low_the_bar(
+    campaign: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    c = confirmed(campaign, confirm_above=0.5)
+    LiveModel.objects.filter(project=c.project).update(prediction_weight=0.0)
+    always(monkeypatch, 0.5)
+    assert {lease.suggestion for lease in leases(c).values()} == {None}
+    assert not Assignment.objects.filter(project=c.project).exclude(suggestion=None).exists()
