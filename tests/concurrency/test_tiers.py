@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aggregation import tier_queries
 from aggregation.models import Auditing, Certificate, Consensus, Run, Scored
 from aggregation.services import alone as services_alone
 from aggregation.services import handover
@@ -98,6 +99,17 @@ def test_no_label_of_the_machine_survives_a_revocation_that_comes_meanwhile(camp
     assert {answer.status for each in given for answer in each} == {"answered", "asked"}
     assert not alone(c) and not published(c)
     assert Certificate.objects.get(project=c.project, kind="revoked").reason == "Audits found it wrong."
+
+
+def test_a_revocation_waits_for_labels_that_are_being_given(campaign: Make) -> None:
+    c = certified(campaign)
+    with other_connection() as somebody, other_connection(autocommit=True) as observer:
+        somebody.execute(tier_queries.CERTIFICATE_IN_FORCE, {"project": c.id})
+        with beside(lambda: _conclude(c.project, Finding(None, None, "Audits found it wrong.", {}))):
+            wait_until_blocked_by(somebody, observer)
+            assert Certificate.objects.get(project=c.project).ended_at is None, "whoever gives labels sees it in force"
+            somebody.rollback()
+    assert Certificate.objects.filter(project=c.project, kind="revoked").exists()
 
 
 def test_an_experts_answer_that_comes_while_the_machine_relabels_is_not_overwritten(
