@@ -65,11 +65,8 @@ def _is_replacing(project_id: int) -> bool:
 
 
 def _look(project: Project, auditing: Auditing) -> dict[str, Any]:
-    model = LiveModel.objects.get(project=project)
-    run = model.learner_run
-    # The scale of a plan's thresholds stays as it was: refits go on measuring how sure the machine should be.
-    plan = auditing.plan if auditing.learner_run == run else None
-    sharpness = model.prediction_weight if plan is None else auditing.sharpness
+    run = LiveModel.objects.values_list("learner_run", flat=True).get(project=project)
+    sharpness = _sharpness(auditing, run)
     if run is None or sharpness <= 0:
         said = "There is no learner" if run is None else "The learner knows no more than the label prior"
         _conclude(project, Finding(None, None, f"{said}."))
@@ -87,6 +84,17 @@ def _look(project: Project, auditing: Auditing) -> dict[str, Any]:
         "audits": finding.figures,
         "says": finding.reason,
     }
+
+
+def _sharpness(auditing: Auditing, run: int | None) -> float:
+    """How sure the learner of a run should be, as its training measured; refits go on measuring, with audits, too.
+
+    The scale of a plan's thresholds stays as it was.
+    """
+    if auditing.plan is not None and auditing.learner_run == run:
+        return auditing.sharpness
+    trained = None if run is None else Run.objects.filter(id=run).first()
+    return 0.0 if trained is None else trained.metrics.get("prediction_weight", 0.0)
 
 
 def _tiers(part: Part, auditing: Auditing, certificate: InForce | None, pool: Pool | None) -> dict[str, int]:

@@ -34,8 +34,10 @@ class Weak:
         self.label = (cat < 0.5).astype(int)
         self.right = random.random(TASKS) < np.maximum(cat, 1 - cat)
         self.lot = random.random(TASKS)
-        self.run = Run.objects.create(project=self.c.project, kind="retraining", status="done")
-        LiveModel.objects.filter(project=self.c.project).update(learner_run=self.run.id, prediction_weight=1.0)
+        self.run = Run.objects.create(
+            project=self.c.project, kind="retraining", status="done", metrics={"prediction_weight": 1.0}
+        )
+        LiveModel.objects.filter(project=self.c.project).update(learner_run=self.run.id)
         said = [[p, 1 - p] for p in cat.tolist()]
         rows = zip(self.ids.tolist(), said, strict=True)
         Prediction.objects.bulk_create([Prediction(task_id=t, posterior=p, run=self.run.id) for t, p in rows])
