@@ -184,7 +184,7 @@ class Auditing(models.Model):
 
     project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="auditing")
     learner_run = models.BigIntegerField(null=True)  # whose learner the plan is for
-    champions = models.IntegerField(default=0)  # plans so far: each has its part of alpha
+    champions = models.IntegerField(default=0)  # plans so far, and the truth of votes: each has its part of alpha
     # core.tiers.ThresholdPlan, and the shares of tasks at or above each threshold that were drawn, and answered in turn
     plan = models.JSONField(null=True)
     scored_run = models.BigIntegerField(null=True)  # whose predictions `Scored` holds, all of them

@@ -4,7 +4,8 @@
 # once the manager wants fewer errors or more confidence, nor of a learner that is in force no more, whatever may still
 # be stored of what it said. Constraint certificate_one_in_force.
 CERTIFICATE_IN_FORCE = """
-SELECT c.id, c.learner_run_id, c.threshold, (c.figures->>'sharpness')::float8, c.before_task
+SELECT c.id, c.learner_run_id, c.threshold, (c.figures->>'sharpness')::float8, c.before_task,
+       coalesce((c.figures->>'first')::bigint, 0)
 FROM aggregation_certificate c
 JOIN projects_project p ON p.id = c.project_id
 JOIN projects_livemodel m ON m.project_id = c.project_id
@@ -92,9 +93,16 @@ LEFT JOIN projects_gold g ON g.task_id = z.task_id
 LEFT JOIN projects_audit d ON d.task_id = z.task_id
 WHERE z.project_id = %(project)s AND z.run = %(run)s
 """
+# Nobody who draws may pass over what others count: no task that experts have dealt with, nor one of which people were
+# shown what the machine says, whose late votes would be no audit.
 _FREE = """
 z.task_id >= %(first)s AND NOT z.taught AND s.votes = 0 AND s.leases = 0 AND (s.retired IS NULL OR s.retired = 'auto')
 AND g.task_id IS NULL AND d.task_id IS NULL
+AND NOT EXISTS (SELECT FROM projects_review r WHERE r.task_id = z.task_id)
+AND (%(confirmed)s AND z.task_id IN (
+    SELECT a.task_id FROM projects_member m JOIN projects_assignment a ON a.annotator_id = m.id
+    WHERE m.project_id = %(project)s AND a.shown
+)) IS NOT TRUE
 """
 
 # Of all tasks that the champion has scored, by how many thresholds they are at or above: those free for it to label,
@@ -125,8 +133,6 @@ WITH mine AS (
     SELECT z.task_id, z.lot, (%(shares)s::float8[])[width_bucket(z.score, %(thresholds)s::float8[])] AS share
     {_SCORED} AND {_FREE} AND z.lot < %(most)s AND (%(tasks)s::bigint[] IS NULL OR z.task_id = ANY(%(tasks)s))
       AND z.lot < (%(shares)s::float8[])[width_bucket(z.score, %(thresholds)s::float8[])]
-      AND NOT EXISTS (SELECT FROM projects_review r WHERE r.task_id = z.task_id)
-      AND NOT EXISTS (SELECT FROM projects_assignment a WHERE a.task_id = z.task_id AND a.shown)
     ORDER BY z.task_id FOR UPDATE OF s SKIP LOCKED
 )
 INSERT INTO projects_audit (task_id, project_id, probability, run, drawn_at)
@@ -158,7 +164,8 @@ JOIN projects_taskstate s ON s.task_id = t.id
 LEFT JOIN aggregation_consensus c ON c.task_id = t.id
 LEFT JOIN LATERAL (
     SELECT z.label,
-           z.run = %(run)s::bigint AND z.score >= %(threshold)s::float8 AND z.task_id < %(before)s::bigint AS covered
+           z.run = %(run)s::bigint AND z.score >= %(threshold)s::float8 AND z.task_id < %(before)s::bigint
+           AND z.task_id >= %(first)s::bigint AS covered
     FROM aggregation_scored z WHERE z.task_id = t.id
 ) AS z ON true
 WHERE t.project_id = %(project)s AND s.retired = 'auto' AND s.votes = 0

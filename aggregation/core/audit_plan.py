@@ -22,28 +22,36 @@ FOUND = np.geomspace(1.0, 1e5, 150)
 MOST_EXPOSED = 36.0
 
 
-def audit_goal(evidence: Evidence, plan: ThresholdPlan, budget: int, certified: int = 0) -> int | None:
-    """The row of the lowest threshold that `budget` more audits may well certify; None if none is left to be certified.
+def audit_goal(
+    evidence: Evidence, plan: ThresholdPlan, budget: int, certified: int = 0, truth_error: float = 0.0
+) -> int | None:
+    """The row of the lowest threshold that `budget` more audits may well certify; None if none is left to be certified,
+    or if audits whose truth is wrong so often, 0..1, certify nothing.
 
     certified: how many thresholds are already. While there are none, that which comes nearest.
     """
-    if certified >= len(plan.threshold):
+    if certified >= len(plan.threshold) or truth_error >= plan.max_error:
         return None
-    cost = audits_to_certify(evidence, plan)
+    cost = audits_to_certify(evidence, plan, truth_error)
     within = np.flatnonzero(cost[certified:] <= budget)
     if len(within):
         return certified + int(within[-1])
     return None if certified else int(cost.argmin())
 
 
-def audits_to_certify(evidence: Evidence, plan: ThresholdPlan) -> Floats:
-    """How many more audits are likely to certify each threshold, f8[G]: inf if its error seems too high."""
-    size = np.diff(evidence.tasks, prepend=0)
+def audits_to_certify(evidence: Evidence, plan: ThresholdPlan, truth_error: float = 0.0) -> Floats:
+    """How many more audits are likely to certify each threshold, f8[G]: inf if its error seems too high.
+
+    truth_error: as in `certified_threshold`; audits have to show that much less than the error allowed.
+    """
+    size, allowed = np.diff(evidence.tasks, prepend=0), plan.max_error - truth_error
+    if allowed <= 0:
+        return np.full(len(size), np.inf)
     level = np.zeros(len(size))
     for start, part in plan.sequences.items():
         level[start:] = np.maximum(level[start:], part * plan.alpha)
-    needed = _null_needed(_error(evidence, plan) / plan.max_error, level)
-    needed /= plan.max_error * np.maximum(evidence.tasks, 1)
+    needed = _null_needed(_error(evidence, plan) / allowed, level)
+    needed /= allowed * np.maximum(evidence.tasks, 1)
     drawn = -np.expm1(-np.tril(np.maximum(needed[:, None] - _exposure(evidence.share), 0.0)))
     return np.asarray(np.where(np.isfinite(needed), drawn @ size, np.inf))
 
@@ -82,9 +90,9 @@ class Outlook:
     error: float
 
 
-def outlook(evidence: Evidence, plan: ThresholdPlan) -> Outlook:
+def outlook(evidence: Evidence, plan: ThresholdPlan, truth_error: float = 0.0) -> Outlook:
     """A forecast of the first certificate by the bound itself, at the error that scores promise and audits correct."""
-    cost, error = audits_to_certify(evidence, plan), _error(evidence, plan)
+    cost, error = audits_to_certify(evidence, plan, truth_error), _error(evidence, plan)
     if not np.isfinite(cost).any():
         return Outlook(None, float(min(error.min(), 1.0)))
     nearest = int(cost.argmin())

@@ -25,8 +25,8 @@ class Audits:
     """All n audits ever drawn, of labels that the present champion gives, by id.
 
     score, lot: f8[n]. right: bool[n], whether its label is known to be right. answered: bool[n], whether that is known.
-    late: bool[n], waited for patiently. doubt: f8[n], the chance that the truth taken is another. reviewed: bool[n], by
-    an expert. votes: int[n]. open: bool[n], whether people may answer.
+    late: bool[n], waited for patiently. reviewed: bool[n], by an expert. votes: int[n]. open: bool[n], whether people
+    may answer. limit: 0..1, the share of tasks of which votes alone make something else than the truth at most.
     """
 
     ids: Ids
@@ -35,15 +35,16 @@ class Audits:
     right: Bools
     answered: Bools
     late: Bools
-    doubt: Floats
     reviewed: Bools
     votes: Ids
     open: Bools
+    limit: float
 
     def before(self, task: int) -> Audits:
         """Those alone of tasks before this one."""
         kept = self.ids < task
-        return replace(self, **{each.name: getattr(self, each.name)[kept] for each in fields(self)})
+        columns = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "limit"}
+        return replace(self, **{name: column[kept] for name, column in columns.items()})
 
     @property
     def decided(self) -> Bools:
@@ -61,9 +62,9 @@ class Audits:
         return share_of_like(self.score, share, plan)
 
     def waiting(self, share: Floats, drawn: Floats, plan: ThresholdPlan) -> Floats:
-        """The lots of those drawn beyond this share that nobody has answered."""
+        """The lots of those drawn beyond this share that wait for people."""
         beyond = self.lot >= self.share_of_like(share, plan)
-        return self.lot[~self.answered & beyond & (self.lot < self.share_of_like(drawn, plan))]
+        return self.lot[~self.decided & beyond & (self.lot < self.share_of_like(drawn, plan))]
 
     def settled(self, share: Floats, plan: ThresholdPlan) -> int:
         """The first task that tells nothing yet, being an audit at this share that waits for people; ALWAYS if none is.
@@ -81,8 +82,9 @@ class Audits:
         return ScoredAudits(self.score[which], self.right[which], self.lot[which])
 
     def truth_error(self, which: Bools) -> float:
-        """How often what these take to be true is not."""
-        return float(self.doubt[which].sum() / max(int(which.sum()), 1))
+        """How often what these take to be true is not, at most: experts' answers are, whichever audits they chose."""
+        by_votes = int((which & self.answered & ~self.reviewed).sum())
+        return min(self.limit, by_votes / max(int(which.sum()), 1))
 
     def watched(self, *, after: int, threshold: float, share: float) -> tuple[Ids, Bools]:
         """Tasks that came after this one, up to the first not decided, and whether their labels were right.
@@ -141,15 +143,15 @@ class Progress:
 
 
 def shares_to_draw(
-    audits: Audits, evidence: Evidence, plan: ThresholdPlan, so_far: Progress, certified: int
+    audits: Audits, evidence: Evidence, plan: ThresholdPlan, so_far: Progress, certified: int, truth_error: float
 ) -> Floats | None:
     """The shares to draw by next, f8[G]; None while people have audits to answer, or where more would certify nothing
-    more. certified: how many of the plan's thresholds are."""
+    more. certified: how many of the plan's thresholds are. truth_error: as in `tiers.certify`."""
     answered = so_far.answered
     if (answered < so_far.drawn).any() or (audits.votes > 0).sum() > max(AT_WORK, PART * so_far.voted):
         return None
     left = affordable(audits, plan, so_far)
-    goal = audit_goal(evidence, plan, left, certified) if left > 0 else None
+    goal = audit_goal(evidence, plan, left, certified, truth_error) if left > 0 else None
     if goal is None or not evidence.tasks[goal]:
         return None
     # Evidence is of settled tasks alone, the share of all.

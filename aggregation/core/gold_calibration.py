@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aggregation.core import live
 from aggregation.core.calibration import ENOUGH_GOLD, Calibration, cross_fit, drawn, gold_tasks
@@ -20,11 +21,15 @@ SEED = 0
 @dataclass(frozen=True, eq=False)
 class Lesson:
     """What to calibrate by, of n tasks with gold: their posteriors f8[n, K] by a label model that does not know their
-    own gold, their votes for each label f8[n, K], and their gold int32[n]."""
+    own gold, their votes for each label f8[n, K], and their gold int32[n].
+
+    right: bool[n], whether the winning label by votes alone, without predictions, is the gold.
+    """
 
     posterior: Floats
     counts: Floats
     gold: Ints
+    right: NDArray[np.bool_]
 
 
 def lesson(
@@ -45,18 +50,21 @@ def lesson(
         return None
     fewer = thinned(votes, gold)
     other_gold = np.where(random_gold < 0, gold, np.int32(-1))
+    right = np.zeros(len(known), dtype=np.bool_)
 
     def posterior_of(told: Ints) -> Floats:
         if told is random_gold:  # with all gold told, no row of it is used
             return np.zeros((votes.n_tasks, votes.n_labels))
         fitted = fit(fewer, np.where(told < 0, other_gold, told))
+        untold = told[known] < 0
+        right[untold] = fitted.posterior[known[untold]].argmax(axis=1) == random_gold[known[untold]]
         posterior = fitted.posterior.copy()
         asked = priors(fitted.label_prior, known)
         posterior[known] = live.with_prior(posterior[known], fitted.label_prior, asked)
         return posterior
 
     posterior = cross_fit(posterior_of, random_gold, seed=SEED)
-    return Lesson(posterior[known], fewer.per_task()[known], random_gold[known])
+    return Lesson(posterior[known], fewer.per_task()[known], random_gold[known], right)
 
 
 def believed(calibration: Calibration | None, posterior: Floats, counts: Floats) -> Floats:

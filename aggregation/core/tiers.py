@@ -35,7 +35,8 @@ fixed pool or a stream that doesn't change; what a stream that drifts does is me
 to begin depends on how true the scores are: three sequences, from a strict, a middle and a lax threshold, share alpha.
 
 **Audit truth.** If it is a consensus that is itself wrong at most at the rate d, the machine is wrong at most d more
-often than it disagrees with it: `truth_error` is added to the bound.
+often than it disagrees with it: `truth_error` is added to the bound. `aggregation.core.audit_truth` says how large it
+is by gold, with its part of alpha.
 
 What to audit next is said by `aggregation.core.audit_plan`, and whether labels in force have become worse since by
 `aggregation.core.drift`.

@@ -23,21 +23,23 @@ CHUNK = 1000
 
 @dataclass(frozen=True)
 class InForce:
-    """The certificate on which the machine answers alone: of which retraining's learner, from which score, and before
-    which task it has not become worse (None: all)."""
+    """The certificate on which the machine answers alone: of which retraining's learner, from which score, before which
+    task it has not become worse (None: all), and from which task on it is certified."""
 
     id: int
     run: int
     threshold: float
     sharpness: float
     before: int | None = None
+    first: int = 0
 
     def says(self, prediction: Floats) -> Floats:
         """What the machine makes of a prediction f8[K], or f8[n, K]."""
         return sharpened(prediction, self.sharpness)
 
     def covers(self, task: int, run: int | None, said: Floats) -> bool:
-        return run == self.run and float(said.max()) >= self.threshold and (self.before is None or task < self.before)
+        mine = self.first <= task < (ALWAYS if self.before is None else self.before)
+        return mine and run == self.run and float(said.max()) >= self.threshold
 
 
 def in_force(project: Project) -> InForce | None:
@@ -90,8 +92,7 @@ def take_back_all(*, project: Project, certificate: InForce | None) -> int:
 
     Where it covers the task with another label, that is published.
     """
-    run, threshold, before = (None, None, None) if certificate is None else _terms(certificate)
-    asked = {"project": project.id, "run": run, "threshold": threshold, "before": before}
+    asked = {"project": project.id, **_terms(certificate)}
     rows, taken = fetch(tier_queries.NOT_COVERED, **asked), 0
     for start in range(0, len(rows), CHUNK):
         some = rows[start : start + CHUNK]
@@ -103,5 +104,13 @@ def take_back_all(*, project: Project, certificate: InForce | None) -> int:
     return taken
 
 
-def _terms(certificate: InForce) -> tuple[int, float, int]:
-    return certificate.run, certificate.threshold, ALWAYS if certificate.before is None else certificate.before
+def _terms(certificate: InForce | None) -> dict[str, float | None]:
+    if certificate is None:
+        return dict.fromkeys(("run", "threshold", "first", "before"))
+    before = ALWAYS if certificate.before is None else certificate.before
+    return {
+        "run": certificate.run,
+        "threshold": certificate.threshold,
+        "first": certificate.first,
+        "before": before,
+    }

@@ -45,10 +45,11 @@ def draw(
     or was shown the machine's answer of is none: the machine won't label it, either. One that the machine has labelled
     is taken back. Gives the ids; those drawn before are not among them.
     """
-    asked = {"project": project.id, "run": run, "first": first, "tasks": None if task_ids is None else list(task_ids)}
+    asked = {"project": project.id, "run": run, "first": first, "confirmed": project.has_confirmed}
     # From the lowest threshold up, as width_bucket counts them.
     wanted = {"thresholds": plan.threshold[::-1].tolist(), "shares": share[::-1].tolist(), "most": float(share.max())}
     with transaction.atomic():
-        drawn = [id_ for (id_,) in fetch(tier_queries.DRAW_AUDITS, **asked, **wanted)]
+        among = None if task_ids is None else list(task_ids)
+        drawn = [id_ for (id_,) in fetch(tier_queries.DRAW_AUDITS, tasks=among, **asked, **wanted)]
         fetch(tier_queries.REOPEN, tasks=drawn)
     return drawn

@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 
 from aggregation import tier_queries
 from aggregation.core.audits import Audits
-from aggregation.core.votes import Floats
 from aggregation.services.scoring import Part
 from projects.models import AUDIT_PRIORITY, Project
 from projects.queries import fetch
-from projects.services.live_model import live_model
 from projects.services.recompute import reading, summarise_rows
 
 Ints = NDArray[np.int64]
@@ -26,15 +24,17 @@ FEW = 1000
 PATIENCE = timedelta(days=1)
 
 
-def read_audits(part: Part) -> Audits:
-    """Truth is an expert's answer, or else what people's votes alone make of the task, as far as gold has shown how
-    often that is right."""
+def read_audits(part: Part, limit: float | None) -> Audits:
+    """Truth is an expert's answer; or else what people's votes alone make of the task, once gold has shown how often
+    that is wrong at most: the limit."""
     rows = fetch(tier_queries.AUDITS, patience=PATIENCE, **part.asked)
     ids, score, label, lot, late, votes, retired, known = zip(*rows, strict=True) if rows else ((),) * 8
     reasons = np.array([reason or "" for reason in retired], dtype=np.str_)
     reviewed, is_open, broken = np.array(known, np.int64) >= 0, reasons == "", reasons == "flagged"
     by_votes = np.asarray(~reviewed & ~is_open & ~broken & (np.array(votes, np.int64) > 0))
-    truth, doubt = _truth(part.project, np.array(ids, np.int64), np.array(known, np.int64), by_votes)
+    truth = np.array(known, np.int64)
+    if limit is not None:
+        truth[by_votes] = labels_of_votes(part.project, np.array(ids, np.int64)[by_votes])
     return Audits(
         ids=np.array(ids, np.int64),
         score=np.array(score, np.float64),
@@ -42,35 +42,27 @@ def read_audits(part: Part) -> Audits:
         right=(truth == np.array(label, np.int64)) & (truth >= 0),
         answered=np.asarray((truth >= 0) | broken),
         late=np.array(late, np.bool_),
-        doubt=doubt,
         reviewed=reviewed,
         votes=np.array(votes, np.int64),
         open=is_open,
+        limit=1.0 if limit is None else limit,
     )
 
 
-def _truth(project: Project, ids: Ints, known: Ints, by_votes: Bools) -> tuple[Ints, Floats]:
-    """The true label of these tasks, int[n], -1 where it is not known; and the chance that it is another, f8[n]."""
-    truth, doubt = known.copy(), np.zeros(len(ids))
-    calibrated = live_model(project_id=project.id).calibration is not None
-    rows = np.flatnonzero(by_votes) if calibrated else np.empty(0, np.int64)
-    for start in range(0, len(rows), FEW):
-        some = rows[start : start + FEW]
-        label, confidence = consensus_of_votes(project, ids[some])
-        truth[some], doubt[some] = label, 1.0 - confidence
-    return truth, doubt
+def labels_of_votes(project: Project, task_ids: Ints) -> Ints:
+    """What people's votes alone make of tasks, int64[n]: the machine has no part in it."""
+    parts = [_labels_of_votes(project, task_ids[start : start + FEW]) for start in range(0, len(task_ids), FEW)]
+    return np.concatenate([np.empty(0, np.int64), *parts])
 
 
-def consensus_of_votes(project: Project, task_ids: Ints) -> tuple[Ints, Floats]:
-    """What people's votes alone make of tasks, int64[n] and f8[n]: the machine has no part in it."""
+def _labels_of_votes(project: Project, task_ids: Ints) -> Ints:
     with transaction.atomic(), connection.cursor() as cursor:
         # One snapshot: votes and live model belong together, so that they are not read again with predictions.
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
         rows = fetch(reading(project), tasks=task_ids.tolist())
         found, _ = summarise_rows(project=project, rows=[(*row[:5], None, *row[6:]) for row in rows])
-    place = {id_: row for row, id_ in enumerate(found.ids)}
-    order = [place[id_] for id_ in task_ids.tolist()]
-    return found.label[order].astype(np.int64), found.confidence[order]
+    label = dict(zip(found.ids, found.label.tolist(), strict=True))
+    return np.array([label[id_] for id_ in task_ids.tolist()], dtype=np.int64)
 
 
 def ask(audits: Audits) -> int:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from aggregation.core.calibration import calibrate
 from aggregation.core.calibration_report import cross_validate
 from aggregation.core.fit import Fit
@@ -21,7 +24,7 @@ def learn_calibration(*, project: Project, loaded: Loaded, fit: Fit) -> tuple[di
     """A calibration as the live model stores it, and its report as its run keeps it; neither with too little gold.
 
     Learnt on posteriors as they are published, predictions worked in, of tasks whose own gold is not known to the fit
-    and that have no more votes than others.
+    and that have no more votes than others. With it, for audits, of how many of these votes alone make something else.
     """
 
     def fitted(votes: Votes, gold: Ints) -> Fit:
@@ -39,7 +42,19 @@ def learn_calibration(*, project: Project, loaded: Loaded, fit: Fit) -> tuple[di
     learnt_from = found.posterior, found.counts, found.gold
     calibration, report = calibrate(*learnt_from), cross_validate(*learnt_from)
     stored = calibration.as_json() | {"ece": report.ece, "ece_interval": report.ece_interval}
+    stored["votes_alone"] = {"gold": len(found.right), "wrong": np.flatnonzero(~found.right).tolist()}
     return stored, asdict(report)
+
+
+def votes_alone(calibration: dict[str, Any] | None) -> NDArray[np.bool_] | None:
+    """Whether the consensus of votes alone was what gold says, bool[n] in the order of tasks; None where too little
+    gold tells. calibration: as a live model keeps it."""
+    found = (calibration or {}).get("votes_alone")
+    if found is None:
+        return None
+    right = np.ones(found["gold"], dtype=np.bool_)
+    right[found["wrong"]] = False
+    return right
 
 
 def says(calibration: dict[str, Any] | None) -> str:

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from aggregation.core.audit_plan import answered_share, outlook
-from aggregation.core.audits import Audits, Issued, Progress, affordable, shares_to_draw, still_certified
+from aggregation.core.audits import Audits, Progress, affordable, shares_to_draw
 from aggregation.core.drift import watch
-from aggregation.core.tiers import CertifiedThreshold, Evidence, certify, evidence_of
 from aggregation.core.votes import Floats
 from aggregation.models import Auditing, Certificate, CertificateKind
 from aggregation.services.audits import ask, read_audits
 from aggregation.services.drawing import Drawing, plan_for, wishes_of
-from aggregation.services.scoring import Part, Pool, count_pool
+from aggregation.services.earlier import certified_for_all
+from aggregation.services.evidence import Seen, held_still, see
+from aggregation.services.scoring import NEVER, Part, Pool, count_pool
 from aggregation.services.words import become_worse, certified, not_certified
 from projects.models import Learner, Project
 
@@ -50,10 +49,11 @@ def find(part: Part, auditing: Auditing) -> Finding:
         return Finding(None, None, "There is no task that the machine could answer alone.")
     current = _certificate(part, auditing)
     drawing = Drawing(part, auditing, plan)
+    limit = drawing.truth_limit()
     if drawing.drifted is not None:
-        return _of_before(drawing, read_audits(part), current, LEARN_FIRST)
+        return _of_before(drawing, current, LEARN_FIRST)
     drawing.go_on()
-    audits = read_audits(part)
+    audits = read_audits(part, limit)
     if current is not None and (worse := _become_worse(drawing, audits, current)) is not None:
         return worse
     return _certify(drawing, audits, current)
@@ -75,65 +75,39 @@ def _certificate(part: Part, auditing: Auditing) -> Certificate | None:
     return current if {"error": current.error, "confidence": current.confidence} == wishes_of(part.project) else None
 
 
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """All that a look at audits has found: of the pool's tasks, those before this one are settled."""
-
-    pool: Pool
-    settled: int
-    audits: Audits
-    counted: np.ndarray[Any, np.dtype[np.bool_]]
-    evidence: Evidence
-    truth_error: float
-    found: CertifiedThreshold
-
-
-def _see(drawing: Drawing, part: Part, pool: Pool, audits: Audits, held: float | None = None) -> Seen:
-    plan, share = drawing.plan, drawing.answered
-    counted, settled = audits.counted(share, plan), audits.settled(share, plan)
-    known = pool if settled >= part.before else count_pool(replace(part, before=settled), plan)
-    evidence = evidence_of(audits.scored(counted), known.tasks, share, plan)
-    error = min(audits.truth_error(counted), 1.0)
-    return Seen(pool, settled, audits, counted, evidence, error, certify(evidence, plan, error, held))
-
-
 def _certify(drawing: Drawing, audits: Audits, current: Certificate | None) -> Finding:
     """Look, and draw what certifies most, until there is something to answer.
 
     To a new champion the audits of those before are known answers: its share passes them at once.
     """
     part, plan = drawing.part, drawing.plan
-    pool, held = count_pool(part, plan), _held(drawing, audits, current)
+    pool, held = count_pool(part, plan), held_still(drawing, audits, current)
     while True:
         waiting = audits.waiting(drawing.answered, drawing.drawn, plan)
         drawing.note(answered=answered_share(drawing.answered, drawing.drawn, waiting).tolist())
-        seen = _see(drawing, part, pool, audits, held)
+        seen = see(drawing, part, pool, audits, held)
         held, share = seen.found.threshold, _next(drawing, seen)
         if share is None:
             break
         drawing.note(drawn=share.tolist())
         if drawing.go_on():
-            pool, audits = count_pool(part, plan), read_audits(part)
-    figures = _figures(drawing, seen) | {"asked": ask(audits)}
+            pool, audits = count_pool(part, plan), read_audits(part, drawing.truth_limit())
+    figures = _figures(drawing, seen) | {"asked": ask(audits), "first": part.first}
     if seen.found.threshold is None:
+        drawing.note(watched=None)
         return Finding(part.run, None, not_certified(part.project, figures), figures, pool=pool)
+    if drawing.watched is None:
+        drawing.note(watched=figures["newest"])
+    if part.first > NEVER and (everything := certified_for_all(drawing, seen, seen.found.threshold, current)):
+        figures |= {"all": everything, "first": NEVER}
     return Finding(part.run, seen.found.threshold, certified(part.project, figures), figures, pool=pool)
-
-
-def _held(drawing: Drawing, audits: Audits, current: Certificate | None) -> float | None:
-    """The threshold in force, if it stays so."""
-    if current is None:
-        return None
-    then = {name: current.figures[name] for name in ("newest", "share", "wrong", "bound", "truth_error")}
-    error = audits.truth_error(audits.counted(drawing.answered, drawing.plan))
-    issued = Issued(threshold=current.threshold, max_error=current.error, **then)
-    return current.threshold if still_certified(issued, audits, error) else None
 
 
 def _next(drawing: Drawing, seen: Seen) -> Floats | None:
     """The shares to draw by next, if any."""
     certified = drawing.plan.row(seen.found.threshold)
-    return shares_to_draw(seen.audits, seen.evidence, drawing.plan, _progress(drawing, seen), certified)
+    so_far = _progress(drawing, seen)
+    return shares_to_draw(seen.audits, seen.evidence, drawing.plan, so_far, certified, seen.truth_error)
 
 
 def _progress(drawing: Drawing, seen: Seen) -> Progress:
@@ -142,9 +116,13 @@ def _progress(drawing: Drawing, seen: Seen) -> Progress:
 
 
 def _become_worse(drawing: Drawing, audits: Audits, current: Certificate) -> Finding | None:
-    """Whether labels made since the certificate was issued are too often wrong: this learner labels no more."""
+    """Whether labels made since the first certificate was issued are too often wrong: this learner labels no more.
+
+    Evidence goes on where another threshold is certified: that may be because the machine is becoming worse.
+    """
     share = float(drawing.answered[drawing.plan.row(current.threshold) - 1])
-    ids, right = audits.watched(after=current.figures["newest"], threshold=current.threshold, share=share)
+    after = current.figures["newest"] if drawing.watched is None else drawing.watched
+    ids, right = audits.watched(after=after, threshold=current.threshold, share=share)
     error = audits.truth_error(audits.counted(drawing.answered, drawing.plan))
     seen = watch(right, min(current.error + error, MOST_ERROR))
     if seen.since is None:
@@ -152,32 +130,36 @@ def _become_worse(drawing: Drawing, audits: Audits, current: Certificate) -> Fin
     since, recent = int(ids[seen.since]), right[seen.since :]
     drawing.note(drifted=since)
     figures = {"audits": len(recent), "wrong": int((~recent).sum()), "evidence": seen.evidence, "since": since}
-    found = _of_before(drawing, audits, current, become_worse(figures))
+    found = _of_before(drawing, current, become_worse(figures))
     return replace(found, figures=figures | found.figures)
 
 
-def _of_before(drawing: Drawing, audits: Audits, current: Certificate | None, reason: str) -> Finding:
+def _of_before(drawing: Drawing, current: Certificate | None, reason: str) -> Finding:
     """Labels made before the machine became worse stay if the audits of their own tasks still certify them.
 
     That is a look that could have been had when the last of these tasks came, and the bound is for all looks.
     """
     assert drawing.drifted is not None, "asked of a machine that has become worse"
-    part = replace(drawing.part, before=drawing.drifted)
-    seen = _see(drawing, part, count_pool(part, drawing.plan), audits.before(drawing.drifted))
+    if current is None:
+        return Finding(None, None, reason)
+    first = current.figures.get("first", drawing.part.first)
+    part = replace(drawing.part, first=first, before=drawing.drifted)
+    audits = read_audits(part, drawing.truth_limit()).before(drawing.drifted)
+    seen = see(drawing, part, count_pool(part, drawing.plan), audits)
     threshold = seen.found.threshold
-    if current is None or threshold is None or threshold > current.threshold:
+    if threshold is None or threshold > current.threshold:
         return Finding(None, None, reason)
     row = drawing.plan.row(current.threshold) - 1
     tasks, bound = int(seen.evidence.tasks[row]), float(seen.found.bounds[row])
     stay = f" Its {tasks} labels from before stay: at most {bound:.1%} of them are wrong."
-    figures = {"bound": bound, "tasks": tasks, "sharpness": drawing.sharpness}
+    figures = {"bound": bound, "tasks": tasks, "sharpness": drawing.sharpness, "first": first}
     return Finding(part.run, current.threshold, reason + stay, figures, before=drawing.drifted)
 
 
 def _figures(drawing: Drawing, seen: Seen) -> dict[str, Any]:
     found, audits = seen.found, seen.audits
     row = drawing.plan.row(found.threshold) - 1
-    first = outlook(seen.evidence, drawing.plan) if found.threshold is None else None
+    first = outlook(seen.evidence, drawing.plan, seen.truth_error) if found.threshold is None else None
     return {
         "audits": found.audits,
         "wrong": found.wrong,
@@ -191,7 +173,7 @@ def _figures(drawing: Drawing, seen: Seen) -> dict[str, Any]:
         "tasks": found.tasks,
         "alpha": drawing.plan.alpha,
         "sharpness": drawing.sharpness,
-        "newest": min(seen.pool.newest, seen.settled - 1),
+        "newest": seen.newest,
         "newer": int((seen.pool.tasks - seen.evidence.tasks)[max(row, 0)]),
         "affordable": affordable(audits, drawing.plan, _progress(drawing, seen)),
         "outlook": first and asdict(first),

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from aggregation.core.audit_truth import most_often_wrong
 from aggregation.core.tiers import ThresholdPlan, alpha_of, plan_thresholds
 from aggregation.core.votes import Floats
 from aggregation.models import Auditing
 from aggregation.services.auditing import draw
+from aggregation.services.calibrating import votes_alone
 from aggregation.services.scoring import NEVER, Part, scores_of_pool
-from projects.models import Project
+from projects.models import LiveModel, Project
 
 
 class Drawing:
@@ -42,6 +44,11 @@ class Drawing:
         return self._stored.get("drifted")
 
     @property
+    def watched(self) -> int | None:
+        """Labels of tasks after this one are watched for drift: since the first certificate, until it is revoked."""
+        return self._stored.get("watched")
+
+    @property
     def sharpness(self) -> float:
         return self._auditing.sharpness
 
@@ -55,6 +62,18 @@ class Drawing:
             project=self.part.project, run=self.part.run, plan=self.plan, share=self.drawn, first=self.part.first
         )
 
+    def truth_limit(self) -> float | None:
+        """How often votes alone are wrong at most, by gold; None while there is too little. It has a part of alpha, as
+        one more champion would, as soon as it tells something."""
+        project = self.part.project
+        right = votes_alone(LiveModel.objects.values_list("calibration", flat=True).get(project=project))
+        if right is None:
+            return None
+        if "truth" not in self._stored:
+            self._auditing.champions += 1
+            self.note(truth=self._auditing.champions)
+        return most_often_wrong(right, alpha_of(self._stored["truth"], 1.0 - project.auto_label_confidence))
+
 
 def plan_for(part: Part, auditing: Auditing) -> ThresholdPlan | None:
     """What is tested, fixed at the first look at a learner, or at other wishes of the manager's; None without tasks."""
@@ -64,16 +83,16 @@ def plan_for(part: Part, auditing: Auditing) -> ThresholdPlan | None:
         if not len(score) or project.auto_label_error is None:
             return None
         alpha = alpha_of(auditing.champions + 1, 1.0 - project.auto_label_confidence)
-        plan = plan_thresholds(score, project.auto_label_error, alpha)
-        # No other wish makes a learner good again.
-        drifted = (auditing.plan or {}).get("drifted") if auditing.learner_run == part.run else None
+        # Where it is judged by what has come since, it is certified twice: for these tasks, and then for all.
+        plan = plan_thresholds(score, project.auto_label_error, alpha / 2 if part.first > NEVER else alpha)
+        # No other wish makes a learner good again, and nothing the truth of votes.
+        kept = {"truth", "drifted"} if auditing.learner_run == part.run else {"truth"}
+        known = {name: value for name, value in (auditing.plan or {}).items() if name in kept}
         auditing.learner_run, auditing.champions = part.run, auditing.champions + 1
         none_yet = [0.0] * len(plan.threshold)
-        stored = {"wishes": wishes, "alpha": alpha, "error": project.auto_label_error, "since": part.first}
+        stored = {"wishes": wishes, "alpha": plan.alpha, "error": project.auto_label_error, "since": part.first}
         stored |= {"threshold": plan.threshold.tolist(), "expected": plan.expected.tolist()}
-        if drifted is not None:
-            stored["drifted"] = drifted
-        auditing.plan = stored | {"drawn": none_yet, "answered": none_yet}
+        auditing.plan = stored | known | {"drawn": none_yet, "answered": none_yet}
         # Before the first look: whoever goes on after us must not plan again with what audits have told.
         auditing.save()
     return planned(auditing)

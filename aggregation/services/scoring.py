@@ -84,7 +84,9 @@ class Part:
 
     @property
     def asked(self) -> dict[str, int]:
-        return {"project": self.project.id, "run": self.run, "first": self.first, "before": self.before}
+        confirmed = self.project.has_confirmed
+        about = {"project": self.project.id, "run": self.run, "confirmed": confirmed}
+        return about | {"first": self.first, "before": self.before}
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,8 +76,8 @@ def _look(project: Project, auditing: Auditing) -> dict[str, Any]:
     finding = find(part, auditing)
     certificate = _conclude(project, finding)
     if certificate is not None:
-        before = ALWAYS if certificate.before is None else certificate.before
-        sure = fetch(tier_queries.SURE, threshold=certificate.threshold, **{**part.asked, "before": before})
+        scope = _scope(part, certificate)
+        sure = fetch(tier_queries.SURE, threshold=certificate.threshold, **scope.asked)
         give_all(project=project, certificate=certificate, task_ids=[id_ for (id_,) in sure])
     return {
         "tiers": _tiers(part, auditing, certificate, finding.pool),
@@ -99,12 +99,18 @@ def _sharpness(auditing: Auditing, run: int | None) -> float:
 
 def _tiers(part: Part, auditing: Auditing, certificate: InForce | None, pool: Pool | None) -> dict[str, int]:
     """How many tasks that people have not finished lie in each tier. pool: what the look has counted, if it has."""
-    plan, before = planned(auditing), ALWAYS
-    if certificate is not None and certificate.before is not None:
-        before = certificate.before
-    pool = pool or count_pool(replace(part, before=before), plan)
+    plan, scope = planned(auditing), _scope(part, certificate)
+    if pool is None or scope != part:
+        pool = count_pool(scope, plan)
     covered = 0 if certificate is None or plan is None else plan.row(certificate.threshold)
     return pool.tiers(covered)
+
+
+def _scope(part: Part, certificate: InForce | None) -> Part:
+    """The tasks that the certificate is about; those that a look is about while there is none."""
+    if certificate is None:
+        return part
+    return replace(part, first=certificate.first, before=ALWAYS if certificate.before is None else certificate.before)
 
 
 @transaction.atomic
@@ -117,7 +123,8 @@ def _issue(project: Project, finding: Finding) -> None:
     wishes = (project.auto_label_error, project.auto_label_confidence)
     if before is None and finding.threshold is None:
         return
-    if before and (finding.run, finding.threshold, finding.before, *wishes) == _terms(before):
+    found = finding.run, finding.threshold, finding.before, *wishes, finding.figures.get("first", 0)
+    if before and found == _terms(before):
         return
     current.update(ended_at=timezone.now())
     about = {"project": project, "figures": finding.figures, "reason": finding.reason}
@@ -141,7 +148,7 @@ TERMS = ("learner_run_id", "threshold", "before_task", "error", "confidence")
 
 
 def _terms(certificate: Certificate) -> tuple[Any, ...]:
-    return tuple(getattr(certificate, name) for name in TERMS)
+    return *(getattr(certificate, name) for name in TERMS), certificate.figures.get("first", 0)
 
 
 def _conclude(project: Project, finding: Finding) -> InForce | None:

@@ -62,6 +62,9 @@ TASKS_VOTED_ON = tasks_with_votes(_OF_ASSIGNMENTS, confirming=False)
 TASKS_WITH_VOTES_CONFIRMING = tasks_with_votes(_THESE, confirming=True)
 TASKS_VOTED_ON_CONFIRMING = tasks_with_votes(_OF_ASSIGNMENTS, confirming=True)
 
+# Those of some tasks that audit the machine. Index: primary key.
+AUDITS_AMONG = "SELECT task_id FROM projects_audit WHERE task_id = ANY(%(tasks)s)"
+
 # A project's live model: its version, its row, and how people err by voted label. Few rows: read when it has changed.
 LIVE_MODEL = """
 SELECT m.xmin::text || m.ctid::text, m.run, m.label_prior, m.kind_prior, m.pooled_accuracy, m.prediction_weight,

@@ -25,7 +25,9 @@ WITH said AS (
         WHEN s.retired IN ('flagged', 'reviewed') OR s.retired = 'auto' AND s.votes = 0 THEN s.retired
         WHEN s.votes >= s.redundancy AND s.votes > 0 AND s.confidence < p.flag_below THEN 'disputed'
         WHEN s.votes >= s.redundancy THEN 'redundancy'
-        WHEN s.votes >= p.min_votes AND s.confidence >= p.target_confidence THEN 'target'
+        WHEN s.votes >= p.min_votes AND s.confidence >= p.target_confidence
+             AND (p.auto_label_error IS NULL OR NOT EXISTS (SELECT FROM projects_audit d WHERE d.task_id = t.id))
+        THEN 'target'
     END AS retired
     FROM projects_project p
     JOIN projects_task t ON t.project_id = p.id

@@ -160,9 +160,11 @@ def summaries_of(
 
     A gold label is certain, but its task goes on collecting by the rules of any other: its votes measure people, and
     nobody can tell it apart. Where gold is injected it stops at its own redundancy alone, and lies at a random place of
-    its pool. A flagged or reviewed task stays so, whatever votes still come in.
+    its pool. So do audits stop, or those on which people agree with the machine would get fewer votes. A flagged or
+    reviewed task stays so, whatever votes still come in.
     """
     injected = (tasks.gold >= 0) & (project.gold_share is not None)
+    audits = _audits(project, tasks.ids)
     posterior = believed(model.calibration, posterior, counts)
     sure = posterior.max(axis=1).tolist()
     certain = clamp(posterior, tasks.gold)
@@ -180,9 +182,9 @@ def summaries_of(
             )
         ],
         retired=[
-            settled or (retire_reason(votes, wanted, p, None) if is_injected else _stops(project, votes, wanted, p))
-            for votes, wanted, settled, p, is_injected in zip(
-                tasks.votes, tasks.redundancy, tasks.settled, sure, injected, strict=True
+            settled or _stops(project, votes, wanted, p, injected=is_injected, audits=id_ in audits)
+            for id_, votes, wanted, settled, p, is_injected in zip(
+                tasks.ids, tasks.votes, tasks.redundancy, tasks.settled, sure, injected, strict=True
             )
         ],
         posterior=certain,
@@ -191,9 +193,18 @@ def summaries_of(
     )
 
 
-def _stops(project: Project, votes: int, wanted: int, confidence: float) -> str | None:
-    target, least = project.target_confidence, project.min_votes
-    return retire_reason(votes, wanted, confidence, target, least, flag_below=project.flag_below)
+def _audits(project: Project, task_ids: Sequence[int]) -> set[int]:
+    """Those of these tasks that are to have all their votes because they audit the machine."""
+    if project.auto_label_error is None or project.target_confidence is None:
+        return set()
+    return {id_ for (id_,) in fetch(queries.AUDITS_AMONG, tasks=list(task_ids))}
+
+
+def _stops(project: Project, votes: int, wanted: int, confidence: float, *, injected: bool, audits: bool) -> str | None:
+    if injected:
+        return retire_reason(votes, wanted, confidence, None)
+    target = None if audits else project.target_confidence
+    return retire_reason(votes, wanted, confidence, target, project.min_votes, flag_below=project.flag_below)
 
 
 def random_place(task_id: int, votes: int) -> int:

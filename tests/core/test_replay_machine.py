@@ -28,7 +28,7 @@ def machine(tasks, strength=12.0, seed=0):
 def answers(truth, votes=None, waiting=False):
     """What experts have answered; waiting: for people, who may go on."""
     votes = np.zeros(len(truth), np.int64) if votes is None else votes
-    return Answers(votes, np.ones(len(truth), np.bool_), np.full(len(truth), waiting), truth, np.zeros(len(truth)))
+    return Answers(votes, np.ones(len(truth), np.bool_), np.full(len(truth), waiting), truth, None)
 
 
 def looked(proba, found, seed=0):
@@ -106,7 +106,7 @@ def test_what_is_certified_stays_until_its_audits_say_otherwise():
     proba, truth = machine(4000)
     tier = looked(proba, answers(truth))
     threshold = tier.issued.threshold
-    tier.look(proba, 1.0, answers(truth)._replace(doubt=np.full(4000, 1e-4)))
+    tier.look(proba, 1.0, answers(truth)._replace(right=np.ones(20_000, np.bool_)))
     assert tier.issued.threshold <= threshold
     corrected = np.where(tier.audit, 1 - truth, truth).astype(np.int32)
     tier.look(proba, 1.0, answers(corrected))
@@ -115,8 +115,10 @@ def test_what_is_certified_stays_until_its_audits_say_otherwise():
 
 def test_doubt_about_the_audits_truth_is_added_to_the_bound():
     proba, truth = machine(4000)
-    unsure = looked(proba, answers(truth)._replace(doubt=np.full(4000, 0.06)))
-    assert looked(proba, answers(truth)).alone.any() and not unsure.alone.any()
+    unsure, sure = (looked(proba, answers(truth)._replace(right=np.ones(gold, np.bool_))) for gold in (100, 2000))
+    assert sure.alone.any() and not unsure.alone.any()
+    assert (sure.champions, sure.truth) == (2, 2), "it has a part of alpha, as one more learner would"
+    assert sure.alone.sum() < looked(proba, answers(truth)).alone.sum()
 
 
 def test_a_replay_tells_what_the_machine_labelled_alone_and_how_often_wrongly():

@@ -3,6 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import pytest
+
+from aggregation.core.audit_truth import most_often_wrong
+from aggregation.core.tiers import alpha_of
 from aggregation.models import Auditing, Certificate, Consensus
 from aggregation.services.consensus import export_rows
 from aggregation.services.tiers import look, looks_due
@@ -184,7 +189,8 @@ def test_votes_prove_something_once_gold_has_shown_how_good_they_are(campaign: M
         vote_on(c, asked)
 
     certificate = Certificate.objects.filter(project=c.project).latest("id")
-    assert certificate.kind == "issued" and 0 < certificate.figures["truth_error"] < 0.1
+    limit = most_often_wrong(np.ones(100, np.bool_), alpha_of(2, 0.05))
+    assert certificate.kind == "issued" and certificate.figures["truth_error"] == pytest.approx(limit)
     assert alone(c)
 
 

@@ -10,7 +10,7 @@ from projects.models import Audit, Gold, ReviewAction, Task, TaskState
 from projects.services.projects import configure_project
 from projects.services.reviews import review_task
 from tests.services.campaign import Campaign
-from tests.services.test_tiers import Make, audit, audited, looked, retrain, tiered
+from tests.services.test_tiers import Make, audit, audited, decide, looked, retrain, tiered, undecided
 
 
 def hand_over(c: Campaign, number: int, *, wrong: bool | None) -> None:
@@ -116,3 +116,53 @@ def test_other_wishes_do_not_make_a_machine_good_again(campaign: Make) -> None:
     for _ in range(2):
         assert "learn first" in looked(c).figures["says"]
     assert (Auditing.objects.get(project=c.project).plan or {})["since"] == since and not mine(c)
+
+
+def test_a_successor_is_judged_by_what_has_come_since_and_then_labels_earlier_tasks_by_audits_of_all(
+    campaign: Make,
+) -> None:
+    c = tiered(campaign, auto_label_error=0.25, audit_share=0.6)
+    audit(c)
+    since = c.task(200)
+    auditing = Auditing.objects.get(project=c.project)
+    auditing.plan["drifted"] = since
+    auditing.save()
+    looked(c)
+    assert mine(c) and max(mine(c)) < since
+    retrain(c)
+
+    while True:
+        seen = looked(c).figures
+        everything = seen["audits"].get("all")
+        assert everything or not mine(c) or min(mine(c)) >= since, "no label that nothing certifies"
+        assert sum(seen["tiers"].values()) >= TaskState.objects.filter(project=c.project, retired=None).count()
+        if not undecided(c):
+            break
+        decide(c, undecided(c))
+
+    assert everything and everything["bound"] <= 0.25 and everything["audits"] > seen["audits"]["audits"]
+    assert min(mine(c)) < since <= max(mine(c)) and "of any time" in seen["says"]
+
+
+def audits_since(c: Campaign, task: int) -> int:
+    return Audit.objects.filter(project=c.project, task__gt=task).count()
+
+
+def test_evidence_of_drift_goes_on_where_another_threshold_is_certified(campaign: Make) -> None:
+    c = tiered(campaign)
+    audit(c)
+    first = Certificate.objects.get(project=c.project, ended_at=None).figures["newest"]
+    while audits_since(c, first) < 4:
+        hand_over(c, 3, wrong=True)
+    assert "become worse" not in looked(c).figures["says"]
+    newest = Task.objects.filter(project=c.project).latest("id").id
+    certificate = Certificate.objects.get(project=c.project, ended_at=None)
+    certificate.figures["newest"] = newest  # as if it had been replaced just now
+    certificate.save()
+
+    while audits_since(c, first) < 9:
+        hand_over(c, 3, wrong=True)
+    assert 3 <= audits_since(c, newest) <= 6
+    looked(c)
+
+    assert Certificate.objects.filter(project=c.project, reason__contains="become worse").exists()

@@ -168,9 +168,12 @@ class _Campaign:
         posterior = self.refits.believed(posterior, self.recording.counts[tasks])
         self.posterior[tasks] = clamp(posterior, self.gold[tasks])
         wanted, confidence = self.wanted[tasks], posterior.max(axis=1)
-        self.reason[tasks] = retire_reasons(
+        reason = retire_reasons(
             votes, wanted, confidence, policy.target_confidence, policy.min_votes, policy.flag_below
         )
+        if self.tier is not None:  # audits get all their votes, whatever the machine says
+            reason[self.tier.audit[tasks] & (reason == "target")] = None
+        self.reason[tasks] = reason
         self.going_on[tasks] = [reason is None for reason in self.reason[tasks]]
         self.turns.put(tasks, posterior, votes)
 
@@ -190,14 +193,13 @@ class _Campaign:
     def _answers(self, tier: MachineTier) -> Answers:
         """By votes an audit is decided when people have given all theirs, by the label model without predictions."""
         votes, free, open_ = self.recording.given, self.gold < 0, self._open
-        truth, doubt = np.full(len(votes), -1, np.int32), np.zeros(len(votes))
+        truth, right = np.full(len(votes), -1, np.int32), self.refits.right
         if self.policy.audits_by == "experts":
-            return Answers(votes, free, open_, self.truth, doubt)
+            return Answers(votes, free, open_, self.truth, None)
         done = np.flatnonzero(tier.audit & ~open_ & (votes > 0))
-        if self.refits.calibration is not None and len(done):
-            posterior = self.refits.believed(self.refits.posterior(done, alone=True), self.recording.counts[done])
-            truth[done], doubt[done] = posterior.argmax(axis=1), 1.0 - posterior.max(axis=1)
-        return Answers(votes, free, open_, truth, doubt)
+        if len(right):
+            truth[done] = self.refits.posterior(done, alone=True).argmax(axis=1)
+        return Answers(votes, free, open_, truth, right)
 
     def told(self, share: Floats, accuracy: Floats) -> Replayed:
         calibrated = self.refits.calibration is not None

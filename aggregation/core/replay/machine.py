@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from aggregation.core.acquisition import lots
 from aggregation.core.audit_plan import answered_share
+from aggregation.core.audit_truth import most_often_wrong
 from aggregation.core.audits import (
     ALWAYS,
     Audits,
@@ -46,14 +47,15 @@ class Answers(NamedTuple):
     """What people have made of the tasks. votes: int[T]. free: bool[T], not known beforehand. open: bool[T], whether
     people may answer.
 
-    truth: int32[T], what audits say, -1 where they don't yet. doubt: f8[T] in 0..1, the chance that it is wrong.
+    truth: int32[T], what audits say, -1 where they don't yet. right: bool[g], of votes alone on gold, by which they are
+    judged how often they are wrong; None: experts answer.
     """
 
     votes: NDArray[np.integer]
     free: Bools
     open: Bools
     truth: Ints
-    doubt: Floats
+    right: Bools | None
 
 
 class MachineTier:
@@ -67,7 +69,7 @@ class MachineTier:
         self.policy, self.error = policy, policy.auto_label_error
         self.lot = lots(np.arange(n_tasks), seed)
         self.audit, self.asked, self.alone = (np.zeros(n_tasks, np.bool_) for _ in range(3))
-        self.champions = 0
+        self.champions, self.truth = 0, 0  # parts of alpha that are taken; the one of the truth
         self.plan: ThresholdPlan | None = None
 
     def learn(self) -> None:
@@ -113,10 +115,10 @@ class MachineTier:
             self.answered = answered_share(self.answered, self.drawn, waiting)
             counted = audits.counted(self.answered, plan)
             evidence = count_evidence(audits.scored(counted), self.score[free], self.answered, plan)
-            truth_error = min(audits.truth_error(counted), 1.0)
+            truth_error = audits.truth_error(counted)
             certificate = certify(evidence, plan, truth_error, held)
             held, row = certificate.threshold, plan.row(certificate.threshold)
-            share = shares_to_draw(audits, evidence, plan, self._progress(evidence, found), row)
+            share = shares_to_draw(audits, evidence, plan, self._progress(evidence, found), row, truth_error)
             if share is None:
                 break
             self.drawn = share
@@ -149,11 +151,20 @@ class MachineTier:
             right=answered & (self.said[ids].argmax(axis=1) == found.truth[ids]),
             answered=answered,
             late=nobody,
-            doubt=found.doubt[ids],
-            reviewed=nobody,
+            reviewed=np.full(len(ids), found.right is None),
             votes=found.votes[ids].astype(np.int64),
             open=found.open[ids],
+            limit=self._limit(found),
         )
+
+    def _limit(self, found: Answers) -> float:
+        """How often votes alone are wrong at most: with a part of alpha, as soon as gold tells something."""
+        if found.right is None or not len(found.right):
+            return 1.0
+        if self.truth == 0:
+            self.champions += 1
+            self.truth = self.champions
+        return most_often_wrong(found.right, alpha_of(self.truth, 1.0 - self.policy.auto_label_confidence))
 
     def _progress(self, evidence: Evidence, found: Answers) -> Progress:
         voted, all_ = int(((found.votes > 0) & found.free).sum()), int(found.free.sum())

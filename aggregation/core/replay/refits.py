@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aggregation.core import live
+from aggregation.core.bounds import Bools
 from aggregation.core.calibration import Calibration, calibrate
 from aggregation.core.fit import Fit
 from aggregation.core.gold_calibration import believed, lesson
@@ -22,11 +23,13 @@ class Refits:
     """The last refit, and the votes since by its confusions.
 
     gold: int32[T], what the policy knows beforehand, -1 elsewhere. fit, calibration: of the last refit, the latter None
-    while there is too little gold. evidence: f8[T, C], the summed log likelihoods of each task's votes.
+    while there is too little gold. right: bool[g], whether by it votes alone were what gold says, none while there is
+    too little. evidence: f8[T, C], the summed log likelihoods of each task's votes.
     """
 
     fit: Fit
     calibration: Calibration | None
+    right: Bools
     evidence: Floats
 
     def __init__(self, policy: Policy, gold: Ints) -> None:
@@ -44,6 +47,7 @@ class Refits:
         self._priors = self._priors_from(self.fit.label_prior)
         found = lesson(votes, self.gold, self.gold, self._again, lambda prior, tasks: self._priors_from(prior)[tasks])
         self.calibration = None if found is None else calibrate(found.posterior, found.counts, found.gold)
+        self.right = np.empty(0, np.bool_) if found is None else found.right
         many = np.bincount(votes.annotator, minlength=votes.n_annotators)
         self._newcomer = many < self.policy.newcomer_votes
         K, kinds = votes.n_labels, self.fit.kinds
