@@ -99,9 +99,9 @@ def _note_predictions(project: Project, run: int | None, stored: HandedOver, sai
         return
     rows = [{"task_id": id_, "posterior": live.encode_posterior(said[id_])} for id_ in new]
     fetch(queries.WRITE_PREDICTIONS, rows=Jsonb(rows), run=run)
+    score_new(project=project, run=run, said={id_: said[id_] for id_ in new})
     auditing = Auditing.objects.filter(project=project).first()
     if auditing is not None:
-        score_new(project=project, run=run, sharpness=auditing.sharpness, said={id_: said[id_] for id_ in new})
         draw_new(project=project, auditing=auditing, run=run, task_ids=new)
     certificate = in_force(project)
     if certificate is not None:

@@ -23,6 +23,7 @@ from aggregation.services.bulk import as_array
 from aggregation.services.champion import LearnerChanged, keeping_learner
 from aggregation.services.locks import Lock, advisory_lock
 from aggregation.services.predicting import predict_chunk
+from aggregation.services.scoring import score_new
 from aggregation.services.spreading import spread_first
 from projects.models import Learner, LiveModel, PlacesDue, Project
 from projects.queries import DRAW_LOTS, fetch
@@ -119,6 +120,9 @@ def _place_next(project: Project, run: int | None, champion: Champion | None, wa
             fetch(queries.NO_WAIT)
             if champion is not None and lacking.any():
                 write_predictions(champion.run, ids[lacking], proba[lacking])
+                told = lacking & np.isfinite(proba).all(axis=1)
+                said = dict(zip(ids[told].tolist(), proba[told].astype(np.float64), strict=True))
+                score_new(project=project, run=champion.run, said=said, taught=champion.held_out.tasks)
             moved = lacking | (votes == 0)  # what else votes make of a task, a refit tells
             if run is None:
                 fetch(place_queries.FORGET_PREDICTIONS, project=project.id, tasks=as_array(ids))

@@ -49,11 +49,14 @@ def score_pool(*, project: Project, auditing: Auditing, run: int, sharpness: flo
     auditing.save()
 
 
-def score_new(*, project: Project, run: int, sharpness: float, said: Mapping[int, Floats]) -> None:
-    """Score tasks that have just come: f8[K] by id."""
+def score_new(*, project: Project, run: int, said: Mapping[int, Floats], taught: Ints | None = None) -> None:
+    """Score tasks that have come since all were, if they were: f8[K] by id. taught: what the learner was."""
+    sharpness = Auditing.objects.filter(project=project).values_list("sharpness", flat=True).first()
+    if sharpness is None or not said:
+        return
     ids = np.array(sorted(said), dtype=np.int64)
     proba = sharpened(np.array([said[id_] for id_ in ids.tolist()]), sharpness)
-    _write(project, run, ids, proba, np.zeros(len(ids), np.bool_))
+    _write(project, run, ids, proba, np.isin(ids, [] if taught is None else taught))
 
 
 def _taught(run: int) -> Ints:

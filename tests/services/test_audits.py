@@ -9,6 +9,7 @@ from aggregation.models import Certificate, Run, Scored
 from aggregation.services.alone import give_all, in_force, take_back_all
 from aggregation.services.auditing import lots_of
 from aggregation.services.audits import labels_of_votes
+from aggregation.services.placing import place_tasks
 from projects.models import Assignment, Audit, Gold, LiveModel, Prediction, ReviewAction, TaskState
 from projects.services import confirming
 from projects.services.assignments import release_assignment
@@ -17,6 +18,7 @@ from projects.services.projects import configure_project
 from projects.services.reviews import review_task
 from tests.concurrency.test_tiers import certified
 from tests.services.test_tiers import Make, alone, audit, audited, decide, looked, tiered, undecided
+from tests.support.client import wait_for
 
 
 def test_tasks_of_which_people_were_shown_what_the_machine_says_neither_audit_it_nor_are_its_own(
@@ -63,6 +65,18 @@ def test_an_audit_that_people_pass_over_counts_as_wrong_after_a_day_and_holds_up
 
     now = looked(c).figures["audits"]
     assert now["audits"] >= len(asked) and now["wrong"] == 1
+
+
+def test_tasks_that_are_uploaded_later_are_audited_and_labelled_like_all_others(campaign: Make) -> None:
+    c = tiered(campaign)
+    audit(c)
+    new = [n + 0.5 for n in (*range(100), *range(400, 500))]
+    c.upload([{"key": str(n), "data": {"n": n}} for n in new])
+    wait_for(lambda: place_tasks(project_id=c.id) == 0, what="their places: the stack's worker may be at it")
+    looked(c)
+
+    assert set(undecided(c)) and set(undecided(c)) <= set(new)
+    assert len(alone(c) & set(new)) > 50 and not alone(c) & set(audited(c))
 
 
 def test_a_plan_is_on_the_scale_that_training_measured_without_audits(campaign: Make) -> None:
