@@ -52,7 +52,8 @@ def _curves(found: Backtested) -> Html:
     lines = [(each.name, each.curve) for each in found.results]
     words = (
         "Accuracy by votes spent, over all tasks whose answer the policy was not told. Bands hold nine tenths of the "
-        "replays; the dashed line is majority vote on all recorded votes."
+        "replays; the dashed line is majority vote on all recorded votes. Where a policy stops early, its curve "
+        "goes on flat."
     )
     points = range(0, len(lines[0][1].share), 5)
     rows = [
@@ -75,7 +76,7 @@ def _reach(found: Backtested) -> Html:
 def _settings(policy: Policy) -> list[list[str]]:
     """Those that say something: none that is not set, and those of the machine only where it may label alone."""
     machine = ("auto_label_error", "auto_label_confidence", "audit_share", "audits_by")
-    said = {name: value for name, value in vars(policy).items() if value not in (None, ())}
+    said = {name: value for name, value in vars(policy).items() if value not in (None, (), 0)}
     alone = policy.auto_label_error is not None
     return [
         [name, ", ".join(value) if isinstance(value, tuple) else str(value)]

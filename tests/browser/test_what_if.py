@@ -26,15 +26,18 @@ def test_a_manager_asks_what_a_target_would_have_saved(manager: Person, api: Cli
     expect(replay).to_be_disabled()
     manager.page.get_by_label("Target confidence").fill("0.9")
     expect(manager.page.get_by_text("Now: none")).to_be_visible()
+    manager.page.get_by_label("Ask an expert below this confidence").fill("0.99")
+    expect(manager.page.get_by_label("Learner")).to_have_count(0)
     replay.click()
 
     answer = manager.page.get_by_role("region", name="Now and what if")
     expect(answer).to_contain_text("100 % of the votes (200, 20.00 EUR)", timeout=120_000)
+    expect(answer).to_contain_text("Tasks left to an expert")
     spent = answer.locator("tr").filter(has_text="Votes spent").locator("td").nth(2)
     (less,) = re.findall(r"\((\d+),", spent.inner_text())
     assert int(less) < 200
     found = list(api.pages(f"/api/projects/{project}/backtests"))
-    assert [row["settings"] for row in found] == [{"target_confidence": 0.9}]
+    assert [row["settings"] for row in found] == [{"target_confidence": 0.9, "flag_below": 0.99}]
     expect(manager.page.locator(".chart canvas")).to_be_visible()
     manager.page.get_by_text("The curves as a table").click()
     expect(manager.page.get_by_role("region", name="Accuracy by votes").locator("tbody tr")).to_have_count(11)

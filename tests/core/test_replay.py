@@ -241,5 +241,5 @@ def test_golds_own_votes_steer_its_collection():
     policy = Policy(gold=25, target_confidence=0.9, min_votes=1, label_model=QUICK)
     found = replay(votes, truth, policy, seed=0)
     given = np.bincount(votes.task[found.revealed], minlength=T)
-    assert given[found.known].mean() > 1.5, "what is known is no vote that makes the crowd sure"
+    assert abs(given[found.known].mean() - given[~found.known].mean()) < 1, "what is known is no vote"
     np.testing.assert_array_equal(found.posterior[found.known].argmax(axis=1), truth[found.known])
