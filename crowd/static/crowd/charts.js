@@ -88,13 +88,14 @@ function Chart({ words, options, data, height = HEIGHT }) {
   const place = useRef(null);
   const key = JSON.stringify(data);
   useEffect(() => {
+    const box = place.current; // still there when the chart has just been taken off the page
     const draw = () => {
-      place.current.replaceChildren();
-      const width = place.current.clientWidth;
-      if (width) new uPlot({ width, height, legend: { show: false }, cursor: { show: false }, ...options(inkOf(place.current)) }, data, place.current);
+      box.replaceChildren();
+      const width = box.clientWidth;
+      if (width) new uPlot({ width, height, legend: { show: false }, cursor: { show: false }, ...options(inkOf(box)) }, data, box);
     };
     const resized = new ResizeObserver(draw);
-    resized.observe(place.current);
+    resized.observe(box);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", draw);
     return () => {

@@ -18,9 +18,8 @@ export function Learning({ path, project, runs, current, onRequested }) {
   const failed = retrainings[0]?.status === "failed" && retrainings[0];
   return html`${failed && html`<p class="unsent" role="status">The last training failed${current ? ", and the learner before it goes on" : ""}: ${failed.error}</p>`}
     ${project.learner === "remote" && html`<${RemoteLearner} path=${path} onRequested=${onRequested} />`}
-    ${(points.length > 0 || !current) &&
-    html`<${LearningCurve} points=${points} />
-      <p class="muted small"><span class="key line"></span> accuracy on known labels <span class="key dash"></span> agreement with the people's consensus</p>`}
+    <${LearningCurve} points=${points} />
+    <p class="muted small"><span class="key line"></span> accuracy on known labels <span class="key dash"></span> agreement with the people's consensus</p>
     ${points.length === 0 && !current
       ? html`<p class="muted small">First training after ${count(project.retrain_after_votes)} votes, or now with “Retrain now”.</p>`
       : html`<${NextVotes} path=${path} />`}`;
