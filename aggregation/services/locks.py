@@ -14,10 +14,11 @@ class Lock(IntEnum):
 
     REFIT = 71_001
     RETRAINING = 71_002
-    TIERS = 71_003
+    TIERS = 71_007
     BACKTEST = 71_004
     WEBHOOK = 71_005
     PLACES = 71_006
+    TARGET = 71_008
 
 
 @contextmanager
