@@ -12,6 +12,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from aggregation import selectors
+from aggregation.models import AccuracyCertificate
+from aggregation.outlook_serializers import AccuracyCertificateOut, OutlookOut
 from aggregation.serializers import (
     AnnotatorDetail,
     AnnotatorOut,
@@ -155,6 +157,30 @@ class LearningCurveView(APIView):
         """How good the learner is by the votes it was taught, and what the next votes will buy."""
         project = access_project(user_of(request), project_id, MANAGER)
         return Response(LearningCurveOut(selectors.learning_curve_of(project)).data)
+
+
+class OutlookView(APIView):
+    @extend_schema(operation_id="forecast", responses=OutlookOut)
+    def get(self, request: Request, project_id: int) -> Response:
+        """How right all labels are, what is certified of them, and what the target accuracy takes or the budget buys.
+
+        As of the last look, which follows a refit. For projects with a `target_accuracy` or a `budget`.
+        """
+        project = access_project(user_of(request), project_id, MANAGER)
+        return Response(OutlookOut(selectors.outlook_of(project)).data)
+
+
+class AccuracyCertificatesView(APIView):
+    @extend_schema(
+        operation_id="accuracy_certificates",
+        parameters=PARAMETERS,
+        responses=page_schema("AccuracyCertificatePage", AccuracyCertificateOut),
+    )
+    def get(self, request: Request, project_id: int) -> Response:
+        """On what grounds the project stopped at its target accuracy, and why it went on: newest first."""
+        project = access_project(user_of(request), project_id, READERS)
+        rows = AccuracyCertificate.objects.filter(project=project)
+        return paginated(request, rows, lambda row: AccuracyCertificateOut(row).data, newest_first=True)
 
 
 class CancelView(APIView):

@@ -12,7 +12,7 @@ from celery import shared_task
 from django.db import connections
 
 from aggregation import queries
-from aggregation.services import backtests, delivering, placing, reviews, rules, tiers
+from aggregation.services import backtests, delivering, placing, reviews, rules, target, tiers
 from aggregation.services import refit as refits
 from aggregation.services import retrain as retrainings
 from projects.queries import fetch
@@ -68,6 +68,7 @@ def refit(project_id: int) -> None:
             rules.apply_rules(project_id=project_id)
             retrainings.hint_if_due(project_id=project_id)
             tiers.hint_if_due(project_id=project_id)
+            target.hint_if_due(project_id=project_id)
             delivering.hint_if_due(project_id=project_id)
 
 
@@ -92,6 +93,13 @@ def look(project_id: int) -> None:
     with _room_for_a_long_job() as found:
         if found:
             tiers.look(project_id=project_id)
+
+
+@shared_task(name="aggregation.look_at_target")
+def look_at_target(project_id: int) -> None:
+    with _room_for_a_long_job() as found:
+        if found:
+            behind_voting(lambda: target.look_at_target(project_id=project_id))
 
 
 @shared_task(name="aggregation.backtest")
@@ -134,5 +142,7 @@ def sweep() -> None:
         send_hint("aggregation.backtest", project_id)
     for project_id in tiers.looks_due():
         send_hint("aggregation.look", project_id)
+    for project_id in target.targets_due():
+        send_hint("aggregation.look_at_target", project_id)
     for project_id in {project_id for _, project_id in delivering.webhooks_due()}:
         send_hint("aggregation.deliver", project_id)

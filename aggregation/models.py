@@ -196,6 +196,70 @@ class Auditing(models.Model):
     rests_until = models.DateTimeField(db_default=Now())
 
 
+class Freeze(models.Model):
+    """The labels of all of a project's tasks, as consumers read them at one moment, which experts then audit."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    number = models.IntegerField()  # 1, 2, … of its project: each has its part of alpha
+    run = models.BigIntegerField()  # the refit then
+    confidence = models.FloatField()  # that the project asked for
+    alpha = models.FloatField()  # of that, this one's part
+    seed = models.BigIntegerField()  # of the order in which its tasks are audited
+    tasks = models.BinaryField()  # i8[N], ascending, those whose answer was not known; empty once it has ended
+    labels = models.BinaryField()  # i2[N]
+    size = models.IntegerField()  # N
+    votes = models.BigIntegerField()  # of the project then
+    created_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+    ended_for = models.TextField(blank=True, default="")
+
+    class Meta:
+        constraints = [
+            # Two jobs that freeze at once are one too many. Read by whoever looks for the last one.
+            models.UniqueConstraint(fields=["project", "number"], name="freeze_in_turn"),
+            # Audits are about one set of labels at a time.
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(ended_at__isnull=True), name="one_freeze_at_a_time"
+            ),
+        ]
+
+
+class AccuracyCertificate(models.Model):
+    """That so large a share of all tasks has a right label, on which the project stopped, or no longer: append-only,
+    but for ``ended_at``. figures: what it was concluded from (``services.target``)."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    kind = models.CharField(max_length=7, choices=CertificateKind.choices)
+    freeze = models.ForeignKey(Freeze, on_delete=models.PROTECT, null=True, related_name="+", db_index=False)
+    accuracy = models.FloatField()  # at least this share is right, with this confidence
+    confidence = models.FloatField()
+    figures = models.JSONField(default=dict)
+    reason = models.TextField()
+    created_at = models.DateTimeField(db_default=Now())
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            # A project stops on one certificate, however many jobs look at once.
+            models.UniqueConstraint(
+                fields=["project"], condition=Q(kind="issued", ended_at__isnull=True), name="one_accuracy_certificate"
+            ),
+        ]
+        indexes = [models.Index(fields=["project", "-id"], name="accuracy_certificates")]  # the record
+
+
+class Outlook(models.Model):
+    """What the last look at a project's target found, and what it has seen; written by one job at a time."""
+
+    project = models.OneToOneField(Project, on_delete=models.CASCADE, primary_key=True, related_name="outlook")
+    figures = models.JSONField(default=dict)
+    seen_run = models.BigIntegerField(default=0)
+    seen_version = models.IntegerField(default=0)
+    seen_task = models.BigIntegerField(default=0)
+    seen_at = models.DateTimeField(db_default=Now())
+    rests_until = models.DateTimeField(db_default=Now())
+
+
 class BacktestStatus(models.TextChoices):
     WAITING = "waiting"
     RUNNING = "running"

@@ -10,7 +10,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from aggregation.core import live
 from aggregation.core.confirming import anchoring
-from aggregation.models import Auditing, Certificate, CertificateKind, Run, RunKind, RunStatus
+from aggregation.models import Auditing, Certificate, CertificateKind, Outlook, Run, RunKind, RunStatus
 from aggregation.services.calibrating import says
 from aggregation.services.learner_runs import restorable_runs
 from projects.models import Confusion, Event, LiveModel, Member, Prediction, Project, Skill
@@ -125,6 +125,27 @@ def learning_curve_of(project: Project) -> dict[str, Any]:
         says = "The learner has not been trained yet."
         return {"run": None, "points": [], "curve": [], "forecast": None, "stop": False, "says": says}
     return {"run": run.id, **run.metrics["learning_curve"]}
+
+
+def outlook_of(project: Project) -> dict[str, Any]:
+    """What the last look at the project's target found (``services.outlooks``)."""
+    figures = Outlook.objects.filter(project=project).values_list("figures", flat=True).first()
+    return {
+        "target_accuracy": project.target_accuracy,
+        "target_accuracy_confidence": project.target_accuracy_confidence,
+        "stopped_at": project.stopped_at,
+        **(NO_OUTLOOK | (figures or {})),
+    }
+
+
+#: Before the first look, and where there is nothing to look out for.
+NO_OUTLOOK: dict[str, Any] = {
+    **dict.fromkeys(("tasks", "votes", "known", "unlabelled", "machine", "accuracy", "full", "budget")),
+    **dict.fromkeys(("certified", "audits", "aim", "needed")),
+    "points": [],
+    "curve": [],
+    "says": "Nothing is forecast: there is neither a target accuracy nor a budget, or no refit has seen it yet.",
+}
 
 
 def _confirming_of(project: Project) -> dict[str, Any] | None:

@@ -21,6 +21,8 @@ urlpatterns = [
     path("projects/<int:project_id>/runs/<int:run_id>/cancel", api.CancelView.as_view()),
     path("projects/<int:project_id>/runs/<int:run_id>/restore", api.RestoreView.as_view()),
     path("projects/<int:project_id>/learning-curve", api.LearningCurveView.as_view()),
+    path("projects/<int:project_id>/forecast", api.OutlookView.as_view()),
+    path("projects/<int:project_id>/accuracy-certificates", api.AccuracyCertificatesView.as_view()),
     path("projects/<int:project_id>/backtests", backtest_api.BacktestsView.as_view()),
     path("projects/<int:project_id>/backtests/<int:backtest_id>", backtest_api.BacktestView.as_view()),
     path("projects/<int:project_id>/remote-learner", RemoteLearnerView.as_view()),

@@ -167,6 +167,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "LeaseStatusEnum": "projects.serializers.LEASE_STATUSES",
         "ReviewActionEnum": "projects.models.ReviewAction",
+        "ReviewReasonEnum": "projects.serializers.REVIEW_REASONS",
+        "SkipReasonEnum": "projects.models.SkipReason",
         "RunStageEnum": "aggregation.models.RunStage",
         "StageEnum": "projects.models.Stage",
         "RuleActionEnum": "projects.serializers.ACTIONS",

@@ -9,18 +9,23 @@ from django.db.models import Prefetch
 
 from aggregation.core import live
 from projects import queries
-from projects.models import Assignment, AssignmentStatus, Project, Review, Task, Vote
+from projects.models import Assignment, AssignmentStatus, LabelAudit, Project, Review, Task, Vote
 from projects.queries import fetch, from_json
 
-#: Before the first position of the queue.
-START = (10_000, 0)
+#: Why tasks retire that an expert should look at.
+DOUBTFUL = {"disputed", "flagged"}
+#: The doubt of a task that nobody is sure of at all; and of the first audit.
+MOST_DOUBT, AUDITS = 10_000, 1_000_000_000
 
 
 def review_queue(project: Project, *, after: tuple[int, ...] | None, limit: int) -> list[tuple[int, int]]:
-    """Up to ``limit`` positions (doubt, task) of tasks that an expert should look at, the least confident first."""
-    doubt, task = after or START
-    rows = fetch(queries.REVIEW_QUEUE, project=project.id, doubt=doubt, task=task, limit=limit)
-    return [(doubt, task) for task, doubt in rows]
+    """Up to ``limit`` positions (doubt, task) of tasks that an expert should look at: those drawn to audit labels, in
+    that order, as if nobody could doubt more; then the least confident first."""
+    doubt, task = after or (AUDITS + 1, 0)
+    audits = fetch(queries.AUDIT_QUEUE, project=project.id, number=AUDITS - doubt, limit=limit)
+    position = {"doubt": min(doubt, MOST_DOUBT), "task": task if doubt <= MOST_DOUBT else 0}
+    rows = fetch(queries.REVIEW_QUEUE, project=project.id, **position, limit=limit - len(audits))
+    return [(AUDITS - number, task) for task, number in audits] + [(doubt, task) for task, doubt in rows]
 
 
 def reviewable_tasks(project: Project, task_ids: Sequence[int]) -> list[dict[str, Any]]:
@@ -35,6 +40,7 @@ def reviewable_tasks(project: Project, task_ids: Sequence[int]) -> list[dict[str
             Prefetch("votes", Vote.objects.select_related("annotator").order_by("id")),
             Prefetch("assignments", skipped, "skips"),
             Prefetch("reviews", Review.objects.select_related("reviewer").order_by("-number")),
+            Prefetch("label_audits", LabelAudit.objects.filter(open=True), "audits"),
         )
     )
     by_id = {task.id: task for task in found}
@@ -51,6 +57,7 @@ def _as_seen(labels: list[str], task: Any) -> dict[str, Any]:
         "key": task.key,
         "data": task.data,
         "retired": state.retired,
+        "reason": "audit" if task.audits else state.retired if state.retired in DOUBTFUL else None,
         "label": name(state.label),
         "confidence": state.confidence,
         "posterior": _posterior(labels, task),

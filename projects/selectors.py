@@ -126,7 +126,7 @@ def pools_of(project: Project) -> list[dict[str, Any]]:
 # Tasks of redundancy 0 are never handed out: they are tasks, but neither open nor done. Nor is gold that is injected:
 # the campaign is finished without it, and it wants no more votes than it has. Gold is known and tells nothing of the
 # crowd's confidence. Tasks for qualification are counted by themselves.
-_ORDINARY = "NOT (p.gold_share IS NOT NULL AND g.origin IN ('uploaded', 'audit')) IS TRUE AND s.redundancy > 0"
+_ORDINARY = "NOT (p.gold_share IS NOT NULL AND g.origin = 'uploaded') IS TRUE AND s.redundancy > 0"
 TASK_COUNTS = f"""
 SELECT count(*), count(*) FILTER (WHERE {_ORDINARY}), count(*) FILTER (WHERE {_ORDINARY} AND s.retired IS NULL),
        coalesce(sum(s.votes), 0), coalesce(sum(s.leases), 0),

@@ -140,6 +140,8 @@ def _nobody_is_asked(project: Project) -> str | None:
     """Why not, of all tasks that go on."""
     if project.status == ProjectStatus.PAUSED:
         return "The project is paused: nobody is asked."
+    if project.stopped_at is not None:
+        return "The project has reached its target_accuracy: nobody is asked before that is raised."
     if project.costs and budget.shortage(project.id) == "budget_spent":
         return "The project's budget is spent: nobody is asked before it is raised."
     return None

@@ -30,7 +30,7 @@ MOST_VOTES, MOST_TAUGHT = 20_000, 5_000
 #: Tasks whose data are read at a time.
 CHUNK = 1_000
 #: Settings that a replay does not follow: what they do is not in recorded votes.
-NOT_FOLLOWED = ("confirm_above", "gold_share", "max_skips")
+NOT_FOLLOWED = ("confirm_above", "gold_share", "max_skips", "target_accuracy")
 #: Those of the machine, which a replay follows where the learner is ours: nobody knows what a remote one was taught.
 MACHINE = ("learner", "learner_fields", "auto_label_error", "auto_label_confidence", "audit_share")
 #: Accuracies whose cost is told, and of the tasks that retired wrongly those in most replays.

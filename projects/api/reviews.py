@@ -26,7 +26,8 @@ class ReviewsView(APIView):
         operation_id="review_queue", parameters=PARAMETERS, responses=page_schema("ReviewPage", ReviewableTask)
     )
     def get(self, request: Request, project_id: int) -> Response:
-        """Tasks that an expert should look at, flagged by skips or disputed by votes: the least sure first."""
+        """Tasks that an expert should look at: drawn at random to audit labels, in that order; then those flagged by
+        skips or disputed by votes, the least sure first."""
         project = access_project(user_of(request), project_id, REVIEWERS)
         limit = limit_of(request)
         found = review_queue(project, after=decode_cursor(request, 2), limit=limit + 1)

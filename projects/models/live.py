@@ -6,6 +6,7 @@ here knows them. Runs are named by number, not by foreign key, because ``project
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from projects.models.people import Member
@@ -114,3 +115,30 @@ class Audit(models.Model):
     probability = models.FloatField()
     run = models.BigIntegerField()  # whose learner it was drawn for
     drawn_at = models.DateTimeField(db_default=Now())
+
+
+class LabelAudit(models.Model):
+    """A task drawn at random so that an expert's answer tells whether its label, as it was frozen, is right.
+
+    An answer (``services.reviews``) is gold of origin "audit": it was drawn, so it tells of all tasks.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+", db_index=False)
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="label_audits", db_index=False)
+    freeze = models.BigIntegerField()  # which labels were frozen (``aggregation`` knows)
+    number = models.IntegerField()  # 0, 1, … in the order drawn
+    label = models.SmallIntegerField()  # as it was frozen
+    probability = models.FloatField()  # that it had at its draw, as all tasks then left had
+    open = models.BooleanField(default=True)  # an expert is asked about it, until the answer is known
+    drawn_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["freeze", "number"], name="label_audit_in_turn"),
+            # Read by a review: is this an audit?
+            models.UniqueConstraint(fields=["task", "freeze"], name="label_audit_once"),
+        ]
+        indexes = [
+            # Read by the experts' queue.
+            models.Index(fields=["project", "number"], name="label_audit_open", condition=Q(open=True)),
+        ]

@@ -103,6 +103,12 @@ class Project(models.Model):
     search_label = models.CharField(max_length=200, null=True)
     explore_share = models.FloatField(null=True)
 
+    # Stop once experts' audits, of at most `audit_share` of the tasks, prove with this confidence that so large a share
+    # of all tasks has a right label; null = never. Stopped: nothing is leased any more.
+    target_accuracy = models.FloatField(null=True)
+    target_accuracy_confidence = models.FloatField(db_default=0.95, default=0.95)
+    stopped_at = models.DateTimeField(null=True)
+
     # The three tiers (docs/learning-loop.md). The machine alone answers while at most this share of what it answers is
     # wrong, with this confidence, by audits of so large a share of the tasks; null = it never does.
     auto_label_error = models.FloatField(null=True)
@@ -178,6 +184,15 @@ class Project(models.Model):
                 condition=(Q(confirm_above__isnull=True) | (Q(confirm_above__gte=0) & Q(confirm_above__lt=1)))
                 & (Q(blind_share__gt=0) & Q(blind_share__lte=1)),
                 name="project_confirm_possible",
+            ),
+            models.CheckConstraint(
+                condition=(Q(target_accuracy__isnull=True) | (Q(target_accuracy__gte=0.5) & Q(target_accuracy__lt=1)))
+                & (Q(target_accuracy_confidence__gte=0.5) & Q(target_accuracy_confidence__lt=1)),
+                name="project_target_accuracy_possible",
+            ),
+            models.CheckConstraint(
+                condition=Q(stopped_at__isnull=True) | Q(target_accuracy__isnull=False),
+                name="project_stops_at_a_target",
             ),
             models.CheckConstraint(
                 condition=Q(explore_share__isnull=True) | (Q(explore_share__gt=0) & Q(explore_share__lte=1)),

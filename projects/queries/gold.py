@@ -89,7 +89,7 @@ LEASE_AGAIN = LEASE_STATEMENT.format(
     **PLAIN,
 )
 
-# Gold of a project lies where its settings want it, and wants as many votes. Only gold that measures people is
+# Gold of a project lies where its settings want it, and wants as many votes. Only gold that was uploaded is
 # injected, and of that only what is handed out at all. The tasks are locked; what retires them follows. Of an upload,
 # the gold that came with it.
 _PLACE_GOLD = f"""
@@ -99,7 +99,7 @@ WITH placed AS (
     FROM projects_gold g
     JOIN projects_project p ON p.id = g.project_id
     JOIN projects_taskstate s ON s.task_id = g.task_id
-    WHERE g.project_id = %(project)s AND g.origin IN ('uploaded', 'audit') {{which}}
+    WHERE g.project_id = %(project)s AND g.origin = 'uploaded' {{which}}
 ), state AS (
     UPDATE projects_taskstate s
     SET redundancy = greatest(s.votes + s.leases, CASE

@@ -110,6 +110,17 @@ class ProjectSettings(StrictSerializer):
     )
     retrain_after_votes = serializers.IntegerField(min_value=1, max_value=10_000_000, required=False)
     retrain_after_minutes = serializers.IntegerField(min_value=1, max_value=100_000, required=False)
+    target_accuracy = serializers.FloatField(
+        min_value=0.5,
+        max_value=0.999,
+        allow_null=True,
+        required=False,
+        help_text="The project stops once experts' audits prove that so large a share of all tasks has a right label; "
+        "null: it never does for that.",
+    )
+    target_accuracy_confidence = serializers.FloatField(
+        min_value=0.5, max_value=0.9999, required=False, help_text="How sure that has to be."
+    )
     auto_label_error = serializers.FloatField(
         min_value=0.001,
         max_value=0.5,
@@ -124,7 +135,8 @@ class ProjectSettings(StrictSerializer):
         min_value=0.001,
         max_value=1,
         required=False,
-        help_text="The largest share of tasks that people answer to audit the machine, which never teach it.",
+        help_text="The largest share of tasks for audits: of the machine, by people, which never teach it; and as many "
+        "for the target accuracy, by experts.",
     )
     confirm_above = serializers.FloatField(
         min_value=0,
@@ -203,6 +215,13 @@ class ProjectOut(serializers.Serializer[Any]):
     learner_fields = serializers.ListField(child=serializers.CharField(), required=False)
     retrain_after_votes = serializers.IntegerField(required=False)
     retrain_after_minutes = serializers.IntegerField(required=False)
+    target_accuracy = serializers.FloatField(required=False, allow_null=True)
+    target_accuracy_confidence = serializers.FloatField(required=False)
+    stopped_at = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        help_text="Since when the target accuracy is certified: nothing more is leased.",
+    )
     auto_label_error = serializers.FloatField(required=False, allow_null=True)
     auto_label_confidence = serializers.FloatField(required=False)
     audit_share = serializers.FloatField(required=False)

@@ -9,6 +9,9 @@ from rest_framework import serializers
 from projects.models import ReviewAction, SkipReason, VoteStatus
 from projects.serializers.fields import StrictSerializer
 
+#: Why a task waits for an expert.
+REVIEW_REASONS = ["audit", "disputed", "flagged"]
+
 
 class ReviewedVote(serializers.Serializer[Any]):
     annotator = serializers.IntegerField()
@@ -43,6 +46,11 @@ class ReviewableTask(serializers.Serializer[Any]):
     retired = serializers.CharField(
         allow_null=True,
         help_text='"flagged": skipped as broken or unclear; "disputed": all votes in, and still not sure; "reviewed".',
+    )
+    reason = serializers.ChoiceField(
+        REVIEW_REASONS,
+        allow_null=True,
+        help_text="Why it waits for an expert. `audit`: drawn at random; answer it as if you saw no votes.",
     )
     label = serializers.CharField(allow_null=True, help_text="The most probable one.")
     confidence = serializers.FloatField(allow_null=True)

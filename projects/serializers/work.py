@@ -89,7 +89,16 @@ MAX_VOTES = 100
 #: Assignments that may come with the answer to votes.
 MAX_NEXT = 100
 #: Why a lease gave no more than it did (``services.leases.lease_tasks``).
-LEASE_STATUSES = ["ok", "retry", "waiting", "finished", "budget_spent", "quota_reached", "not_qualified"]
+LEASE_STATUSES = [
+    "ok",
+    "retry",
+    "waiting",
+    "finished",
+    "budget_spent",
+    "target_reached",
+    "quota_reached",
+    "not_qualified",
+]
 
 
 class LeaseIn(StrictSerializer):

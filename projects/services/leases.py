@@ -61,8 +61,9 @@ def lease_tasks(*, member: Member, count: int) -> tuple[list[Lease], str]:
     Nobody holds more than the project's ``max_leases``, however many requests they send at once. The second value says
     why there are not more: "ok" (there are), "retry" (rows were locked just now), "waiting" (all that is left is leased
     by others, or the rest of the budget is reserved by their leases; or there are too few tasks to qualify with),
-    "finished" (nothing is left for this person), "budget_spent", "quota_reached" (nothing more from this person, today
-    or for good), "not_qualified" (they have failed the test). Raises ProjectPaused, AnnotatorPaused or
+    "finished" (nothing is left for this person), "budget_spent", "target_reached" (the labels are certified to be right
+    enough), "quota_reached" (nothing more from this person, today or for good), "not_qualified" (they have failed the
+    test). Raises ProjectPaused, AnnotatorPaused or
     AnnotatorBlocked.
     """
     leased, why = _lease_any(member, count)
@@ -77,6 +78,8 @@ def _lease_any(member: Member, count: int) -> tuple[list[Lease], str]:
     project = member.project
     if project.status != ProjectStatus.ACTIVE:
         raise ProjectPaused()
+    if project.stopped_at is not None:
+        return [], "target_reached"
     count = min(count, project.max_leases)
     if qualification.is_due(member):
         given = _lease_to_qualify(member, count)
@@ -125,9 +128,9 @@ def leasing_together(wanted: Sequence[tuple[Member, int]]) -> list[tuple[Member 
 def leasing(*, member: Member, count: int) -> Statement | None:
     """The statement, and its parameters, that leases from the first tasks of the queue alone: perhaps too few.
 
-    None where that is not all there is to it: the project or the annotator is paused, leases cost something, the
-    annotator has a quota, pools of their own, has yet to qualify, people are shown what the machine says, a share is
-    left to chance, or what comes next depends on who asks.
+    None where that is not all there is to it: the project has stopped, it or the annotator is paused, leases cost
+    something, the annotator has a quota, pools of their own, has yet to qualify, people are shown what the machine
+    says, a share is left to chance, or what comes next depends on who asks.
     """
     project = member.project
     more = project.costs or project.has_quotas or member.tags or qualification.is_due(member)
@@ -137,6 +140,7 @@ def leasing(*, member: Member, count: int) -> Statement | None:
         or project.explore_share is not None
         or choosing.chooses(project)
         or project.status != ProjectStatus.ACTIVE
+        or project.stopped_at is not None
         or member.standing in KEPT_OUT
     ):
         return None

@@ -56,6 +56,10 @@ PLACING = {"acquisition", "explore_share", "order", "search_label"}
 STOPPING = {"flag_below", "gold_exposures", "gold_share", "max_skips", "min_votes", "redundancy", "target_confidence"}
 #: Settings of the three tiers.
 TIERS = {"auto_label_error", "auto_label_confidence", "audit_share", "confirm_above"}
+#: Settings that say when the whole project stops.
+TARGET = {"target_accuracy", "target_accuracy_confidence"}
+#: Whoever wishes otherwise has the project go on, until the next look at what is certified.
+GOES_ON: dict[str, Any] = {"stopped_at": None}
 #: Label models that draw what few votes say of an annotator towards what all votes say of everybody.
 CAUTIOUS = {"auto", "difficulty_dawid_skene", "hierarchical_dawid_skene"}
 #: What an annotator nobody knows yet is taken to be, before the first refit measures it.
@@ -139,7 +143,10 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
     before = Project.objects.filter(id=project_id).first() if changes.keys() & budget.SETTINGS else None
     # The conditional update is the rule: of two managers who edit at once, one is told.
     edited = Project.objects.filter(id=project_id, version=version).update(
-        **changes, **_confirming(changes), version=F("version") + 1
+        **changes,
+        **_confirming(changes),
+        **(GOES_ON if changes.keys() & TARGET else {}),
+        version=F("version") + 1,
     )
     if not edited:
         raise EditedMeanwhile(field="version")
@@ -168,6 +175,8 @@ def configure_project(*, project_id: int, version: int, changes: Mapping[str, An
         request_refit(project_id=project.id)
     if changes.keys() & TIERS:
         hint_after_commit("aggregation.look", project.id)
+    if changes.keys() & (TARGET | budget.SETTINGS | {"audit_share"}):
+        hint_after_commit("aggregation.look_at_target", project.id)
     return project
 
 

@@ -1,17 +1,23 @@
-"""Expert review: what the votes can't settle, a person decides. The decision is gold that measures nobody."""
+"""Expert review: what the votes can't settle, a person decides. The decision is gold that measures nobody, but where
+the task was drawn at random: that tells of all tasks."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F
 
 from projects import queries
 from projects.errors import AnswerKnown, NotFound, NothingToUndo, ReviewedMeanwhile, UnknownLabel
-from projects.models import Event, Gold, GoldOrigin, Member, Review, ReviewAction, TaskState
+from projects.models import Event, Gold, GoldOrigin, LabelAudit, Member, Review, ReviewAction, TaskState
 from projects.models.work import EventKind
 from projects.queries import fetch
 from projects.services.hints import hint_after_commit
 from projects.services.recompute import recompute_tasks
+
+#: Where gold comes from that experts may decide otherwise.
+EXPERTS = {GoldOrigin.REVIEW, GoldOrigin.AUDIT}
 
 
 @transaction.atomic
@@ -61,7 +67,7 @@ def review_task(
 
 
 def _refuse(last: Review | None, after: int, gold: Gold | None) -> None:
-    if gold is not None and gold.origin != GoldOrigin.REVIEW:
+    if gold is not None and gold.origin not in EXPERTS:
         raise AnswerKnown()
     if (last.number if last else 0) != after:
         who = f"{last.reviewer.name} has reviewed this task" if last else "This task has no review"
@@ -86,13 +92,21 @@ def _carry_out(review: Review, state: TaskState, last: Review | None) -> None:
     if review.action != ReviewAction.LABEL:
         fetch(queries.UNSETTLE, task=review.task_id, own=_own_redundancy(review, state, last))
     if review.label is not None:
-        known = {"project_id": review.project_id, "label": review.label, "origin": GoldOrigin.REVIEW}
+        known = {"project_id": review.project_id, "label": review.label, **_drawn(review.task_id)}
         Gold.objects.update_or_create(task_id=review.task_id, defaults=known)
         TaskState.objects.filter(task=review.task_id).update(retired="reviewed", version=F("version") + 1)
         return
     Gold.objects.filter(task=review.task_id).delete()
     if review.action == ReviewAction.UNDO:
         fetch(queries.FLAG, task=review.task_id)
+
+
+def _drawn(task_id: int) -> dict[str, Any]:
+    """The answer to a task that was drawn at random tells of all tasks; to any other, of what was disputed."""
+    audit = LabelAudit.objects.filter(task=task_id).order_by("-id").first()
+    if audit is None:
+        return {"origin": GoldOrigin.REVIEW, "inclusion_probability": None}
+    return {"origin": GoldOrigin.AUDIT, "inclusion_probability": audit.probability}
 
 
 def _own_redundancy(review: Review, state: TaskState, last: Review | None) -> int | None:

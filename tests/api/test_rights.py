@@ -164,6 +164,8 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", f"{P}/predict"): Endpoint(READERS, 202, body({"tasks": [{"key": "asked", "data": {"text": "B"}}]})),
     ("GET", f"{P}/predict/<path:which>"): Endpoint(READERS, 202),
     ("GET", f"{P}/certificates"): Endpoint(READERS),
+    ("GET", f"{P}/accuracy-certificates"): Endpoint(READERS),
+    ("GET", f"{P}/forecast"): Endpoint(MANAGERS),
     ("GET", f"{P}/backtests"): Endpoint(MANAGERS),
     ("POST", f"{P}/backtests"): Endpoint(MANAGERS, 202, a_question),
     ("GET", f"{P}/backtests/<int:backtest_id>"): Endpoint(MANAGERS),

@@ -39,7 +39,7 @@ from projects.services.voting import submit_votes
 from tests.support.client import wait_for
 
 #: What the worker of the stack does in a project without being asked.
-KEEP_AWAY = Lock.REFIT, Lock.RETRAINING, Lock.PLACES
+KEEP_AWAY = Lock.REFIT, Lock.RETRAINING, Lock.PLACES, Lock.TARGET
 
 
 def unique(name: str) -> str:
