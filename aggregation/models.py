@@ -212,6 +212,7 @@ class Freeze(models.Model):
     created_at = models.DateTimeField(db_default=Now())
     ended_at = models.DateTimeField(null=True)
     ended_for = models.TextField(blank=True, default="")
+    ended_wishes = models.JSONField(null=True)  # what the manager wished then (``freezing.wishes_of``)
 
     class Meta:
         constraints = [

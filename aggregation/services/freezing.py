@@ -113,11 +113,19 @@ def ask_no_more(freeze: Freeze) -> None:
     LabelAudit.objects.filter(freeze=freeze.id, open=True).update(open=False)
 
 
+def wishes_of(project: Project) -> dict[str, float | None]:
+    """What decides whether audits lead anywhere, beside the labels."""
+    names = ("target_accuracy", "target_accuracy_confidence", "audit_share")
+    return {name: getattr(project, name) for name in names}
+
+
 @transaction.atomic
-def end(freeze: Freeze, why: str) -> None:
+def end(project: Project, freeze: Freeze, why: str) -> None:
     """Its audits say nothing more, and its labels are forgotten."""
     ask_no_more(freeze)
-    Freeze.objects.filter(id=freeze.id).update(ended_at=timezone.now(), ended_for=why, tasks=b"", labels=b"")
+    Freeze.objects.filter(id=freeze.id).update(
+        ended_at=timezone.now(), ended_for=why, ended_wishes=wishes_of(project), tasks=b"", labels=b""
+    )
 
 
 def audited(project: Project) -> int:

@@ -32,7 +32,7 @@ from projects.services.hints import send_hint
 REST_FACTOR = 5.0
 #: Audits that wait for experts at a time.
 AT_WORK = 50
-#: Votes have to grow by this share before labels are frozen again in vain.
+#: Votes have to grow by this share before labels are frozen again, unless the manager wishes otherwise than then.
 NEWS = 0.05
 
 
@@ -91,7 +91,7 @@ NOT_FROZEN = "What was certified is not in force any more."
 def _drop(project: Project, why: str) -> None:
     freeze = freezing.open_freeze(project)
     if freeze is not None:
-        freezing.end(freeze, why)
+        freezing.end(project, freeze, why)
     go_on(project=project, reason=why)
 
 
@@ -99,7 +99,7 @@ def _in_force(project: Project) -> Freeze | None:
     """The labels that are frozen, if it is for what the manager wishes now."""
     freeze = freezing.open_freeze(project)
     if freeze is not None and freeze.confidence != project.target_accuracy_confidence:
-        freezing.end(freeze, "Another confidence is asked for.")
+        freezing.end(project, freeze, "Another confidence is asked for.")
         return None
     return freeze
 
@@ -118,7 +118,8 @@ def _is_ripe(project: Project, census: Census, standing: Standing) -> bool:
     """Audits of the labels there are may well certify the target; and there is news since they did not."""
     last = Freeze.objects.filter(project=project).order_by("-number").first()
     votes = int(census.votes.sum())
-    if last is not None and last.confidence == project.target_accuracy_confidence and votes < last.votes * (1.0 + NEWS):
+    same = last is not None and last.ended_wishes == freezing.wishes_of(project)
+    if last is not None and same and votes < last.votes * (1.0 + NEWS):
         return False
     aim = standing.aim
     return aim is not None and bool(census.unproven.any()) and census.expected_of_unknown >= aim
@@ -134,7 +135,7 @@ def _conclude(project: Project, progress: Progress, standing: Standing) -> None:
     go_on(project=project, reason=f"At least {found.bound:.1%} of the labels are right by now: less than the target.")
     why = _hopeless(progress, found, standing)
     if why is not None:
-        freezing.end(freeze, why)
+        freezing.end(project, freeze, why)
     else:
         freezing.ask(progress=progress, waiting=min(AT_WORK, standing.allowed))
 

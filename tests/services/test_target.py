@@ -87,13 +87,15 @@ def test_it_stops_once_audits_by_experts_certify_the_target_and_goes_on_when_tha
     assert c.fresh().stopped_at is None and why_no_lease(c) == "ok", "at once"
     assert looked(c)["certified"] < 0.995 and c.fresh().stopped_at is None
     configure(c, target_accuracy=0.85)
-    looked(c)
-    assert why_no_lease(c) == "target_reached", "what was certified stays so"
+    assert looked(c)["audits"]["asked"], "labels are frozen anew, as those before led nowhere"
+    decide(c, asked(c))
+    assert why_no_lease(c) == "target_reached"
 
     c.upload([{"data": {"n": TASKS + n}} for n in range(TASKS)])
     assert looked(c)["unlabelled"] == TASKS and why_no_lease(c) == "ok"
-    kinds = AccuracyCertificate.objects.filter(project=c.project).order_by("id").values_list("kind", "ended_at__isnull")
-    assert list(kinds) == [("issued", False), ("revoked", True), ("issued", False), ("revoked", True)]
+    record = AccuracyCertificate.objects.filter(project=c.project).order_by("id")
+    assert [row.kind for row in record] == ["issued", "revoked", "issued", "revoked"]
+    assert [row.ended_at is None for row in record] == [False, True, False, True]
 
     configure(c, target_accuracy=None)
     assert looked(c) == {} and not asked(c)

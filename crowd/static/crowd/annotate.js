@@ -205,6 +205,7 @@ function stateOf(work) {
       text: "There are more tasks, but nothing is left to spend on them. If the manager adds to it, it goes on here by itself. Thank you!",
       action: again,
     },
+    target_reached: { title: "That is all for now", text: "The labels of this project are right enough. If its manager wants more, it goes on here by itself. Thank you!", action: again },
     waiting: work.qualification ? { title: "No more tasks to practise on", text: "The project’s manager has to add some: they appear here by themselves.", action: again } : { title: "Others are working on the last tasks", text: "If one becomes free it appears here.", action: again },
     error: { title: "No task right now", text: work.error?.message, action: again },
   }[work.status] ?? { title: "", text: html`<span aria-busy="true">Looking for a task …</span>` };

@@ -33,6 +33,8 @@ export const DEFAULTS = {
   learner_fields: [],
   retrain_after_votes: 200,
   retrain_after_minutes: 60,
+  target_accuracy: null,
+  target_accuracy_confidence: 0.95,
   auto_label_error: null,
   auto_label_confidence: 0.95,
   audit_share: 0.05,
@@ -91,6 +93,7 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
   const number = (name, label, attributes, hint) => html`<${Field} name=${name} label=${label} hint=${hint} error=${error}>
     ${(field) => html`<input ...${field} type="number" inputmode="numeric" ...${attributes} value=${value[name] ?? ""} onInput=${setNumber(name)} />`}
   <//>`;
+  const audits = (hint) => number("audit_share", "Most tasks for audits, a share", { min: 0.001, max: 1, step: "any", inputmode: "decimal", required: true }, hint);
   // Amounts stay texts: they are exact, and numbers of a browser are not.
   const amount = (name, label, hint, placeholder) => html`<${Field} name=${name} label=${label} hint=${hint} error=${error}>
     ${(field) => html`<input ...${field} type="number" inputmode="decimal" min="0" step="any" placeholder=${placeholder}
@@ -111,6 +114,12 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
         "Target confidence (optional)",
         { min: 0.5, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "0.95" },
         "A task that reaches it stops early.",
+      )}
+      ${number(
+        "target_accuracy",
+        "Target accuracy (optional)",
+        { min: 0.5, max: 0.999, step: "any", inputmode: "decimal", placeholder: "0.95" },
+        "The project stops once experts’ audits prove that so large a share of all labels is right.",
       )}
     </div>
     <div class="grid">
@@ -149,6 +158,9 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
           { min: 0.01, max: 0.9999, step: "any", inputmode: "decimal", placeholder: "0.8" },
           "About a task that has all its votes and is less sure.",
         )}
+        ${value.target_accuracy !== null &&
+        html`${number("target_accuracy_confidence", "How sure the target accuracy has to be", { min: 0.5, max: 0.9999, step: "any", inputmode: "decimal", required: true })}
+          ${value.auto_label_error === null && audits("Experts answer at most so many to prove the target accuracy.")}`}
         ${number("max_skips", "Flag a task after so many skips (optional)", { min: 1, max: 1000 }, "Only those as broken or unclear.")}
       <//>
       <${Group} legend="Which tasks come next">
@@ -222,7 +234,7 @@ export function ProjectFields({ value, onChange, error, columns = [], between })
         )}
         ${value.auto_label_error !== null &&
         html`${number("auto_label_confidence", "How sure that has to be", { min: 0.5, max: 0.9999, step: "any", inputmode: "decimal", required: true })}
-          ${number("audit_share", "Most tasks for audits, a share", { min: 0.001, max: 1, step: "any", inputmode: "decimal", required: true }, "People answer them blind, where that certifies most, and it never learns from them.")}`}
+          ${audits("People answer them blind, where that certifies most, and it never learns from them.")}`}
         ${number(
           "confirm_above",
           "Show its answer to people above this probability (optional)",

@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { ConfidenceHistogram } from "./charts.js";
 import { Conduct } from "./conduct.js";
 import { Learning } from "./learning.js";
+import { Outlook } from "./outlook.js";
 import { People, Pools } from "./people.js";
 import { parseLabels } from "./project-fields.js";
 import { RunButtons, RunTable } from "./runs.js";
@@ -53,6 +54,7 @@ function Manage({ user, project }) {
   return html`<${Frame} user=${user} title=${value.name} aside=${html`<${PauseButton} project=${value} onChange=${project.set} />`}>
     <div role="status">${lost && html`<p class="unsent">The figures may be old: ${lost.message} This page keeps trying.</p>`}</div>
     <${Progress} project=${value} statistics=${statistics.value} />
+    <${Outlook} path=${path} project=${value} />
     <div class="columns">
       <section class="panel">
         <h2>Confidence</h2>
@@ -127,7 +129,7 @@ function PauseButton({ project, onChange }) {
   const verb = project.status === "paused" ? "resume" : "pause";
   const [run, { busy, error }] = useAction(async () => onChange(await api.post(`${path}/${verb}`)));
   return html`<div class="status">
-    <span class="badge ${project.status}" role="status">${project.status}</span>
+    <span class="badge ${project.status}" role="status">${project.status === "active" && project.stopped_at ? "stopped" : project.status}</span>
     <a role="button" class="outline secondary" href="/annotate/?project=${id}">Annotate</a>
     <a role="button" class="outline secondary" href="/projects/${id}/review/">Review</a>
     <a role="button" class="outline secondary" href="/projects/${id}/what-if/">What if?</a>

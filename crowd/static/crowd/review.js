@@ -64,7 +64,7 @@ function Desk({ project }) {
     <${Decided} task=${decided} onUndo=${undo} busy=${busy} />
     <${Problem} error=${error} />
     ${empty
-      ? html`<section class="state" role="status"><h2>Nothing to review</h2><p>Tasks that people dispute or flag appear here by themselves.</p></section>`
+      ? html`<section class="state" role="status"><h2>Nothing to review</h2><p>Tasks that people dispute or flag, and those drawn for audits, appear here by themselves.</p></section>`
       : html`<${OneTask} key=${tasks[0].task} task=${tasks[0]} project=${project} busy=${busy}
           onDecide=${(decision) => send(tasks[0], decision)} onLater=${later} />`}
   `;
@@ -80,12 +80,14 @@ function Decided({ task, onUndo, busy }) {
 }
 
 const WHY = {
+  audit: "Drawn at random, to prove how right the labels are: answer by yourself, without what people have said.",
   disputed: "All votes are in, and they leave it unsure.",
   flagged: "People have skipped it as broken or unclear.",
   reviewed: "An expert has decided it.",
 };
 
 function OneTask({ task, project, busy, onDecide, onLater }) {
+  const isAudit = task.reason === "audit" && !task.reviews.length;
   const reopen = () => onDecide({ action: "reopen", votes: MORE_VOTES });
   useKeys((key) => key === "m" && !busy && reopen);
   const Answers = ANSWERS[project.label_type ?? "choice"];
@@ -94,9 +96,9 @@ function OneTask({ task, project, busy, onDecide, onLater }) {
     <button class="outline secondary" disabled=${busy} onClick=${reopen}>Ask ${MORE_VOTES} more people <kbd aria-hidden="true">M</kbd></button>
   </p>`;
   return html`
-    <p class="muted">${WHY[task.retired] ?? "It is collecting votes."} ${task.key && html`<small>Key: <span dir="auto">${task.key}</span></small>`}</p>
+    <p class="muted">${WHY[isAudit ? task.reason : task.retired] ?? "It is collecting votes."} ${task.key && html`<small>Key: <span dir="auto">${task.key}</span></small>`}</p>
     <article class="task" aria-live="polite" aria-atomic="true" aria-label="Task"><${TaskData} data=${task.data} /></article>
-    <${Votes} task=${task} labels=${project.labels} />
+    ${!isAudit && html`<${Votes} task=${task} labels=${project.labels} />`}
     <${Answers} task=${{ id: task.task }} labels=${project.labels} below=${below} onSkip=${onLater}
       onAnswer=${(label) => !busy && onDecide({ label })} />
     <${History} task=${task} />

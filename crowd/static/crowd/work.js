@@ -14,6 +14,7 @@ const PAUSE_MS = {
   waiting: 3_000,
   finished: 15_000,
   budget_spent: 15_000,
+  target_reached: 15_000,
   quota_reached: 60_000,
   not_qualified: 15_000,
   annotator_paused: 15_000,
