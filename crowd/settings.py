@@ -168,6 +168,7 @@ SPECTACULAR_SETTINGS = {
         "LeaseStatusEnum": "projects.serializers.LEASE_STATUSES",
         "ReviewActionEnum": "projects.models.ReviewAction",
         "ReviewReasonEnum": "projects.serializers.REVIEW_REASONS",
+        "LearnerEnum": "projects.models.Learner",
         "SkipReasonEnum": "projects.models.SkipReason",
         "RunStageEnum": "aggregation.models.RunStage",
         "StageEnum": "projects.models.Stage",
