@@ -6,6 +6,7 @@ from aggregation.core.audit_truth import most_often_wrong
 from aggregation.core.fit import Fit
 from aggregation.core.gold_calibration import lesson
 from aggregation.core.label_models import LABEL_MODELS
+from aggregation.core.threshold_plan import alpha_of
 from aggregation.core.votes import Votes
 
 
@@ -42,3 +43,11 @@ def test_what_the_machine_predicts_has_no_part_in_how_often_votes_are_right():
     assert found.right.tolist() == ((voted.sum(axis=1) >= 2) == gold).tolist()
     assert 0.9 < found.right.mean() < 1.0
     assert (found.posterior.argmax(axis=1) == found.gold).mean() < 0.7, "predictions worked in say otherwise"
+
+
+def test_the_limits_that_the_documentation_tells():
+    alpha, clean = alpha_of(2, 0.05), np.ones(300, np.bool_)
+    three = clean.copy()
+    three[[50, 150, 250]] = False
+    limits = [round(100 * most_often_wrong(right, alpha), 1) for right in (clean[:100], clean, three)]
+    assert limits == [5.7, 1.8, 4.5]
