@@ -11,6 +11,9 @@ from aggregation.models import BacktestStatus
 from projects.models import Acquisition, Learner, Order
 from projects.serializers.fields import StrictSerializer
 
+#: What a remote one would have said, nobody knows.
+LOCAL_LEARNERS = [choice for choice in Learner.choices if choice[0] != Learner.REMOTE]
+
 
 class BacktestIn(StrictSerializer):
     """Settings to ask about; those left out are the project's own."""
@@ -27,10 +30,10 @@ class BacktestIn(StrictSerializer):
     newcomer_votes = serializers.IntegerField(min_value=0, max_value=1000, required=False)
     explore_share = serializers.FloatField(min_value=0.001, max_value=1, allow_null=True, required=False)
     learner = serializers.ChoiceField(
-        [name for name in Learner.values if name != Learner.REMOTE],
+        LOCAL_LEARNERS,
         allow_null=True,
         required=False,
-        help_text="Null: people alone. What a remote one would have said, nobody knows.",
+        help_text="Null: people alone.",
     )
     learner_fields = serializers.ListField(
         child=serializers.CharField(max_length=200), max_length=1000, required=False, allow_empty=True
