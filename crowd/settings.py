@@ -165,12 +165,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
     "ENUM_NAME_OVERRIDES": {
-        "LearnerEnum": "projects.models.Learner",
-        "LocalLearnerEnum": "aggregation.backtest_serializers.LOCAL_LEARNERS",
         "LeaseStatusEnum": "projects.serializers.LEASE_STATUSES",
         "ReviewActionEnum": "projects.models.ReviewAction",
         "ReviewReasonEnum": "projects.serializers.REVIEW_REASONS",
         "LearnerEnum": "projects.models.Learner",
+        "LocalLearnerEnum": "aggregation.backtest_serializers.LOCAL_LEARNERS",
         "SkipReasonEnum": "projects.models.SkipReason",
         "RunStageEnum": "aggregation.models.RunStage",
         "StageEnum": "projects.models.Stage",

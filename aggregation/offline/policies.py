@@ -20,6 +20,7 @@ NOT_REPLAYED = {
     "gold_exposures": "nobody knows who would have been given which known answers",
     "max_skips": "what people skipped is not among votes",
     "search_label": "what is searched for depends on who finds it first",
+    "target_accuracy": "experts' audits end a project; read from the curve after how many votes it is reached",
     "budget": "read from the curve what so large a share of the votes buys",
 }
 
