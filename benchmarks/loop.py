@@ -11,7 +11,8 @@ bluebird votes that are shipped. A policy is "default" or a YAML file, as `manag
 - random: any open task; uniform: the task with the fewest votes, so that all get one vote before any gets two;
 - entropy, margin: the task whose posterior is most doubtful;
 - activelab: ActiveLab's score (arXiv:2301.11856) in our own implementation, `acquisition.activelab`, with equal weights
-  for all annotators; cleanlab's is under the AGPL, which no dependency of ours is.
+  for all annotators; cleanlab's is under the AGPL, which no dependency of ours is;
+- vote_entropy: the task whose votes disagree most; new_or_relabel: where a vote tells most, and teaches a learner.
 
 votes_to_majority and votes_to_full: the smallest share of the recorded votes after which the mean curve never again
 falls below what majority vote, and `auto` less half a point, have with all votes; 1 is never.
@@ -55,6 +56,8 @@ OTHERS = {
     "entropy": {"acquisition": "entropy"},
     "margin": {"acquisition": "margin"},
     "activelab": {"acquisition": "activelab"},
+    "vote_entropy": {"acquisition": "vote_entropy"},
+    "new_or_relabel": {"acquisition": "new_or_relabel"},
 }
 #: Crowds with mostly four or more votes a task, on which the mean is taken unless others are named.
 STANDARD = ("bluebird", "dog", "d_possent", "barzan_tweets", "sentpol", "sp_amt", "music_genre", "leaves")

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from aggregation.core.acquisition import ACQUISITIONS, PRIORITY_STEPS, activelab, diverse, priority
+from aggregation.core.acquisition import (
+    ACQUISITIONS,
+    PRIORITY_STEPS,
+    activelab,
+    diverse,
+    new_or_relabel,
+    priority,
+    vote_entropy,
+)
+from aggregation.core.structure import structured
 from aggregation.core.votes import Floats
 
 #: Which open task is handed out first: the most uncertain, that with the fewest votes, that with the most, the one that
 #: was uploaded first, any.
 ORDERS = ("priority", "breadth_first", "depth_first", "sequential", "random")
-#: How uncertain a task is: by its posterior alone, or by ActiveLab also by how many votes it has.
-DOUBTS = (*ACQUISITIONS, "activelab")
+#: How uncertain a task is: by its posterior alone; by ActiveLab also by how many votes it has; by its votes alone; by
+#: what a vote is worth.
+DOUBTS = (*ACQUISITIONS, "activelab", "vote_entropy", "new_or_relabel")
 
 #: Gains that differ by less than so many decimals of a nat are equal.
 SAME = 6
@@ -22,13 +34,25 @@ SAME = 6
 CANDIDATES, PART = 2_000, 10
 
 
-def places(order: str, acquisition: str, posterior: Floats, votes: NDArray[np.integer]) -> NDArray[np.integer] | None:
+@dataclass(frozen=True, eq=False)
+class Worth:
+    """What votes are worth at present, to "new_or_relabel": whoever nobody knows is right with this accuracy, and errs
+    by errors f8[K, K] as [true, voted], zero on the diagonal; `teaching`, in nats, as `acquisition.teaching` has it."""
+
+    accuracy: float
+    errors: Floats
+    teaching: float = 0.0
+
+
+def places(order: str, acquisition: str, posterior: Floats, counts: Floats, worth: Worth) -> NDArray[np.integer] | None:
     """Places int[T] in 0..PRIORITY_STEPS, the highest is handed out first; None where votes move no task.
 
-    order: one of ORDERS. acquisition: one of DOUBTS, by which "priority" goes. posterior: f8[T, K]. votes: int[T].
+    order: one of ORDERS. acquisition: one of DOUBTS, by which "priority" goes. posterior: f8[T, K]. counts: f8[T, K],
+    votes for each label.
     """
     if order == "priority":
-        return priority(_doubt(acquisition, posterior, votes))
+        return priority(_doubt(acquisition, posterior, counts, worth))
+    votes = counts.sum(axis=1).astype(np.int64)
     if order == "breadth_first":
         return np.asarray(np.maximum(PRIORITY_STEPS - votes, 0))
     if order == "depth_first":
@@ -36,10 +60,15 @@ def places(order: str, acquisition: str, posterior: Floats, votes: NDArray[np.in
     return None
 
 
-def _doubt(acquisition: str, posterior: Floats, votes: NDArray[np.integer]) -> Floats:
+def _doubt(acquisition: str, posterior: Floats, counts: Floats, worth: Worth) -> Floats:
     """f8[T] in 0..1."""
     if acquisition == "activelab":  # every annotator weighs the same
-        return activelab(posterior.max(axis=1), votes.astype(np.float64), 1.0, posterior.shape[1])
+        return activelab(posterior.max(axis=1), counts.sum(axis=1), 1.0, posterior.shape[1])
+    if acquisition == "vote_entropy":
+        return vote_entropy(counts)
+    if acquisition == "new_or_relabel":
+        (confusion,) = structured(np.array([worth.accuracy]), worth.errors)
+        return new_or_relabel(posterior, counts.sum(axis=1), confusion, worth.teaching)
     return ACQUISITIONS[acquisition](posterior)
 
 

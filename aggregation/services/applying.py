@@ -97,7 +97,7 @@ def _write_unvoted(project: Project, model: Live, tasks: Ids, proba: Proba) -> N
     """State and queue of tasks of which nothing is known but their predictions."""
     posterior, _ = _as_predicted(model, proba)
     label, confidence, runner_up = live.summary(posterior)
-    places = priorities(project, [0] * len(tasks), posterior)
+    places = priorities(project, model, posterior, np.zeros_like(posterior))
     fetch(
         queries.WRITE_PREDICTED,
         tasks=as_array(tasks),

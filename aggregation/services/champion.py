@@ -41,10 +41,12 @@ def keeping_learner(project: Project) -> Iterator[Project]:
 def make_champion(*, project: Project, run: Run) -> None:
     """From here on the run's predictions steer, task by task as they are applied; it can't be cancelled any more."""
     with keeping_learner(project):
-        before = LiveModel.objects.values("learner_run", "prediction_weight").get(project=project)
+        before = LiveModel.objects.values("learner_run", "prediction_weight", "teaching").get(project=project)
         checkpoint(run=run, stage=RunStage.APPLYING, parameters=run.parameters | {"replaces": before})
         LiveModel.objects.filter(project=project).update(
-            prediction_weight=run.metrics["prediction_weight"], learner_run=run.id
+            prediction_weight=run.metrics["prediction_weight"],
+            teaching=run.metrics.get("teaching") or 0.0,
+            learner_run=run.id,
         )
 
 

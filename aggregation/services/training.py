@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.db import transaction
 from numpy.typing import NDArray
 
 from aggregation import queries
+from aggregation.core.acquisition import teaching
 from aggregation.core.challenge import Challenge
 from aggregation.core.fit import Fit
 from aggregation.core.label_models import DEFAULT_LABEL_MODEL
@@ -26,8 +27,11 @@ from aggregation.services.champion import challenge_champion, stored_predictions
 from aggregation.services.fitting import Loaded, fit_label_model, load_votes, with_predictions
 from aggregation.services.forecasting import learning_curve
 from aggregation.services.runs import checkpoint
-from projects.models import Learner, Project, Task
+from projects.models import Acquisition, Learner, Project, Task, TaskState
 from projects.queries import fetch, from_json
+
+if TYPE_CHECKING:
+    from aggregation.learners import LearnerFit
 
 SEED = 0
 
@@ -138,12 +142,24 @@ def _here(project: Project, taught: Taught) -> tuple[Taught, bytes, Floats, dict
         "prediction_weight": fit_weight(learnt.held_out, taught.posterior, taught.fit.label_prior),
         **_measured(project, taught, learnt.held_out, learnt.learned),
         **promotion(compared),
+        **_teaching(project, taught, learnt, payloads),
         **({"left_out": left_out} if left_out else {}),
         "learning_curve": learning_curve(
             learner=learner, payloads=payloads, target=target, fields=fields, votes=taught.votes, seed=SEED
         ),
     }
     return taught, learnt.learned.save(), learnt.held_out, metrics
+
+
+def _teaching(
+    project: Project, taught: Taught, learnt: LearnerFit, payloads: Sequence[dict[str, Any]]
+) -> dict[str, float]:
+    """What one more task would teach, for the projects that go by it: it costs another prediction of those taught."""
+    if project.acquisition != Acquisition.NEW_OR_RELABEL:
+        return {}
+    untouched = TaskState.objects.filter(project=project, votes=0).count()
+    seems = learnt.learned.predict_proba(payloads)
+    return {"teaching": teaching(learnt.held_out, seems, taught.posterior, untouched)}
 
 
 def _elsewhere(project: Project, taught: Taught) -> tuple[bytes, Floats, dict[str, Any]]:

@@ -25,6 +25,8 @@ class LiveModel(models.Model):
     pooled_accuracy = models.FloatField()  # of an annotator nobody knows yet
     # How far a task's prediction replaces the label prior, 0..2: measured out of fold, 0 without a held-out gain.
     prediction_weight = models.FloatField(default=0.0)
+    # What one more task to learn from tells of all that the learner answers, in nats; 0 where nobody asks.
+    teaching = models.FloatField(db_default=0.0, default=0.0)
     learner_run = models.BigIntegerField(null=True)  # the current retraining
     # core.calibration.Calibration, and how well it does on held-out gold; null: confidence is uncalibrated
     calibration = models.JSONField(null=True)

@@ -22,6 +22,8 @@ class Acquisition(models.TextChoices):
     MARGIN = "margin"
     LEAST_CONFIDENCE = "least_confidence"
     ACTIVELAB = "activelab"
+    VOTE_ENTROPY = "vote_entropy"
+    NEW_OR_RELABEL = "new_or_relabel"
     SEARCH = "search"  # the most probable to have one label
     INFORMATION_GAIN = "information_gain"  # that of which the annotator who asks can tell most
 

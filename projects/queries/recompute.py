@@ -68,7 +68,7 @@ AUDITS_AMONG = "SELECT task_id FROM projects_audit WHERE task_id = ANY(%(tasks)s
 # A project's live model: its version, its row, and how people err by voted label. Few rows: read when it has changed.
 LIVE_MODEL = """
 SELECT m.xmin::text || m.ctid::text, m.run, m.label_prior, m.kind_prior, m.pooled_accuracy, m.prediction_weight,
-       m.calibration, e.errors, e.confusions
+       m.teaching, m.calibration, e.errors, e.confusions
 FROM projects_livemodel m, LATERAL (
     SELECT json_agg(vector ORDER BY voted) AS errors, json_agg(confusion ORDER BY voted) AS confusions
     FROM projects_poolederror WHERE project_id = m.project_id

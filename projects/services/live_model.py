@@ -10,6 +10,7 @@ import numpy as np
 
 from aggregation.core import live
 from aggregation.core.calibration import Calibration
+from aggregation.core.queue import Worth
 from aggregation.core.votes import Floats
 from projects import queries
 from projects.queries import fetch, from_json
@@ -24,7 +25,7 @@ class Live:
 
     label_prior: f8[K]. kinds: f8[D, K], P(kind | label), or None. errors: f8[K, K], row v: P(voted v | true, wrong).
     unseen: as errors, P(voted v | state) of people whom the refit does not know, f8[K, C], or None: pooled_accuracy and
-    errors are it.
+    errors are it. teaching: nats, as a retraining has measured it (`acquisition.teaching`).
     """
 
     version: str
@@ -34,6 +35,7 @@ class Live:
     pooled_accuracy: float
     prediction_weight: float
     calibration: Calibration | None
+    teaching: float
     errors: Floats
     unseen: Floats | None
 
@@ -45,6 +47,11 @@ class Live:
             return np.asarray(self.anybody[voted])
         K = len(self.label_prior)
         return live.vote_likelihood(voted, K, None, accuracy, self.pooled_accuracy, self.errors[voted])
+
+    @cached_property
+    def worth(self) -> Worth:
+        """What votes are worth: what a learner has yet to be taught counts as far as it is believed."""
+        return Worth(self.pooled_accuracy, self.errors.T, self.teaching * min(self.prediction_weight, 1.0))
 
     @cached_property
     def anybody(self) -> Floats:
@@ -67,7 +74,7 @@ def live_model(*, project_id: int, version: str | None = None) -> Live:
     """
     kept = _kept.get(project_id)
     if kept is None or kept.version != version:
-        ((found, run, prior, kind_prior, pooled_accuracy, weight, calibration, errors, unseen),) = fetch(
+        ((found, run, prior, kind_prior, pooled_accuracy, weight, teaching, calibration, errors, unseen),) = fetch(
             queries.LIVE_MODEL, project=project_id
         )
         calibration, errors, unseen = from_json(calibration), from_json(errors), from_json(unseen)
@@ -78,6 +85,7 @@ def live_model(*, project_id: int, version: str | None = None) -> Live:
             kinds=None if kind_prior is None else live.kind_shares(np.array(kind_prior)),
             pooled_accuracy=pooled_accuracy,
             prediction_weight=weight,
+            teaching=teaching,
             calibration=None if calibration is None else Calibration.from_json(calibration),
             errors=np.array(errors),
             unseen=None if unseen[0] is None else np.array(unseen),

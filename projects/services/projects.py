@@ -202,7 +202,7 @@ def _forget_learner(project: Project) -> None:
 
     Without weight predictions are none; a job deletes them, and what they made of tasks without votes.
     """
-    LiveModel.objects.filter(project=project).update(prediction_weight=0, learner_run=None)
+    LiveModel.objects.filter(project=project).update(prediction_weight=0, teaching=0, learner_run=None)
     request_places(project_id=project.id)
     if project.learner and TaskState.objects.filter(project=project, votes__gt=0).exists():
         request_retraining(project_id=project.id)

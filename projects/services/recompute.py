@@ -178,7 +178,7 @@ def summaries_of(
         priority=[
             random_place(task_id, votes) if is_injected else place
             for task_id, votes, is_injected, place in zip(
-                tasks.ids, tasks.votes, injected, _priorities(project, tasks, posterior), strict=True
+                tasks.ids, tasks.votes, injected, _priorities(project, model, posterior, counts), strict=True
             )
         ],
         retired=[
@@ -212,23 +212,22 @@ def random_place(task_id: int, votes: int) -> int:
     return zlib.crc32(b"%d/%d" % (task_id, votes)) % (PRIORITY_STEPS + 1)
 
 
-def _priorities(project: Project, tasks: TaskRows, posterior: Floats) -> Sequence[int | None]:
-    found = priorities(project, tasks.votes, posterior)
-    return [None] * len(tasks.ids) if found is None else list(found.tolist())
+def _priorities(project: Project, model: Live, posterior: Floats, counts: Floats) -> Sequence[int | None]:
+    found = priorities(project, model, posterior, counts)
+    return [None] * len(posterior) if found is None else list(found.tolist())
 
 
-def priorities(project: Project, votes: Sequence[int], posterior: Floats) -> NDArray[np.integer] | None:
+def priorities(project: Project, model: Live, posterior: Floats, counts: Floats) -> NDArray[np.integer] | None:
     """0..1000 by task, the highest is handed out first; None keeps all tasks' places in the queue.
 
-    votes: of each task. posterior: f8[n, K].
+    posterior: f8[n, K]. counts: f8[n, K], votes for each label.
     """
-    voted = np.asarray(votes)
-    # Among the most doubtful ones each annotator's are chosen when they ask (`choosing`).
-    by_doubt = project.acquisition == Acquisition.INFORMATION_GAIN
-    acquisition = Acquisition.ENTROPY if by_doubt else project.acquisition
     if project.order == Order.PRIORITY and project.acquisition == Acquisition.SEARCH:
-        return priority(search(posterior[:, _sought(project)], voted))
-    return places(project.order, acquisition, posterior, voted)
+        return priority(search(posterior[:, _sought(project)], counts.sum(axis=1)))
+    # Of the most doubtful ones each annotator's are chosen when they ask (`choosing`).
+    chosen_later = project.acquisition == Acquisition.INFORMATION_GAIN
+    acquisition = Acquisition.ENTROPY if chosen_later else project.acquisition
+    return places(project.order, acquisition, posterior, counts, model.worth)
 
 
 def _sought(project: Project) -> int:

@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 
 from aggregation.core.label_models import OURS
+from aggregation.core.queue import DOUBTS
+from projects.models import Acquisition
 from projects.serializers.projects import ProjectSettings
 
-FORM = (Path(__file__).parents[2] / "crowd/static/crowd/project-fields.js").read_text()
+PAGES = Path(__file__).parents[2] / "crowd/static/crowd"
+FORM = (PAGES / "project-fields.js").read_text()
 
 
 def test_every_setting_of_the_api_has_a_field_on_the_page() -> None:
@@ -22,3 +25,10 @@ def test_every_setting_of_the_api_has_a_field_on_the_page() -> None:
 def test_every_label_model_can_be_chosen_on_the_page() -> None:
     (models,) = re.findall(r"LABEL_MODELS = \{(.*?)\n\};", FORM, re.DOTALL)
     assert set(re.findall(r"^  (\w+):", models, re.MULTILINE)) == set(OURS)
+
+
+def test_every_acquisition_can_be_chosen_on_the_page_and_asked_about_if_it_can_be_replayed() -> None:
+    (acquisitions,) = re.findall(r"ACQUISITIONS = \{(.*?)\n\};", FORM, re.DOTALL)
+    assert set(re.findall(r"^  (\w+):", acquisitions, re.MULTILINE)) == set(Acquisition.values)
+    (left_out,) = re.findall(r"NOT_REPLAYED = \[(.*?)\]", (PAGES / "what-if.js").read_text())
+    assert set(re.findall(r"\w+", left_out)) == set(Acquisition.values) - set(DOUBTS)

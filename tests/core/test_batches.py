@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from aggregation.core.acquisition import diverse, explore, likeness, lots, representatives, search
+from aggregation.core.acquisition import diverse, explore, lots, representatives, search
 from aggregation.core.bounds import lower_bounds
 from aggregation.core.certificate import Audits
 from aggregation.core.queue import spread
@@ -147,13 +147,6 @@ def test_lots_are_even_independent_and_the_same_in_every_chunk():
     np.testing.assert_allclose(np.bincount((drawn * 10).astype(int), minlength=10), 10_000, atol=500)
     assert abs(np.corrcoef(drawn[:-1], drawn[1:])[0, 1]) < 0.02
     assert abs(np.corrcoef(drawn, lots(ids, seed=2))[0, 1]) < 0.02
-
-
-def test_likeness_to_examples():
-    X = np.array([[1.0, 0.0], [2.0, 2.0], [-1.0, 0.0], [0.0, 0.0]])
-    np.testing.assert_allclose(likeness(X, np.array([[3.0, 0.0]])), [1.0, np.sqrt(0.5), 0.0, 0.0], atol=1e-12)
-    np.testing.assert_allclose(likeness(X, np.array([[3.0, 0.0], [0.0, 1.0]]))[1], np.sqrt(0.5))
-    assert likeness(X, X[:0]).tolist() == [1.0] * 4
 
 
 @pytest.mark.parametrize("digit", [3, 7])

@@ -12,7 +12,7 @@ import pytest
 
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.policy import Policy
-from aggregation.core.queue import PRIORITY_STEPS, places
+from aggregation.core.queue import PRIORITY_STEPS, Worth, places
 from aggregation.core.replay import Replayed
 from benchmarks import datasets, loop, loop_more
 
@@ -52,17 +52,21 @@ def test_large_crowds_are_replayed_less_often():
 
 def test_policies_beside_the_default_differ_in_their_order():
     names = loop.policies("default")
-    assert list(names) == ["default", "new_project", "random", "uniform", "entropy", "margin", "activelab"]
+    assert list(names) == ["default", "new_project", *loop.OTHERS]
     assert names["entropy"] == names["default"] != names["new_project"] == Policy()
     beside = [each for name, each in names.items() if name not in ("default", "new_project")]
-    assert len({(each.order, each.acquisition) for each in beside}) == 5
+    assert len({(each.order, each.acquisition) for each in beside}) == len(loop.OTHERS)
     assert {each.label_model for each in beside} == {names["default"].label_model}
 
 
+WORTH = Worth(0.8, 1 - np.eye(2))
+
+
 def test_activelab_asks_first_where_fewer_have_spoken():
-    few, many = places("priority", "activelab", np.full((2, 2), 0.5), np.array([1, 9]))
+    few, many = places("priority", "activelab", np.full((2, 2), 0.5), np.array([[1, 0], [5, 4]]), WORTH)
     assert few == many == PRIORITY_STEPS, "nothing is known of either"
-    one, nine = places("priority", "activelab", np.array([[0.9, 0.1], [0.9, 0.1]]), np.array([1, 9]))
+    sure = np.array([[0.9, 0.1], [0.9, 0.1]])
+    one, nine = places("priority", "activelab", sure, np.array([[1, 0], [9, 0]]), WORTH)
     assert one > nine
 
 

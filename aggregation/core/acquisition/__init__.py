@@ -1,9 +1,9 @@
 """Acquisition: which task, and whom, to ask next. Pure functions of posteriors, predictions and features.
 
 ACQUISITIONS are the scores of one task's posterior alone, which the service keeps up to date with every vote; adding
-one is a function and a line here. The other modules look further: at the votes behind a posterior (`disagreement`), at
-who would answer and at what price (`gain`, `activelab`), at the other tasks of a batch (`batches`), and at what there
-is to find (`search`); `cold_start` is for when nothing is known, and `exploration` keeps a share to chance.
+one is a function and a line here. The other modules look further: at the votes behind a posterior (`disagreement`,
+`activelab`), at who would answer and what that teaches (`gain`), at the other tasks of a batch (`batches`), and at what
+there is to find (`search`); `cold_start` is for when nothing is known, and `exploration` keeps a share to chance.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from aggregation.core.acquisition.batches import diverse
 from aggregation.core.acquisition.cold_start import representatives
 from aggregation.core.acquisition.disagreement import bald, vote_entropy
 from aggregation.core.acquisition.exploration import Choice, explore, lots
-from aggregation.core.acquisition.gain import accuracy_gain, information_gain, new_or_relabel
-from aggregation.core.acquisition.search import likeness, search
+from aggregation.core.acquisition.gain import information_gain, new_or_relabel, teaching
+from aggregation.core.acquisition.search import search
 from aggregation.core.acquisition.uncertainty import entropy, least_confidence, margin
 from aggregation.core.votes import Floats
 
@@ -45,7 +45,6 @@ __all__ = [
     "PRIORITY_STEPS",
     "Acquisition",
     "Choice",
-    "accuracy_gain",
     "activelab",
     "bald",
     "diverse",
@@ -53,12 +52,12 @@ __all__ = [
     "explore",
     "information_gain",
     "least_confidence",
-    "likeness",
     "lots",
     "margin",
     "new_or_relabel",
     "priority",
     "representatives",
     "search",
+    "teaching",
     "vote_entropy",
 ]

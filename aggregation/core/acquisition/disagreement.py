@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from aggregation.core.acquisition.uncertainty import nats
+from aggregation.core.acquisition.uncertainty import entropy, nats
 from aggregation.core.votes import Floats
 
 
 def vote_entropy(counts: Floats) -> Floats:
-    """Entropy of the votes themselves as a share of the most that so many could have, f8[T] in 0..1.
+    """How far votes disagree, f8[T] in 0..1: entropy of the votes and one more for each label, by log K.
 
-    counts: f8[T, K], votes for each label. 0 with fewer than two votes, which can't contradict each other; 1 if as few
-    agree as possible. It knows no annotators, so it still sees a dispute where the label model has taken sides. Dagan,
-    I. and Engelson, S. P.: Committee-Based Sampling For Training Probabilistic Classifiers, ICML 1995,
-    doi:10.1016/B978-1-55860-377-6.50027-X.
+    counts: f8[T, K], votes for each label. 1 without votes and where they are even, ever less the more agree: so one
+    vote alone, which nothing contradicts yet, is not taken for agreement. It knows no annotators, and still sees a
+    dispute where the label model has taken sides. Dagan, I. and Engelson, S. P.: Committee-Based Sampling For Training
+    Probabilistic Classifiers, ICML 1995, doi:10.1016/B978-1-55860-377-6.50027-X.
     """
-    total, K = counts.sum(axis=-1), counts.shape[-1]
-    shares = counts / np.maximum(total, 1.0)[..., None]
-    # The most even way to spread n whole votes: some labels get one more than the others.
-    n = np.maximum(np.rint(total), 1.0)
-    low, more = np.divmod(n, K)
-    most = _nats_of(more, (low + 1.0) / n) + _nats_of(K - more, low / n)
-    return np.asarray(np.minimum(nats(shares) / np.where(most > 0, most, np.inf), 1.0))
+    return entropy((counts + 1.0) / (counts.sum(axis=-1, keepdims=True) + counts.shape[-1]))
 
 
 def bald(members: Floats) -> Floats:
@@ -38,7 +32,3 @@ def bald(members: Floats) -> Floats:
         return np.zeros(members.shape[1:-1])
     told = nats(members.mean(axis=0)) - nats(members).mean(axis=0)
     return np.asarray(np.clip(told / np.log(K), 0.0, 1.0))
-
-
-def _nats_of(times: Floats, p: Floats) -> Floats:
-    return np.asarray(-times * p * np.log(np.where(p > 0, p, 1.0)))

@@ -1,4 +1,4 @@
-"""What one more vote is worth: in what it tells, in labels put right, and by what it costs."""
+"""What one more vote is worth: in what it tells of its task, and in what that teaches about others."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from aggregation.core.acquisition.uncertainty import nats
 from aggregation.core.votes import Floats
 
-#: Annotators are neither surer nor less sure than this, so that logarithms stay finite.
-SUREST = 1.0 - 1e-9
+#: No prediction counts as less than this, so that logarithms stay finite.
+SMALLEST = 1e-9
 
 
 def information_gain(states: Floats, confusion: Floats, n_labels: int | None = None) -> Floats:
@@ -33,49 +33,41 @@ def information_gain(states: Floats, confusion: Floats, n_labels: int | None = N
     return np.asarray(np.maximum(vote - given, 0.0))
 
 
-def accuracy_gain(posterior: Floats, accuracy: float, room: NDArray[np.integer]) -> Floats:
-    """The rise in the probability that a task's label is right, per vote, if it gets as many as pay best: f8[T] >= 0.
+def new_or_relabel(posterior: Floats, votes: NDArray[np.integer], confusion: Floats, teaching: float = 0.0) -> Floats:
+    """What a vote is worth, f8[T] in 0..1: to a task that has some already, or to one without, which teaches, too.
 
-    posterior: f8[T, K]. accuracy: 0..1, of those who will be asked, who err evenly. room: int[T] >= 0, votes that the
-    task may still get.
+    posterior: f8[T, K]. votes: int[T]. confusion: f8[K, K] as [true, voted], of whoever will be asked. teaching: nats,
+    what one more task with votes tells of all that the learner answers (`teaching`).
 
-    One vote alone often cannot change the winning label, and would look worthless; so the best average over 1..room
-    votes counts. Frazier, P. I. and Powell, W. B.: Paradoxes in Learning and the Marginal Value of Information,
-    Decision Analysis 7(4), 2010, doi:10.1287/deca.1100.0190. Only the two most probable labels are weighed against
-    each other: exact for two labels, at most the true value for more.
+    To its own task a vote is worth the information that it is expected to give; the first one is worth `teaching`
+    more. It is told as a share of the largest there can be, that of a first vote on an even task; teaching beyond what
+    any vote tells of its own task puts all tasks without votes before all others, and more can't. Each vote costs as
+    much as any other, so the most valuable one is the best for its price.
     """
-    T, K = posterior.shape
-    best = np.zeros(T)
-    right = min(accuracy, SUREST)
-    wrong = (1.0 - right) / max(K - 1, 1)
-    if K < 2 or right <= wrong or not T:
-        return best
-    top = np.partition(posterior, -2, axis=1)
-    second, first = top[:, -2], top[:, -1]
-    # So many more votes for the second than for the first turn the label.
-    odds = np.log(first) - np.log(np.maximum(second, np.finfo(np.float64).tiny))
-    lead = np.floor(odds / (np.log(right) - np.log(wrong))).astype(np.int64) + 1
-    step = np.array([wrong, 1.0 - right - wrong, right])  # votes for the second, for another, for the first
-    step = np.maximum(step, 0.0)
-    ahead = np.ones(1)
-    for votes in range(1, int(room.max()) + 1):
-        ahead = np.convolve(ahead, step)  # of the first label's lead among so many votes, if it is the truth: -n..n
-        at_least = np.append(ahead[::-1].cumsum()[::-1], 0.0)
-        at_most = np.append(0.0, ahead.cumsum())
-        turns = np.minimum(lead, votes + 1)
-        gain = second * at_least[turns + votes] - first * at_most[votes - turns + 1]
-        best = np.where(votes <= room, np.maximum(best, gain / votes), best)
-    return best
+    K = posterior.shape[1]
+    most = float(information_gain(np.full((1, K), 1.0 / K), confusion)[0])
+    first = min(teaching, most)
+    if most + first <= 0.0:
+        return np.zeros(len(posterior))
+    worth = information_gain(posterior, confusion) + first * (votes == 0)
+    return np.asarray(np.minimum(worth / (most + first), 1.0))
 
 
-def new_or_relabel(gain: Floats, votes: NDArray[np.integer], cost: Floats, teaching: float = 0.0) -> Floats:
-    """Value by cost, f8[T] >= 0: whether to ask about a task without votes, or once more about one that has some.
+def teaching(held_out: Floats, taught: Floats, posterior: Floats, answered: int) -> float:
+    """What one more task to learn from is expected to tell a learner of all `answered` tasks together, in nats >= 0.
 
-    gain: f8[T], what a vote is worth to its own task, such as `accuracy_gain` in labels put right. votes: int[T]. cost:
-    f8[T] > 0, the price of a vote. teaching: what one more task with votes is worth to all the others, in the unit of
-    gain: the slope of the learning curve times the tasks that the learner answers. Raises ValueError for a cost <= 0.
+    held_out: f8[n, K], predictions of the n tasks that it was taught, by what had not seen each. taught: f8[n, K], the
+    same by what had. posterior: f8[n, K], whose winning labels it was taught, weighted by their probability.
+
+    A learner of d free parameters is worse than its best by d / 2n nats a task where it was not taught, and seems
+    better by as much where it was; so half the difference is what more examples could still gain, and one more gains
+    the n-th part of it: Akaike, H.: A New Look at the Statistical Model Identification, IEEE Transactions on Automatic
+    Control 19(6), 1974, doi:10.1109/TAC.1974.1100705.
     """
-    if not (cost > 0).all():
-        row = int((~(cost > 0)).argmax())
-        raise ValueError(f"cost in row {row} is {cost[row]}; expected more than 0")
-    return np.asarray((gain + teaching * (votes == 0)) / cost)
+    n = len(posterior)
+    if not n:
+        return 0.0
+    label, weight = posterior.argmax(axis=1), posterior.max(axis=1)
+    gained = np.log(np.maximum(taught, SMALLEST)) - np.log(np.maximum(held_out, SMALLEST))
+    apart = float(np.average(gained[np.arange(n), label], weights=weight))
+    return max(apart / 2.0, 0.0) / n * answered

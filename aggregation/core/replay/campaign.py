@@ -165,7 +165,8 @@ class _Campaign:
     def _settle(self, tasks: NDArray[np.integer], posterior: Floats) -> None:
         """Confidence, place and retirement of n tasks from the label model's posterior, f8[n, K]."""
         policy, votes = self.policy, self.recording.given[tasks]
-        posterior = self.refits.believed(posterior, self.recording.counts[tasks])
+        counts = self.recording.counts[tasks]
+        posterior = self.refits.believed(posterior, counts)
         self.posterior[tasks] = clamp(posterior, self.gold[tasks])
         wanted, confidence = self.wanted[tasks], posterior.max(axis=1)
         reason = retire_reasons(
@@ -175,7 +176,7 @@ class _Campaign:
             reason[self.tier.audit[tasks] & (reason == "target")] = None
         self.reason[tasks] = reason
         self.going_on[tasks] = [reason is None for reason in self.reason[tasks]]
-        self.turns.put(tasks, posterior, votes)
+        self.turns.put(tasks, posterior, counts, self.refits.worth(self.champion.teaching))
 
     def _look(self) -> None:
         """At the tiers, as the service does after each run: what the machine labels alone."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from aggregation.core.acquisition import teaching
 from aggregation.core.bounds import Bools
 from aggregation.core.challenge import challenge
 from aggregation.core.prediction import consensus_to_learn, fit_weight
@@ -20,13 +21,14 @@ Teach = Callable[[NDArray[np.integer], Floats, int], tuple[Floats, Floats]]
 class Champion:
     """prediction: f8[T, K], what it says of all tasks, out of fold where it was taught; None before the first.
 
-    weight: how far it was found reliable where it was taught, from 0.
+    weight: how far it was found reliable where it was taught, from 0. teaching: what one more task would teach it of
+    all that nobody has voted on, in nats.
     """
 
     def __init__(self, teach: Teach | None) -> None:
         self.teach = teach
         self.prediction: Floats | None = None
-        self.weight = 0.0
+        self.weight = self.teaching = 0.0
 
     def retrain(self, votes: Votes, voted: Bools) -> bool:
         """From votes alone on the tasks bool[T]; whether it is in force, being not worse than what is."""
@@ -47,4 +49,6 @@ class Champion:
         self.prediction = everywhere.copy()
         self.prediction[tasks] = held_out
         self.weight = fit_weight(held_out, posterior, consensus.label_prior)
+        untouched = votes.n_tasks - len(np.unique(votes.task))
+        self.teaching = teaching(held_out, everywhere[tasks], posterior, untouched)
         return True

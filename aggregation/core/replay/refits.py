@@ -13,6 +13,7 @@ from aggregation.core.gold_calibration import believed, lesson
 from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.policy import Policy
 from aggregation.core.prediction import fit_under, fit_with_predictions
+from aggregation.core.queue import Worth
 from aggregation.core.votes import Floats, Ints, Votes
 
 #: A fit begins where the last one ended, until the votes have grown by this factor; then anew.
@@ -74,6 +75,11 @@ class Refits:
     def believed(self, posterior: Floats, counts: Floats) -> Floats:
         """As gold has taught to believe it, f8[n, K]; counts: f8[n, K], the tasks' votes by label."""
         return believed(self.calibration, posterior, counts)
+
+    def worth(self, teaching: float) -> Worth:
+        """What votes are worth, if one more task teaches the learner so many nats: as far as it is believed."""
+        weight = min(self.fit.prediction_weight or 0.0, 1.0)
+        return Worth(self.fit.pooled_accuracy, self.fit.pooled_errors, teaching * weight)
 
     def _log_likelihoods(self, annotator: Ints, label: Ints) -> Floats:
         """f8[n, C]. Newcomers vote as everybody does."""

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from aggregation.core.acquisition import PRIORITY_STEPS, explore
 from aggregation.core.bounds import Bools
 from aggregation.core.policy import Policy
-from aggregation.core.queue import CANDIDATES, places, spread
+from aggregation.core.queue import CANDIDATES, Worth, places, spread
 from aggregation.core.votes import Floats
 
 #: Of the tasks, f[T, D].
@@ -34,9 +34,9 @@ class Turns:
         """After a refit every task is placed anew."""
         self.place = np.zeros(len(self.place), np.int64)
 
-    def put(self, tasks: NDArray[np.integer], posterior: Floats, votes: NDArray[np.integer]) -> None:
-        """Place n tasks by what is thought of them, f8[n, K], and their votes, int[n]."""
-        place = places(self.policy.order, self.policy.acquisition, posterior, votes)
+    def put(self, tasks: NDArray[np.integer], posterior: Floats, counts: Floats, worth: Worth) -> None:
+        """Place n tasks by their posteriors f8[n, K], votes for each label, f8[n, K], and what more votes are worth."""
+        place = places(self.policy.order, self.policy.acquisition, posterior, counts, worth)
         if place is not None:
             self.place[tasks] = place
 

@@ -50,7 +50,16 @@ export const ORDERS = {
   sequential: "In the order of upload",
   random: "In random order",
 };
-export const ACQUISITIONS = { entropy: "Entropy", margin: "Margin", least_confidence: "Least confidence", activelab: "ActiveLab: also by the number of votes", search: "Search for one label", information_gain: "What the annotator who asks can tell most of" };
+export const ACQUISITIONS = {
+  entropy: "Entropy",
+  margin: "Margin",
+  least_confidence: "Least confidence",
+  activelab: "ActiveLab: also by the number of votes",
+  vote_entropy: "Disagreement of the votes",
+  new_or_relabel: "Worth of a new or further vote",
+  information_gain: "By who asks: information gain",
+  search: "Search for one label",
+};
 export const LABEL_MODELS = {
   auto: "Chosen for the votes at hand",
   majority_vote: "Majority vote",
