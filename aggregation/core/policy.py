@@ -21,8 +21,8 @@ class Policy:
     left to chance. gold: how many tasks, drawn at random, have answers that are known beforehand. learner: its name,
     and learner_fields those of the tasks' data that it reads; None: people alone. auto_label_error: the machine labels
     alone as long as audits prove, with auto_label_confidence, that at most this share of it is wrong; None: never.
-    audit_share: at most so many of the tasks are audits. audits_by: whose answers those are judged by; "experts" know
-    the truth. Raises ValueError naming the setting that is out of range, and what is expected.
+    audit_share: at most so many of the tasks are audits of one learner. audits_by: whose answers those are judged by;
+    "experts" know the truth. Raises ValueError naming the setting that is out of range, and what is expected.
     """
 
     label_model: str = DEFAULT_LABEL_MODEL
