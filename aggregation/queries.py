@@ -247,6 +247,19 @@ ON CONFLICT (task_id) DO UPDATE SET posterior = EXCLUDED.posterior, run = EXCLUD
 # The present transaction's commit returns before it is on the disk.
 NO_WAIT = "SET LOCAL synchronous_commit = off"
 
+# The next of the chunks that a run has set aside: taken away by whoever applies it.
+TAKE_PREDICTED = """
+DELETE FROM aggregation_predictedchunk WHERE id = (
+    SELECT id FROM aggregation_predictedchunk WHERE run_id = %(run)s ORDER BY last_task LIMIT 1
+) RETURNING tasks, proba
+"""
+
+# A running run has come so much further.
+NOTE_PROGRESS = """
+UPDATE aggregation_run SET progress = least(progress + %(more)s::float8, 1) WHERE id = %(run)s AND status = 'running'
+RETURNING id
+"""
+
 # A chunk of predictions becomes the tasks' own; a task that could not be read has none.
 APPLY_PREDICTIONS = """
 INSERT INTO projects_prediction (task_id, posterior, run)

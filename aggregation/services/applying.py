@@ -7,8 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import orjson
-from django.db.models import F
-from django.db.models.functions import Least
 from numpy.typing import NDArray
 
 from aggregation import queries
@@ -16,12 +14,12 @@ from aggregation.core import live
 from aggregation.core.acquisition import PRIORITY_STEPS
 from aggregation.core.fit import DENSE_LABELS
 from aggregation.core.votes import Floats
-from aggregation.models import PredictedChunk, Run
+from aggregation.models import Run
 from aggregation.services.bulk import as_array
 from aggregation.services.champion import keeping_learner
 from aggregation.services.predicting import tasks_seen
 from aggregation.services.publishing import write_tasks
-from aggregation.services.runs import checkpoint
+from aggregation.services.runs import RunCancelled
 from projects.models import Project
 from projects.queries import WRITE_UNVOTED_TASKS, fetch
 from projects.services.live_model import Live, live_model
@@ -47,15 +45,15 @@ def _apply_next(project: Project, run: Run, share: float) -> bool:
     with keeping_learner(project) as now:
         # Lost together with what it wrote, should the server crash: it need not wait for the disk.
         fetch(queries.NO_WAIT)
-        chunk = PredictedChunk.objects.filter(run=run).order_by("last_task").first()
-        if chunk is None:
+        taken = fetch(queries.TAKE_PREDICTED, run=run.id)
+        if not taken:
             return False
-        tasks = np.frombuffer(bytes(chunk.tasks), dtype=np.int64)
-        proba = np.frombuffer(bytes(chunk.proba), dtype=np.float32).reshape(len(tasks), -1)
+        tasks = np.frombuffer(taken[0][0], dtype=np.int64)
+        proba = np.frombuffer(taken[0][1], dtype=np.float32).reshape(len(tasks), -1)
         write_predictions(run.id, tasks, proba)
         steer(now, tasks, proba)
-        chunk.delete()
-        checkpoint(run=run, progress=Least(F("progress") + share * len(tasks), 1.0))
+        if not fetch(queries.NOTE_PROGRESS, run=run.id, more=share * len(tasks)):
+            raise RunCancelled(f"run {run.id} was ended meanwhile")
     return True
 
 
