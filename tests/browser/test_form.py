@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aggregation.core.label_models import OURS
 from aggregation.core.queue import DOUBTS
-from projects.models import Acquisition
+from projects.models import Acquisition, Learner
 from projects.serializers.projects import ProjectSettings
 
 PAGES = Path(__file__).parents[2] / "crowd/static/crowd"
@@ -32,3 +32,8 @@ def test_every_acquisition_can_be_chosen_on_the_page_and_asked_about_if_it_can_b
     assert set(re.findall(r"^  (\w+):", acquisitions, re.MULTILINE)) == set(Acquisition.values)
     (left_out,) = re.findall(r"NOT_REPLAYED = \[(.*?)\]", (PAGES / "what-if.js").read_text())
     assert set(re.findall(r"\w+", left_out)) == set(Acquisition.values) - set(DOUBTS)
+
+
+def test_every_learner_can_be_chosen_on_the_page() -> None:
+    (learners,) = re.findall(r"LEARNERS = \{(.*?)\};", FORM)
+    assert set(re.findall(r"(\w+): \"", learners)) == set(Learner.values)

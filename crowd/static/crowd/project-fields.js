@@ -71,7 +71,7 @@ export const LABEL_MODELS = {
   hierarchical_dawid_skene: "Dawid-Skene, hierarchical",
   difficulty_dawid_skene: "Dawid-Skene with easy and hard tasks",
 };
-export const LEARNERS = { "": "None", text: "Text", sentences: "Text, also by what it means (sentence embeddings)", numeric: "Numbers", images: "Small pictures, as pixels", embeddings: "Vectors made elsewhere", remote: "A Label Studio ML backend" };
+export const LEARNERS = { "": "None", text: "Text", sentences: "Text with sentence vectors", numeric: "Numbers", images: "Small pictures, as pixels", embeddings: "Vectors made elsewhere", remote: "A Label Studio ML backend" };
 const LEARNER_FIELDS = { text: "text", sentences: "text", numeric: "length, words", images: "pixels", embeddings: "vector", remote: "text" };
 
 /** The labels in a text: one per line, or separated by commas when there is one line only. */
