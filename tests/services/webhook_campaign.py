@@ -13,8 +13,9 @@ from django.utils import timezone
 
 from aggregation.models import Webhook
 from aggregation.services.delivering import deliver, webhooks_due
-from aggregation.services.locks import Lock, advisory_lock
+from aggregation.services.locks import Lock
 from aggregation.services.webhooks import register_webhook
+from projects.queries import fetch
 from tests.services.campaign import Campaign
 from tests.support.client import wait_for
 from tests.support.receiver import Receiver
@@ -42,7 +43,8 @@ def register(c: Campaign, server: Receiver, **arguments: Any) -> Webhook:
     """A webhook that the stack's worker leaves to us: its lock is ours before anybody knows of it."""
     with transaction.atomic():
         made = register_webhook(project=c.project, url=server.url, **{"from_now": False, **arguments})
-        advisory_lock(Lock.WEBHOOK, made.id).__enter__()
+        # For as long as this session lasts; and a session may take its locks again.
+        fetch("SELECT pg_advisory_lock(%(lock)s, %(webhook)s)", lock=Lock.WEBHOOK.value, webhook=made.id)
     return made
 
 
