@@ -39,8 +39,9 @@ SECONDS, LARGEST = 15.0, 64 * 1024
 TURN = 20.0
 #: Pauses after failures in a row: the first, twice as long after each further one, up to the longest.
 FIRST_PAUSE, LONGEST_PAUSE = 5.0, 3600.0
-#: One that has failed for so long is switched off, and its managers see why.
-GIVE_UP_AFTER = timedelta(days=3)
+#: One that has failed for so long, and so often, is switched off, and its managers see why: days in which nobody tried,
+#: because our own worker was off, don't count.
+GIVE_UP_AFTER, GIVE_UP_FAILURES = timedelta(days=3), 20
 GONE = 410
 
 
@@ -152,16 +153,16 @@ def _note(webhook: Webhook, outcome: Outcome) -> None:
     since = webhook.failing_since or now
     failures = webhook.failures + 1
     failed = {**seen, "failures": failures, "failing_since": since, "due_at": now + pause(failures)}
-    if why := _give_up(outcome, now - since):
+    if why := _give_up(outcome, now - since, failures):
         failed |= {"active": False, "stopped": why}
     mine.filter(failures=webhook.failures, active=True).update(**failed)
 
 
-def _give_up(outcome: Outcome, failing: timedelta) -> str:
+def _give_up(outcome: Outcome, failing: timedelta, failures: int) -> str:
     """Why there is no point in going on; empty while there is."""
     if outcome.status == GONE:
         return "Switched off: its server says that this address is gone (410)."
-    if failing >= GIVE_UP_AFTER:
+    if failing >= GIVE_UP_AFTER and failures >= GIVE_UP_FAILURES:
         return f"Switched off after {failing.days} days of failures; the last: {outcome.error}"[:1000]
     return ""
 

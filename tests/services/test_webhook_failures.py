@@ -86,12 +86,14 @@ def test_one_that_fails_for_days_is_switched_off_with_a_reason_and_goes_on_where
     webhook = register(c, server)
     server.answers = lambda _: 500
     send(c)
-    again(webhook)
-    Webhook.objects.filter(id=webhook.id).update(failing_since=timezone.now() - timedelta(days=3, hours=1))
-    deliver(project_id=c.id)
+    long_ago = timezone.now() - timedelta(days=3, hours=1)
+    for failures in (1, delivering.GIVE_UP_FAILURES - 1):
+        assert again(webhook).active, "a few failures, and then a worker that was off for days, are none"
+        Webhook.objects.filter(id=webhook.id).update(failing_since=long_ago, failures=failures)
+        deliver(project_id=c.id)
     off = Webhook.objects.get(id=webhook.id)
     assert not off.active and off.stopped == "Switched off after 3 days of failures; the last: answered 500"
-    assert deliver(project_id=c.id) == 0 and len(server.received) == 2
+    assert deliver(project_id=c.id) == 0 and len(server.received) == 3
 
     server.answers = lambda _: 200
     on = change_webhook(project=c.project, webhook_id=webhook.id, active=True)
@@ -127,7 +129,7 @@ def test_what_the_address_before_has_failed_is_not_the_present_ones(c: Campaign,
 
         server.answers = meanwhile
         for _ in range(2):
-            Webhook.objects.filter(id=webhook.id).update(url=server.url, failing_since=FOUR_DAYS_AGO)
+            Webhook.objects.filter(id=webhook.id).update(url=server.url, failures=30, failing_since=FOUR_DAYS_AGO)
             assert send(c) == 0
             now = Webhook.objects.get(id=webhook.id)
             assert (now.active, now.stopped, now.failures, now.last_status) == (True, "", 0, None)
@@ -137,7 +139,7 @@ def test_what_the_address_before_has_failed_is_not_the_present_ones(c: Campaign,
 
 def test_a_failure_from_before_it_was_switched_on_again_makes_it_wait_no_longer(c: Campaign, server: Receiver) -> None:
     webhook = register(c, server)
-    Webhook.objects.filter(id=webhook.id).update(failures=20, failing_since=FOUR_DAYS_AGO)
+    Webhook.objects.filter(id=webhook.id).update(failures=30, failing_since=FOUR_DAYS_AGO)
 
     def meanwhile(_: object) -> int:
         change_webhook(project=c.project, webhook_id=webhook.id, active=True)
