@@ -21,8 +21,8 @@ falls below what majority vote, and `auto` less half a point, have with all vote
 that was right, the stated confidence less that, and how many they were as a share of the most that could have been: the
 tasks that are 0.95 right together in order of `auto`'s calibrated confidence on all votes.
 
---learner: the policy with a learner against the same without, on crowds with texts or features; and digits, whose votes
-are simulated. Differences are paired by seed.
+--learner: the policy with its learner, or one that suits the data, against the same without, on crowds with texts or
+features; and digits, whose votes are simulated. Differences are paired by seed.
 """
 
 from __future__ import annotations

@@ -75,8 +75,7 @@ def learner(options: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, votes, truth, material in _with_material(options):
         seeds = range(options.seeds if votes.n_tasks <= loop.LARGE else min(options.seeds, loop.FEW_SEEDS))
-        alone: Policy = replace(read_policy(options.policy), learner=None)
-        policy = material.with_learner(alone)
+        alone, policy = arms(read_policy(options.policy), material)
         pupil = material.learnt_by(policy)
         without = list(run(votes, truth, alone, seeds, name=f"{name}: without"))
         taught = list(run(votes, truth, policy, seeds, pupil.teach, f"{name}: with", pupil.features))
@@ -84,6 +83,11 @@ def learner(options: argparse.Namespace) -> dict[str, Any]:
         shown = {key: value for key, value in found[name].items() if not isinstance(value, dict | list)}
         print(name, shown, file=sys.stderr, flush=True)
     return {"datasets": found}
+
+
+def arms(policy: Policy, material: Material) -> tuple[Policy, Policy]:
+    """Without a learner, and with one: that which the policy names, or that which suits the data."""
+    return replace(policy, learner=None), material.with_learner(policy)
 
 
 def _compared(without: list[Replayed], taught: list[Replayed], votes: Votes, truth: Ints) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from aggregation.core.label_models import LABEL_MODELS
 from aggregation.core.policy import Policy
 from aggregation.core.queue import PRIORITY_STEPS, Worth, places
 from aggregation.core.replay import Replayed
+from aggregation.offline.learning import Material
 from benchmarks import datasets, loop, loop_more
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -84,6 +85,14 @@ def test_what_the_stopping_rule_retired_is_compared_with_the_most_it_could():
     assert found["right"] == pytest.approx(2 / 3) and found["retired"] == pytest.approx(3 / 58)
     assert found["stated_minus_right"] == pytest.approx(posterior[[60, 61, 62]].max(axis=1).mean() - 2 / 3)
     assert found["votes_used"] == pytest.approx(421 / 4212)
+
+
+def test_the_learner_measured_is_the_policys_or_the_one_that_suits_the_data():
+    texts = Material([{"text": "a"}], ("text",), "text", "items.csv")
+    alone, taught = loop_more.arms(Policy(redundancy=3), texts)
+    assert alone == Policy(redundancy=3) and taught.learner == "text"
+    alone, taught = loop_more.arms(Policy(redundancy=3, learner="sentences"), texts)
+    assert alone == Policy(redundancy=3) and (taught.learner, taught.learner_fields) == ("sentences", ("text",))
 
 
 def test_the_digits_of_the_learners_benchmark_are_read_by_a_simulated_crowd():
