@@ -25,6 +25,8 @@ from projects.services.sanctions import end_pauses, resume_pending
 #: or a webhook's, so that nobody else waits for it, and one is left to the sweeper, so that leases end on time. Whoever
 #: finds no room goes away: the sweeper sends the hint again.
 _long_jobs, _remote_learners, _deliveries = BoundedSemaphore(2), BoundedSemaphore(1), BoundedSemaphore(1)
+#: Of the long jobs one may be a backtest, which takes minutes where there is a learner: refits always find the other.
+_backtests = BoundedSemaphore(1)
 
 
 @contextmanager
@@ -104,8 +106,8 @@ def look_at_target(project_id: int) -> None:
 
 @shared_task(name="aggregation.backtest")
 def backtest(project_id: int) -> None:
-    with _room_for_a_long_job() as found:
-        if found:
+    with _room(_backtests) as alone, _room_for_a_long_job() as found:
+        if alone and found:
             behind_voting(lambda: backtests.run_backtest(project_id=project_id))
 
 

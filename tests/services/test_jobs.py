@@ -10,7 +10,7 @@ import pytest
 from aggregation import jobs
 from aggregation.jobs import LOWER_PRIORITY, behind_voting
 from aggregation.models import Run
-from aggregation.services import refit, retrain
+from aggregation.services import backtests, refit, retrain
 from projects.services.projects import request_retraining
 from tests.services.campaign import Campaign
 
@@ -53,6 +53,21 @@ def test_remote_learners_take_no_place_of_other_long_jobs(
 
     assert begun_while(jobs._remote_learners) == [("refit", ours.id), ("retrain", ours.id)]
     assert begun_while(jobs._long_jobs, jobs._long_jobs) == [("retrain", theirs.id)]
+
+
+def test_of_several_backtests_one_is_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[int] = []
+
+    def run(project_id: int) -> None:
+        begun.append(project_id)
+        jobs.backtest(project_id + 1)  # while this one goes on
+
+    monkeypatch.setattr(backtests, "run_backtest", run)
+    jobs.backtest(1)
+    jobs.backtest(3)
+    with jobs._long_jobs, jobs._long_jobs:
+        jobs.backtest(5)
+    assert begun == [1, 3]
 
 
 def test_a_learner_that_has_just_become_remote_waits_for_the_place_of_those(campaign: Callable[..., Campaign]) -> None:
