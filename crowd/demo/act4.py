@@ -30,7 +30,7 @@ SETTINGS = {
 }
 #: Audits that one person answers at a time, and rounds of audits until we give up.
 BATCH, ROUNDS = 20, 20
-SECONDS_FOR_A_LOOK = 30.0
+SECONDS_FOR_A_LOOK = 60.0
 
 Say = Callable[[str], object]
 Figures = dict[str, Any]
@@ -99,15 +99,25 @@ def _audit(manager: Client, transport: httpx.BaseTransport, project: int, data: 
 
 
 def _looked(manager: Client, project: int, before: Figures | None) -> Figures | None:
-    """The tiers as soon as a look has counted what was decided; as they are if that takes too long."""
+    """The tiers as soon as a look has counted what was decided, and given its labels if there is a certificate.
+
+    As they are if that takes too long.
+    """
     deadline = time.monotonic() + SECONDS_FOR_A_LOOK
     while True:
         tiers: Figures | None = watching.statistics(manager, project)["tiers"]
-        if tiers is not None and (before is None or tiers["certificate"] or tiers["audits"] > before["audits"]):
+        if tiers is not None and _is_over(tiers, before):
             return tiers
         if time.monotonic() > deadline:
             return tiers
         time.sleep(0.3)
+
+
+def _is_over(tiers: Figures, before: Figures | None) -> bool:
+    """Whether a look is. Its certificate is known before its labels are given, and how many there are after it."""
+    if tiers["certificate"] is not None:
+        return bool(tiers["auto"])
+    return before is None or bool(tiers["audits"] > before["audits"])
 
 
 def _figures(manager: Client, project: int, data: digits.Digits) -> Figures:
