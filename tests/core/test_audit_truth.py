@@ -14,7 +14,7 @@ def test_the_limit_is_below_the_truth_in_few_campaigns_at_any_look_while_gold_is
     error, alpha, missed = 0.06, 0.05, 0
     for seed in range(300):
         right = np.random.default_rng(seed).random(400) >= error
-        missed += any(most_often_wrong(right[:n], alpha) < error for n in range(20, 401, 20))
+        missed += any(most_often_wrong(right[:n], alpha) < error for n in range(40, 401, 40))
     assert 0 < missed <= 0.08 * 300
 
 

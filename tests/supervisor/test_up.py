@@ -314,6 +314,7 @@ def test_a_given_database_takes_the_place_of_the_embedded_one(stack: Stack, acco
     assert answers(stack)
 
 
+@of_one_account
 def test_a_killed_program_takes_the_stack_it_uses_and_its_data_with_it(account: Account, tmp_path: Path):
     """`manage.py demo` and others: `running_stack()` on a throw-away data directory."""
     place = account.own_directory(tmp_path / "temporary")
