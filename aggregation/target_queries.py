@@ -13,9 +13,11 @@ WHERE (%(project)s::bigint IS NULL OR p.id = %(project)s)
             OR (SELECT max(t.id) FROM projects_task t WHERE t.project_id = p.id) > o.seen_task
             OR o.seen_at < now() - interval '1 day'))
 """
-LAST_REFIT = """
+# The last refit and the newest task, of whatever kind.
+NEWEST = """
 SELECT coalesce((SELECT id FROM aggregation_run
-                 WHERE project_id = %(project)s AND kind = 'refit' AND status = 'done' ORDER BY -id LIMIT 1), 0)
+                 WHERE project_id = %(project)s AND kind = 'refit' AND status = 'done' ORDER BY -id LIMIT 1), 0),
+       coalesce((SELECT max(id) FROM projects_task WHERE project_id = %(project)s), 0)
 """
 
 # All tasks as they are published: label (-1: none) and confidence, answer if it is known (-1: it is not), votes, how
@@ -33,9 +35,10 @@ WHERE t.project_id = %(project)s AND g.origin IS DISTINCT FROM 'qualification'
 ORDER BY t.id
 """
 
-# Audits of a freeze in the order drawn, with the answer (-1: unknown), and whether they have waited patiently.
+# Audits of a freeze in the order drawn, with the answer (-1: unknown), and whether they have waited patiently
+# for an expert who was asked.
 LABEL_AUDITS = """
-SELECT a.task_id, coalesce(g.label, -1::smallint), a.drawn_at < now() - %(patience)s::interval
+SELECT a.task_id, coalesce(g.label, -1::smallint), a.open AND a.drawn_at < now() - %(patience)s::interval
 FROM projects_labelaudit a LEFT JOIN projects_gold g ON g.task_id = a.task_id
 WHERE a.freeze = %(freeze)s ORDER BY a.number
 """

@@ -8,6 +8,7 @@ from secrets import randbits
 
 import numpy as np
 from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 from numpy.typing import NDArray
 
@@ -27,12 +28,16 @@ PATIENCE = timedelta(days=1)
 
 @dataclass(frozen=True, eq=False)
 class Progress:
-    """How far the audits of a freeze have come: those that count, all before the first that waits; how many wait."""
+    """How far the audits of a freeze have come: those that count, all before the first that waits; how many were drawn.
+
+    beyond: answers to those after the first that waits, which count once that is answered.
+    """
 
     freeze: Freeze
     frozen: FrozenLabels
     audits: Audits
     drawn: int
+    beyond: int
 
     @property
     def waiting(self) -> int:
@@ -80,7 +85,9 @@ def progress_of(freeze: Freeze) -> Progress:
     newest = np.flatnonzero(truth >= 0).max(initial=-1)
     decided = (truth >= 0) | ((late > 0) & (np.arange(len(drawn)) < newest))
     n = int(np.append(decided, False).argmin())
-    return Progress(freeze, frozen, Audits(drawn[:n], truth[:n].astype(np.int32)), len(drawn))
+    return Progress(
+        freeze, frozen, Audits(drawn[:n], truth[:n].astype(np.int32)), len(drawn), int((truth[n:] >= 0).sum())
+    )
 
 
 def _none() -> NDArray[np.int64]:
@@ -104,8 +111,8 @@ def ask(*, progress: Progress, waiting: int) -> int:
         )
         for number in range(progress.drawn, wanted)
     )
-    asked = LabelAudit.objects.filter(freeze=freeze.id, open=False)
-    asked.update(open=True)
+    # An expert's patience begins anew with those that nobody was asked about for a while.
+    LabelAudit.objects.filter(freeze=freeze.id, open=False).update(open=True, drawn_at=Now())
     return max(progress.waiting, wanted - len(progress.audits.task))
 
 
@@ -117,6 +124,11 @@ def wishes_of(project: Project) -> dict[str, float | None]:
     """What decides whether audits lead anywhere, beside the labels."""
     names = ("target_accuracy", "target_accuracy_confidence", "audit_share")
     return {name: getattr(project, name) for name in names}
+
+
+def ended_for_these_wishes(freeze: Freeze, project: Project) -> bool:
+    """Whether its audits led nowhere for what the manager wishes now, and were not ended for a change of mind."""
+    return freeze.confidence == project.target_accuracy_confidence and freeze.ended_wishes == wishes_of(project)
 
 
 @transaction.atomic

@@ -38,7 +38,10 @@ class Standing:
 
     def audited(self, progress: Progress, census: Census) -> Standing:
         now = progress.of(census)
-        return replace(self, ahead=now.ahead(self.target), found=now.certified(), waiting=progress.waiting)
+        allowed = self.allowed + progress.beyond  # answered already, but not heard yet
+        return replace(
+            self, allowed=allowed, ahead=now.ahead(self.target), found=now.certified(), waiting=progress.waiting
+        )
 
 
 def outlook_of(project: Project, census: Census, standing: Standing | None = None) -> dict[str, Any]:

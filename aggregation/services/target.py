@@ -55,11 +55,10 @@ def look_at_target(*, project_id: int) -> bool:
         begun, now = time.monotonic(), timezone.now()
         project = Project.objects.get(id=project_id)
         outlook, _ = Outlook.objects.get_or_create(project=project)
-        ((outlook.seen_run,),) = fetch(target_queries.LAST_REFIT, project=project_id)
+        ((outlook.seen_run, outlook.seen_task),) = fetch(target_queries.NEWEST, project=project_id)
         census = read_census(project)
         outlook.figures = _look(project, outlook.seen_run, census)
         outlook.seen_version, outlook.seen_at = project.version, now
-        outlook.seen_task = int(census.ids[-1]) if len(census.ids) else 0
         outlook.rests_until = timezone.now() + timedelta(seconds=REST_FACTOR * (time.monotonic() - begun))
         outlook.save()
         return True
@@ -71,11 +70,13 @@ def _look(project: Project, run: int, census: Census) -> dict[str, Any]:
         return outlook_of(project, census) if project.budget is not None and len(census.ids) else {}
     standing = _stand(project, census, project.target_accuracy)
     freeze = _in_force(project)
+    if standing.ahead.missing <= 0:
+        if freeze is not None:
+            freezing.ask_no_more(freeze)
+        stop(project=project, freeze=None, figures={"bound": census.whole.known / census.whole.tasks})
+        return outlook_of(project, census, standing)
     if freeze is None and run and _is_ripe(project, census, standing):
         freeze = freezing.freeze(project=project, run=run, census=census)
-    if standing.ahead.missing <= 0:
-        stop(project=project, freeze=freeze, figures={"bound": census.whole.known / census.whole.tasks})
-        return outlook_of(project, census, standing)
     if freeze is None:
         go_on(project=project, reason=NOT_FROZEN)
         return outlook_of(project, census, standing)
@@ -118,8 +119,7 @@ def _is_ripe(project: Project, census: Census, standing: Standing) -> bool:
     """Audits of the labels there are may well certify the target; and there is news since they did not."""
     last = Freeze.objects.filter(project=project).order_by("-number").first()
     votes = int(census.votes.sum())
-    same = last is not None and last.ended_wishes == freezing.wishes_of(project)
-    if last is not None and same and votes < last.votes * (1.0 + NEWS):
+    if last is not None and freezing.ended_for_these_wishes(last, project) and votes < last.votes * (1.0 + NEWS):
         return False
     aim = standing.aim
     return aim is not None and bool(census.unproven.any()) and census.expected_of_unknown >= aim

@@ -102,9 +102,13 @@ def _carry_out(review: Review, state: TaskState, last: Review | None) -> None:
 
 
 def _drawn(task_id: int) -> dict[str, Any]:
-    """The answer to a task that was drawn at random tells of all tasks; to any other, of what was disputed."""
+    """The answer to a task that was drawn at random tells of all tasks; to any other, of what was disputed.
+
+    So does one to a task that was drawn once, but that nobody is asked about for that any more.
+    """
     audit = LabelAudit.objects.filter(task=task_id).order_by("-id").first()
-    if audit is None:
+    answered = Gold.objects.filter(task=task_id, origin=GoldOrigin.AUDIT).exists()
+    if audit is None or not (audit.open or answered):
         return {"origin": GoldOrigin.REVIEW, "inclusion_probability": None}
     return {"origin": GoldOrigin.AUDIT, "inclusion_probability": audit.probability}
 
