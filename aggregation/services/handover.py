@@ -141,7 +141,7 @@ def _nobody_is_asked(project: Project) -> str | None:
     if project.status == ProjectStatus.PAUSED:
         return "The project is paused: nobody is asked."
     if project.stopped_at is not None:
-        return "The project has reached its target_accuracy: nobody is asked before that is raised."
+        return "The project has reached its target_accuracy: nobody is asked unless it is raised or tasks are added."
     if project.costs and budget.shortage(project.id) == "budget_spent":
         return "The project's budget is spent: nobody is asked before it is raised."
     return None
