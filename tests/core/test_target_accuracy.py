@@ -80,7 +80,7 @@ def test_what_is_said_to_be_missing_is_what_certifies(wrong: int) -> None:
 def test_more_audits_are_missing_the_more_labels_are_wrong_until_none_do() -> None:
     fresh = Whole(5_000, 0).ahead(0.9, 0.05)
     needed = [fresh.audits_needed(share, 1_000) for share in (1.0, 0.99, 0.97, 0.95)]
-    assert None not in needed and needed == sorted(needed) and needed[0] < needed[-1]  # type: ignore[type-var]
+    assert None not in needed and needed == sorted(needed) and needed[0] < needed[-1]  # type: ignore[type-var]  # no None, as just asserted
     assert fresh.audits_needed(0.9, 1_000) is None
 
 
